@@ -1,0 +1,149 @@
+/* The separable contraction: one banded operator per level, applied tile by tile without a full-size
+ * intermediate array.
+ *
+ *     out[i0, i1, ..] = sum_k0 sum_k1 ..  w0[i0, k0] w1[i1, k1] ..  source[start0[i0] + k0, start1[i1] + k1, ..]
+ *
+ * A level is one array axis. Levels nest from the first axis (outermost) to the row, the last axis:
+ *
+ *     LOOP     no operator: visit each position
+ *     BEFORE   contract this level first, then the levels inside it (it shrinks: they get less to do)
+ *     AFTER    resolve the levels inside first, each source slab once, kept in a ring; then contract this one
+ *              (it grows: they get less to do)
+ *     ROW      contract along contiguous memory       COPY     a row without operator
+ *
+ * The output is cut into tiles; each is computed from nothing but its own source box, exactly as a chunk is,
+ * so tiles, threads and chunks cannot change a bit. Scratch memory belongs to the caller. */
+#ifndef VRDASK_CONTRACT_H
+#define VRDASK_CONTRACT_H
+
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+#include "half.h"
+
+enum { LOOP, BEFORE, AFTER, ROW, COPY };
+enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
+enum { MAX_LEVELS = 66, BLOCK = 1024, PAD = 64 };
+/* Of a block of lanes: taps that all lanes have, taps that any has, the largest index; for two half-blocks, the
+ * upper one's smallest index and the larger of their spans. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, UPPER, HALF_SPAN, SHAPE };
+
+static const Py_ssize_t ELEMENT_SIZE[] = {1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
+
+typedef struct {
+    int kind;
+    Py_ssize_t size;        /* outputs */
+    Py_ssize_t tile;        /* outputs per tile */
+    Py_ssize_t max_reads;   /* largest source interval of any tile */
+    int taps;               /* width of weights; also the ring's length */
+    const Py_ssize_t *start; /* [size] first source position of each output */
+    const int32_t *count;   /* [size] true number of taps of each output */
+    const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
+    Py_ssize_t src_stride, dst_stride; /* bytes */
+    Py_ssize_t scratch, slab; /* offsets in a thread's scratch: [taps] row pointers; a slab, or a ring of them */
+    /* ROW only: outputs in blocks of LANES, one block per SIMD register */
+    int step;               /* elements between taps: the number of channels */
+    Py_ssize_t channels;
+    const Py_ssize_t *base; /* [blocks] source element of the block's first lane */
+    const int32_t *index;   /* [blocks, lanes] relative to base */
+    const int32_t *lane_count; /* [blocks, lanes] true number of taps */
+    const int32_t *shape;   /* [blocks, SHAPE]: see enum */
+} level_t;
+
+typedef struct {
+    int levels;
+    int in_type, out_type, acc_type;
+    level_t level[MAX_LEVELS];
+    Py_ssize_t scratch_bytes; /* per thread */
+    Py_ssize_t row_scratch;   /* offset of two row buffers */
+    Py_ssize_t row_bytes;     /* size of one of them */
+} job_t;
+
+typedef struct { /* one tile: per level an output interval and the source interval it reads */
+    Py_ssize_t out_start[MAX_LEVELS], out_size[MAX_LEVELS], src_start[MAX_LEVELS], src_size[MAX_LEVELS];
+} tile_t;
+
+typedef struct { /* an array, or a slab of scratch, at a tile's origin */
+    char *data;
+    int type;
+    const Py_ssize_t *stride; /* bytes, by level */
+} view_t;
+
+#define CLAMP(a, lo, hi) ((a) > (lo) ? ((a) < (hi) ? (a) : (hi)) : (lo))
+#define NUMBER(a) ((a) == (a) ? (a) : 0)
+/* Round half to even without a library call, for |a| < 2^22 (float) and 2^51 (double). */
+#define NEAREST_F(a) (((a) + 12582912.0f) - 12582912.0f)
+#define NEAREST_D(a) (((a) + 6755399441055744.0) - 6755399441055744.0)
+
+static inline int64_t double_to_i64(double a) {
+    return a >= 0x1p63 ? INT64_MAX : a >= -0x1p63 ? (int64_t)rint(a) : a == a ? INT64_MIN : 0;
+}
+static inline uint64_t double_to_u64(double a) {
+    return a >= 0x1p64 ? UINT64_MAX : a > 0 ? (uint64_t)rint(a) : 0;
+}
+
+#define ACC float
+#define S(x) x##_float
+#define LANES 16
+#define ACC_TYPE F32
+#include "contract_acc.h"
+#undef ACC
+#undef S
+#undef LANES
+#undef ACC_TYPE
+
+#define ACC double
+#define S(x) x##_double
+#define LANES 8
+#define ACC_TYPE F64
+#define ACC_IS_DOUBLE
+#include "contract_acc.h"
+#undef ACC
+#undef S
+#undef LANES
+#undef ACC_TYPE
+#undef ACC_IS_DOUBLE
+
+static Py_ssize_t tile_count(const job_t *job) {
+    Py_ssize_t n = 1;
+    for (int d = 0; d < job->levels; d++)
+        n *= (job->level[d].size + job->level[d].tile - 1) / job->level[d].tile;
+    return n;
+}
+
+/* Compute tile number n of the output. */
+static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch) {
+    tile_t t;
+    Py_ssize_t src_stride[MAX_LEVELS], dst_stride[MAX_LEVELS];
+    for (int d = job->levels - 1; d >= 0; d--) {
+        const level_t *v = &job->level[d];
+        Py_ssize_t tiles = (v->size + v->tile - 1) / v->tile;
+        Py_ssize_t begin = (n % tiles) * v->tile, end = begin + v->tile < v->size ? begin + v->tile : v->size;
+        n /= tiles;
+        t.out_start[d] = begin;
+        t.out_size[d] = end - begin;
+        if (v->kind == LOOP || v->kind == COPY) {
+            t.src_start[d] = begin;
+            t.src_size[d] = end - begin;
+        } else { /* starts and stops are sorted; a ROW tile covers whole positions: all channels of each */
+            Py_ssize_t c = v->kind == ROW ? v->channels : 1, last = (end - 1) / c;
+            t.src_start[d] = v->start[begin / c] * c;
+            t.src_size[d] = (v->start[last] + v->count[last]) * c - t.src_start[d];
+        }
+        src += t.src_start[d] * v->src_stride;
+        dst += begin * v->dst_stride;
+        src_stride[d] = v->src_stride;
+        dst_stride[d] = v->dst_stride;
+    }
+    view_t in = {(char *)src, job->in_type, src_stride}, out = {dst, job->out_type, dst_stride};
+    if (job->acc_type == F32)
+        resolve_float(job, 0, in, out, &t, scratch);
+    else
+        resolve_double(job, 0, in, out, &t, scratch);
+}
+
+#endif

@@ -1,0 +1,139 @@
+"""The separable contraction: banded operators applied along any axes of an array, tile by tile.
+
+Compiled once per instruction set. The work is in contract.h; this file turns arrays into pointers and tiles
+into threads. `vrdask.apply` prepares the arguments and is the only caller.
+"""
+
+from cpython.buffer cimport PyBUF_STRIDED_RO, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t
+
+
+cdef extern from "contract.h" nogil:
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, F32
+    const Py_ssize_t ELEMENT_SIZE[11]
+
+    ctypedef struct level_t:
+        int kind
+        Py_ssize_t size, tile, max_reads
+        int taps
+        const Py_ssize_t *start
+        const int32_t *count
+        const void *weights
+        Py_ssize_t src_stride, dst_stride, scratch, slab
+        int step
+        Py_ssize_t channels
+        const Py_ssize_t *base
+        const int32_t *index
+        const int32_t *lane_count
+        const int32_t *shape
+
+    ctypedef struct job_t:
+        int levels, in_type, out_type, acc_type
+        level_t level[MAX_LEVELS]
+        Py_ssize_t scratch_bytes, row_scratch, row_bytes
+
+    Py_ssize_t tile_count(const job_t *job)
+    void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch)
+
+
+KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY}
+
+
+cdef Py_ssize_t aligned(Py_ssize_t size):
+    return (size + 63) // 64 * 64
+
+
+cdef const void *address(const unsigned char[::1] table):
+    return &table[0] if table.shape[0] else NULL
+
+
+cdef class Contraction:
+    """One contraction, prepared: levels, tables and tiles; call it with a source and a destination array.
+
+    levels : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps and
+        tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
+        Tables are contiguous arrays viewed as bytes.
+    in_type, out_type, acc_type : element codes of contract.h
+    """
+
+    cdef job_t job
+    cdef object tables
+    cdef readonly Py_ssize_t scratch_bytes, tiles
+
+    def __cinit__(self, levels, int in_type, int out_type, int acc_type):
+        cdef level_t *v
+        cdef Py_ssize_t used = 0, extent, e, elements
+        cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
+        if len(levels) > MAX_LEVELS:
+            raise ValueError(f"levels must be at most {MAX_LEVELS}; got {len(levels)}")
+        self.tables = [level.get("tables") for level in levels]
+        self.job.levels = len(levels)
+        self.job.in_type, self.job.out_type, self.job.acc_type = in_type, out_type, acc_type
+        for d, level in enumerate(levels):
+            v = &self.job.level[d]
+            v.kind = KINDS[level["kind"]]
+            v.size, v.tile, v.max_reads = level["size"], level["tile"], level["max_reads"]
+            if v.kind in (BEFORE, AFTER, ROW):
+                tables = level["tables"]
+                v.taps = level["taps"]
+                v.start = <const Py_ssize_t *> address(tables["start"])
+                v.count = <const int32_t *> address(tables["count"])
+                v.weights = address(tables["weights"])
+            if v.kind == ROW:
+                v.step, v.channels = level["step"], level["channels"]
+                v.base = <const Py_ssize_t *> address(tables["base"])
+                v.index = <const int32_t *> address(tables["index"])
+                v.lane_count = <const int32_t *> address(tables["lane_count"])
+                v.shape = <const int32_t *> address(tables["shape"])
+            else:
+                v.channels = 1
+        for d in range(self.job.levels):
+            v = &self.job.level[d]
+            if v.kind in (BEFORE, AFTER):
+                v.scratch = used
+                used += aligned(v.taps * sizeof(void *))
+                v.slab = used
+                extent = 1
+                for e in range(d + 1, self.job.levels):
+                    extent *= self.job.level[e].max_reads if v.kind == BEFORE else min(self.job.level[e].tile, self.job.level[e].size)
+                used += aligned((extent * (v.taps if v.kind == AFTER else 1) + PAD) * size)
+        v = &self.job.level[self.job.levels - 1]
+        elements = max(v.max_reads, min(v.tile, v.size), 1024)
+        self.job.row_bytes = aligned((elements + PAD) * size)
+        self.job.row_scratch = used
+        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.row_bytes
+        self.tiles = tile_count(&self.job)
+
+    def __call__(self, src, dst, unsigned char[:, ::1] scratch):
+        """Contract `src` into `dst`; the rows of `scratch` are the threads."""
+        cdef Py_buffer a, b
+        cdef job_t job = self.job
+        cdef Py_ssize_t n, tiles = self.tiles
+        cdef int threads = scratch.shape[0], d
+        cdef const char *src_data
+        cdef char *dst_data
+        if scratch.shape[1] < job.scratch_bytes:
+            raise ValueError(f"scratch must hold {job.scratch_bytes} bytes per thread; got {scratch.shape[1]}")
+        PyObject_GetBuffer(src, &a, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(dst, &b, PyBUF_STRIDES | PyBUF_WRITABLE)
+            try:
+                if a.ndim != job.levels or b.ndim != job.levels:
+                    raise ValueError(f"arrays must have {job.levels} axes; got {a.ndim} and {b.ndim}")
+                for d in range(job.levels):
+                    job.level[d].src_stride, job.level[d].dst_stride = a.strides[d], b.strides[d]
+                    if b.shape[d] != job.level[d].size:
+                        raise ValueError(f"axis {d} of dst must have size {job.level[d].size}; got {b.shape[d]}")
+                src_data, dst_data = <const char *> a.buf, <char *> b.buf
+                with nogil:
+                    if threads == 1:
+                        for n in range(tiles):
+                            contract_tile(&job, n, src_data, dst_data, <char *> &scratch[0, 0])
+                    else:
+                        for n in prange(tiles, schedule="dynamic", num_threads=threads):
+                            contract_tile(&job, n, src_data, dst_data, <char *> &scratch[threadid(), 0])
+            finally:
+                PyBuffer_Release(&b)
+        finally:
+            PyBuffer_Release(&a)

@@ -1,0 +1,63 @@
+/* Rows of one element type T, read into and written from the accumulator ACC (float or double).
+ *
+ * Included once per pair (ACC, T) by contract_acc.h, with
+ *   T, NAME(x)      the element type and a name-mangler
+ *   LOAD(v)         T -> ACC, exact (64-bit integers: rounded once, to nearest)
+ *   STORE(a)        ACC -> T, round half to even, saturating, NaN -> 0 for integers
+ *
+ * The order of operations per output element is: product with the first tap, then product and sum for
+ * each further tap in turn. It is the same in every lane, tail and instruction set; the build switches
+ * contraction to FMA off, so that the bits are too. */
+
+static void NAME(load)(const void *from, Py_ssize_t n, ACC *restrict to) {
+    const T *restrict a = (const T *)from;
+    for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(a[i]);
+}
+
+static void NAME(store)(const ACC *restrict from, Py_ssize_t n, void *to) {
+    T *restrict a = (T *)to;
+    for (Py_ssize_t i = 0; i < n; i++) a[i] = STORE(from[i]);
+}
+
+#define ROW(k) ((const T *)(rows[k] + offset))
+
+/* to[i] = sum over k of w[k] * rows[k][i] */
+static void NAME(combine)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, Py_ssize_t n,
+                          ACC *restrict to) {
+    int k;
+    if (taps == 1) {
+        const T *restrict a = ROW(0);
+        const ACC wa = w[0];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = wa * LOAD(a[i]);
+        return;
+    }
+    if (taps < 4) {
+        const T *restrict a = ROW(0), *restrict b = ROW(1);
+        const ACC wa = w[0], wb = w[1];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = wa * LOAD(a[i]) + wb * LOAD(b[i]);
+        k = 2;
+    } else {
+        const T *restrict a = ROW(0), *restrict b = ROW(1), *restrict c = ROW(2), *restrict d = ROW(3);
+        const ACC wa = w[0], wb = w[1], wc = w[2], wd = w[3];
+        for (Py_ssize_t i = 0; i < n; i++)
+            to[i] = ((wa * LOAD(a[i]) + wb * LOAD(b[i])) + wc * LOAD(c[i])) + wd * LOAD(d[i]);
+        k = 4;
+    }
+    for (; k + 4 <= taps; k += 4) {
+        const T *restrict a = ROW(k), *restrict b = ROW(k + 1), *restrict c = ROW(k + 2), *restrict d = ROW(k + 3);
+        const ACC wa = w[k], wb = w[k + 1], wc = w[k + 2], wd = w[k + 3];
+        for (Py_ssize_t i = 0; i < n; i++)
+            to[i] = (((to[i] + wa * LOAD(a[i])) + wb * LOAD(b[i])) + wc * LOAD(c[i])) + wd * LOAD(d[i]);
+    }
+    for (; k < taps; k++) {
+        const T *restrict a = ROW(k);
+        const ACC wa = w[k];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = to[i] + wa * LOAD(a[i]);
+    }
+}
+
+#undef ROW
+#undef T
+#undef NAME
+#undef LOAD
+#undef STORE

@@ -1,0 +1,92 @@
+"""Build the kernels: each source once per instruction set, as `vrdask._<kernel>_<isa>`, and `vrdask.isa` picks at import.
+
+Portable flags only. Contraction of a*b + c to FMA is off, so every build computes the same bits.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = ("cpu", "contract", "gather")
+HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").glob(pattern))
+MSVC = sys.platform == "win32"
+X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+
+AVX2 = ["-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+ISA_FLAGS: dict[str, list[str]] = {"baseline": []}
+if X86_64 and MSVC:
+    ISA_FLAGS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]}
+elif X86_64:
+    ISA_FLAGS |= {"avx2": AVX2, "avx512": AVX512}
+
+COMMON = ["/O2", "/fp:precise"] if MSVC else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function"]
+
+
+def compiles(compiler: list[str], flags: list[str]) -> bool:
+    """Whether a program that uses OpenMP compiles and links with these flags."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.c"
+        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        command = [*compiler, str(source), *flags, "-o", str(Path(folder) / "probe")]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def openmp_flags(compiler: list[str]) -> list[str]:
+    if os.environ.get("VRDASK_OPENMP") == "0":
+        return []
+    if MSVC:
+        return ["/openmp"]
+    return ["-fopenmp"] if compiles(compiler, ["-fopenmp"]) else []
+
+
+class BuildKernels(build_ext):
+    """cythonize each extension into its own folder: one source gives several modules, whose C files differ in name."""
+
+    def build_extensions(self) -> None:
+        flags = openmp_flags(getattr(self.compiler, "compiler", ["cc"])[:1])
+        if not flags:
+            print("vrdask: building without OpenMP: the kernels will run on a single thread", file=sys.stderr)
+        for extension in self.extensions:
+            extension.extra_compile_args += flags
+            extension.extra_link_args += [] if MSVC else flags
+            if flags:
+                extension.define_macros.append(("VRDASK_OPENMP", "1"))
+        super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        from Cython.Build import cythonize
+
+        folder = Path(self.build_temp) / ext.name
+        ext.sources = cythonize(
+            [Extension(ext.name, ext.sources)],
+            build_dir=str(folder),
+            compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
+            force=True,
+            quiet=True,
+        )[0].sources
+        super().build_extension(ext)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            f"vrdask._{kernel}_{isa}",
+            [f"kernels/{kernel}.pyx"],
+            include_dirs=["kernels"],
+            depends=HEADERS,
+            extra_compile_args=[*COMMON, *flags],
+            extra_link_args=[],
+            define_macros=[("NDEBUG", "1")],
+        )
+        for kernel in KERNELS
+        for isa, flags in (ISA_FLAGS if kernel != "cpu" else {"baseline": []}).items()
+    ],
+    cmdclass={"build_ext": BuildKernels},
+)

@@ -1,0 +1,178 @@
+"""Apply a resampling to one box: from the source samples that an output box reads to the output box.
+
+Everything above this (in memory, dask, Zarr) is a way to choose boxes and to bring their samples here. The bits of an
+output sample depend on the resampling alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask import isa
+from vrdask.dtypes import CODES, DType
+from vrdask.intervals import Box, Interval, shape_of
+from vrdask.modes import MODES
+from vrdask.operators import Operator
+from vrdask.resampling import Resampling, stage_reads
+from vrdask.tiles import Level, choose_tiles, levels_of
+
+Array = npt.NDArray[Any]
+
+ISA = isa.choose()
+_contract = isa.load("contract", ISA)
+_gather = isa.load("gather", ISA)
+
+_ELEMENTS_PER_THREAD = 1 << 15
+"""Starting a thread for less work than this costs more than it brings."""
+
+
+def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+    """The output box `writes`, from `source`, which holds the samples of the box `reads`.
+
+    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and the resampling's input dtype, in any byte order and memory layout; not
+        changed.
+    """
+    result = np.empty(shape_of(writes), what.out_dtype)
+    if result.size == 0:
+        return result
+    stages = what.stages
+    if MODES[what.mode].copies:
+        gathered = _gather_box(what, source, reads, writes, num_threads) if stages else source
+        if what.out_dtype == what.in_dtype:
+            return gathered if stages else source.astype(what.out_dtype, order="C")
+        return _contract_stage(what, None, gathered, writes, writes, result, num_threads)
+    data = source
+    for number, stage in enumerate(stages or (None,)):
+        if number + 1 < len(stages):
+            target_box = stage_reads(stages[number + 1], writes)
+            target = np.empty(shape_of(target_box), what.acc_dtype)
+        else:
+            target_box, target = writes, result
+        if stage is None and what.out_dtype == what.in_dtype:
+            return source.astype(what.out_dtype, order="C")
+        data = _contract_stage(what, None if stage is None else number, data, reads, target_box, target, num_threads)
+        reads = target_box
+    return data
+
+
+def _contract_stage(
+    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> Array:
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
+    joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
+    if data.strides[-1] != data.itemsize:
+        data = np.ascontiguousarray(data)
+    source = data.reshape(*data.shape[:joined], -1)
+    flat = target.reshape(*target.shape[:joined], -1)
+    threads = min(threads, contraction.tiles)
+    contraction(source, flat, np.empty((threads, contraction.scratch_bytes), np.uint8))
+    return target
+
+
+@lru_cache(maxsize=64)
+def _contraction(
+    what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+) -> tuple[int, Any]:
+    """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
+    if number is None:  # nothing to contract: convert
+        shape = shape_of(writes)
+        levels = [Level("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
+        levels.append(Level("copy", len(shape) - 1, shape[-1], shape[-1]))
+        for level in levels[:-1]:
+            level.tile = 1
+    else:
+        levels = levels_of(what.stages[number], writes)
+        choose_tiles(levels, what.acc_dtype.itemsize, threads)
+    acc_dtype = what.acc_dtype
+    tables = [
+        _kernel_level(level, None if number is None else what.stages[number], reads, writes, acc_dtype)
+        for level in levels
+    ]
+    return len(levels) - 1, _contract.Contraction(tables, CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype])
+
+
+def _kernel_level(
+    level: Level, stage: tuple[Operator | None, ...] | None, reads: Box, writes: Box, acc_dtype: DType
+) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
+    }  # fmt: skip
+    op = None if stage is None or level.axis >= len(stage) else stage[level.axis]
+    if op is None or level.start is None:
+        return described
+    described["taps"] = level.taps
+    begin, end = writes[level.axis]
+    start = op.start[begin:end] - reads[level.axis][0]
+    count = op.count[begin:end]
+    weights = op.weights[begin:end, : level.taps].astype(acc_dtype)
+    tables = {"start": start, "count": count, "weights": weights}
+    if level.kind == "row":
+        described |= {"step": level.channels, "channels": level.channels}
+        tables |= row_tables(start, count, weights, level.channels)
+    described["tables"] = {name: np.ascontiguousarray(table).reshape(-1).view(np.uint8) for name, table in tables.items()}
+    return described
+
+
+def row_tables(
+    start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
+) -> dict[str, Array]:
+    """A row's table by blocks of lanes, one lane per output element (position and channel), as kernels/contract.h reads it."""
+    lanes = 64 // weights.itemsize
+    elements = len(start) * channels
+    blocks = -(-elements // lanes)
+    element = np.minimum(np.arange(blocks * lanes), elements - 1)
+    position, channel = np.divmod(element, channels)
+    first = (start[position] * channels + channel).reshape(blocks, lanes)
+    base = first.min(axis=1)
+    index = (first - base[:, None]).astype(np.int32)
+    lane_count = count[position].reshape(blocks, lanes)
+    half = lanes // 2
+    upper = index[:, half:].min(axis=1)
+    half_span = np.maximum(index[:, :half].max(axis=1), index[:, half:].max(axis=1) - upper)
+    shape = np.stack([lane_count.min(axis=1), lane_count.max(axis=1), index.max(axis=1), upper, half_span], axis=1)
+    by_tap = weights[position].reshape(blocks, lanes, -1).transpose(0, 2, 1)
+    return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
+
+
+def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+    (stage,) = what.stages
+    last = max(axis for axis, op in enumerate(stage) if op is not None)
+    item_size = int(np.prod(source.shape[last + 1 :], dtype=np.int64)) * source.itemsize
+    inner = source[(0,) * last] if last else source
+    if not inner.flags.c_contiguous:
+        source = np.ascontiguousarray(source)
+    result = np.empty(shape_of(writes), what.in_dtype)
+    rows, index, stride = _gather_tables(what, reads, writes, source.strides[:last], item_size)
+    threads = max(1, min(num_threads, result.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
+    address = source.__array_interface__["data"][0], result.__array_interface__["data"][0]
+    _gather.gather(*address, rows, len(index) * item_size, index, stride, item_size, threads)
+    return result
+
+
+@lru_cache(maxsize=16)
+def _gather_tables(
+    what: Resampling, reads: Box, writes: Box, strides: tuple[int, ...], item_size: int
+) -> tuple[Array, Array, int]:
+    (stage,) = what.stages
+    rows = np.zeros(1, np.int64)
+    for axis, stride in enumerate(strides):
+        rows = (rows[:, None] + picks(stage[axis], reads[axis], writes[axis]) * stride).reshape(-1)
+    last = len(strides)
+    index = picks(stage[last], reads[last], writes[last])
+    rows = rows + index[0] * item_size
+    index = index - index[0]
+    steps = np.diff(index)
+    stride = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
+    return rows, index.astype(np.int32), stride
+
+
+def picks(op: Operator | None, reads: Interval, writes: Interval) -> npt.NDArray[np.int64]:
+    """For each output of an interval, the sample it copies, counted from the first sample read."""
+    if op is None:
+        return np.arange(writes[1] - writes[0])
+    return op.start[slice(*writes)] - reads[0]

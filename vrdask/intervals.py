@@ -1,0 +1,78 @@
+"""Half-open intervals ``[start, stop)`` and boxes, one interval per axis: plain integers, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+Interval = tuple[int, int]
+Box = tuple[Interval, ...]
+Edges = npt.NDArray[np.int64]
+"""Ascending chunk boundaries of one axis, both ends included: chunk k is ``[edges[k], edges[k + 1])``."""
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def regular_edges(size: int, chunk: int) -> Edges:
+    """Boundaries of chunks of one size, the last one cut short.
+
+    >>> regular_edges(10, 4).tolist()
+    [0, 4, 8, 10]
+    """
+    if size == 0:
+        return np.zeros(2, np.int64)
+    return np.append(np.arange(0, size, max(chunk, 1), dtype=np.int64), size)
+
+
+def edges_of(chunks: Sequence[int]) -> Edges:
+    """Boundaries of the given chunk sizes.
+
+    >>> edges_of((3, 1, 2)).tolist()
+    [0, 3, 4, 6]
+    """
+    return np.concatenate(([0], np.cumsum(chunks, dtype=np.int64)))
+
+
+def intervals_of(edges: Edges) -> list[Interval]:
+    return list(pairwise(edges.tolist()))
+
+
+def shape_of(box: Box) -> tuple[int, ...]:
+    return tuple(stop - start for start, stop in box)
+
+
+def size_of(box: Box) -> int:
+    return prod(shape_of(box))
+
+
+def whole(shape: Iterable[int]) -> Box:
+    return tuple((0, n) for n in shape)
+
+
+def slices_of(box: Box, origin: Iterable[int] | None = None) -> tuple[slice, ...]:
+    """Slices that cut `box` out of an array whose first element stands at `origin`.
+
+    >>> slices_of(((2, 5), (0, 3)), (1, 0))
+    (slice(1, 4, None), slice(0, 3, None))
+    """
+    if origin is None:
+        return tuple(slice(start, stop) for start, stop in box)
+    return tuple(slice(start - zero, stop - zero) for (start, stop), zero in zip(box, origin, strict=True))
+
+
+def touched(edges: Edges, interval: Interval) -> range:
+    """Chunks that share a sample with a non-empty interval.
+
+    >>> touched(regular_edges(10, 4), (3, 5))
+    range(0, 2)
+    """
+    start, stop = interval
+    first = int(np.searchsorted(edges, start, side="right")) - 1
+    last = int(np.searchsorted(edges, stop, side="left"))
+    return range(max(first, 0), last)

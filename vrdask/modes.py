@@ -1,0 +1,79 @@
+"""The modes: for each, the operators of one axis and the reference that defines the result.
+
+An axis that keeps its size needs no operator in any mode: interpolation returns the samples. Otherwise a mode gives
+one or two operators: two where an intermediate at the input's size costs less than one wide table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vrdask import operators
+from vrdask.operators import Operator
+
+Rows = Callable[[int, int, bool, bool], tuple[Operator | None, Operator]]
+"""(n_in, n_out, align_corners, in float64?) -> (operator at the input's size or None, operator to the output's size)."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to resample.
+
+    takes_align_corners : whether `align_corners=True` is defined for it.
+    copies : every output is one input sample, so that any dtype works.
+    reference : the function that defines the result.
+    """
+
+    name: str
+    rows: Rows
+    reference: str
+    takes_align_corners: bool = True
+    copies: bool = False
+
+
+def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.nearest(n_in, n_out, align_corners)
+
+
+def _linear(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.linear(n_in, n_out, align_corners)
+
+
+def _area(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.area(n_in, n_out)
+
+
+def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Operator | None, Operator]:
+    # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
+    # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
+    prefilter = operators.prefilter(n_in, radius=28 if double else 13)
+    values = operators.b_spline(n_in, n_out, align_corners)
+    if n_out > n_in:
+        return prefilter, values
+    return None, operators.compose(values, prefilter)
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("nearest", _nearest, 'torch interpolate(mode="nearest-exact")', copies=True),
+        Mode("linear", _linear, 'torch interpolate(mode="linear", "bilinear", "trilinear")'),
+        Mode("area", _area, 'torch interpolate(mode="area")', takes_align_corners=False),
+        Mode("cubic", _cubic, 'scipy.ndimage.zoom(order=3, mode="reflect")'),
+    )
+}
+
+
+@lru_cache(maxsize=128)
+def axis_operators(
+    mode: str, n_in: int, n_out: int, align_corners: bool, double: bool
+) -> tuple[Operator | None, Operator | None]:
+    """The operators of one axis, first and second; None where there is nothing to do.
+
+    A pure function of its arguments: whoever receives a plan (another process, a worker) computes the same tables once.
+    """
+    if n_in == n_out:
+        return None, None
+    return MODES[mode].rows(n_in, n_out, align_corners, double)

@@ -1,0 +1,264 @@
+"""Plans: which source box each output chunk reads, known before anything runs.
+
+A plan is pure data. Per axis it holds the boundaries of the output chunks and the source interval of each; its tasks are
+their product, made when asked for, so that a plan of a million chunks is small.
+
+         source axis   |---------- reads ----------|
+                       .  |....|....|....|....|....
+                         \\                       /
+         output axis       |------ writes ------|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import product
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges
+from vrdask.operators import Operator
+from vrdask.resampling import Resampling, resampling
+
+ChunksLike = int | Sequence[int | Sequence[int]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One output chunk: `index` in the grid of chunks, the source box it reads, the output box it writes."""
+
+    index: tuple[int, ...]
+    reads: Box
+    writes: Box
+
+
+@dataclass(frozen=True, eq=False)
+class AxisPlan:
+    """One axis: chunk k writes ``[edges[k], edges[k+1])`` and reads ``[reads_start[k], reads_stop[k])``."""
+
+    edges: Edges
+    reads_start: npt.NDArray[np.int64]
+    reads_stop: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class ResamplePlan:
+    """How a resampling is cut into tasks; iterate over it, or ask it what a run will cost.
+
+    Made by `plan_resample`. Tasks come in C order of the output chunks.
+    """
+
+    resampling: Resampling
+    axes: tuple[AxisPlan, ...]
+    in_edges: tuple[Edges, ...] | None
+    """Boundaries of the source's stored chunks; None where any sample can be read alone."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of output chunks along each axis."""
+        return tuple(map(len, self.axes))
+
+    def __len__(self) -> int:
+        return prod(self.shape)
+
+    def __iter__(self) -> Iterator[Task]:
+        reads = [
+            list(zip(axis.reads_start.tolist(), axis.reads_stop.tolist(), strict=True)) for axis in self.axes
+        ]
+        writes = [intervals_of(axis.edges) for axis in self.axes]
+        for index, read, write in zip(
+            product(*map(range, self.shape)), product(*reads), product(*writes), strict=True
+        ):
+            yield Task(index, read, write)
+
+    def __getitem__(self, index: tuple[int, ...] | int) -> Task:
+        """The task of one output chunk: by its place in the grid of chunks, or in C order."""
+        if not isinstance(index, tuple):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"task must be in [0, {len(self)}); got {index}")
+            index = tuple(map(int, np.unravel_index(index % len(self), self.shape)))
+        return Task(
+            index,
+            tuple((int(axis.reads_start[k]), int(axis.reads_stop[k])) for axis, k in zip(self.axes, index, strict=True)),
+            tuple((int(axis.edges[k]), int(axis.edges[k + 1])) for axis, k in zip(self.axes, index, strict=True)),
+        )
+
+    @property
+    def source_bytes(self) -> int:
+        return prod(self.resampling.in_shape) * self.resampling.in_dtype.itemsize
+
+    @property
+    def bytes_written(self) -> int:
+        return prod(self.resampling.out_shape) * self.resampling.out_dtype.itemsize
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of source samples that the tasks decode together; whole stored chunks where `in_chunks` is known."""
+        return self.resampling.in_dtype.itemsize * prod(
+            int(np.sum(stop - start)) for start, stop in map(self._decoded, range(len(self.axes)))
+        )
+
+    @property
+    def read_amplification(self) -> float:
+        """`bytes_read` over the bytes of the source: 1.0 where each sample is decoded once."""
+        return self.bytes_read / self.source_bytes if self.source_bytes else 1.0
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most memory that one task holds at a time: what it reads, every intermediate, what it writes."""
+        reads = [int((axis.reads_stop - axis.reads_start).max(initial=0)) for axis in self.axes]
+        writes = [int(np.diff(self.axes[d].edges).max(initial=0)) for d in range(len(self.axes))]
+        between = 0
+        if len(self.resampling.stages) > 1:
+            second = self.resampling.stages[1]
+            between = prod(map(_largest_reads, second, (axis.edges for axis in self.axes)))
+        return (
+            prod(reads) * self.resampling.in_dtype.itemsize
+            + between * self.resampling.acc_dtype.itemsize
+            + prod(writes) * self.resampling.out_dtype.itemsize
+        )
+
+    def _decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        start, stop = self.axes[axis].reads_start, self.axes[axis].reads_stop
+        if self.in_edges is None:
+            return start, stop
+        edges = self.in_edges[axis]
+        return (
+            edges[np.searchsorted(edges, start, side="right") - 1],
+            edges[np.searchsorted(edges, stop, side="left")],
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        what = self.resampling
+        mode = what.mode + (", align_corners" if what.align_corners else "")
+        chunk = tuple(int(np.diff(axis.edges).max(initial=0)) for axis in self.axes)
+        return [
+            ("resample", f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, {mode}"),
+            ("tasks", f"{len(self):,} of up to {_sizes(chunk)}"),
+            ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
+            ("bytes written", format_bytes(self.bytes_written)),
+            ("peak bytes per task", format_bytes(self.peak_bytes)),
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<20}{value}" for name, value in self._rows())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
+        return f"<table>{rows}</table>"
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes for people.
+
+    >>> format_bytes(1536), format_bytes(12)
+    ('1.50 KiB', '12 B')
+    """
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 1024:
+            break
+    return f"{count:.2f} {unit}"
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _largest_reads(axis_operator: Operator | None, edges: Edges) -> int:
+    starts, stops = edges[:-1], edges[1:]
+    if axis_operator is not None:
+        starts, stops = axis_operator.reads_many(starts, stops)
+    return int((stops - starts).max(initial=0))
+
+
+def plan_resample(
+    in_shape: Sequence[int],
+    out_shape: Sequence[int] | int,
+    mode: str = "linear",
+    align_corners: bool = False,
+    *,
+    axes: Sequence[int] | int | None = None,
+    in_chunks: ChunksLike = None,
+    out_chunks: ChunksLike = None,
+    dtype: npt.DTypeLike = "float32",
+) -> ResamplePlan:
+    """Plan a resampling chunk by chunk; reads, writes and allocates nothing.
+
+    Parameters
+    ----------
+    in_shape : sizes of every axis of the source.
+    out_shape : target sizes of `axes`, or of every axis.
+    mode, align_corners, axes : as in `resample`.
+    in_chunks, out_chunks : chunks of the source and of the result: one size for every axis, one entry per axis (a size, -1
+        or None for the whole axis, or the sizes of all chunks), or None for a single chunk.
+    dtype : of source and result.
+
+    Returns
+    -------
+    ResamplePlan
+        Its tasks tile the output; each reads the smallest box that holds every source sample it depends on.
+
+    Examples
+    --------
+    >>> plan = plan_resample((100, 100), (50, 50), "cubic", in_chunks=32, out_chunks=25)
+    >>> len(plan), plan[0, 1].writes, plan[0, 1].reads
+    (4, ((0, 25), (25, 50)), ((0, 65), (35, 100)))
+    """
+    if axes is not None and isinstance(out_shape, Sequence) and isinstance(axes, Sequence) and len(axes) < len(out_shape) == len(in_shape):
+        chosen = {axis % len(in_shape) for axis in axes}
+        for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)):
+            if axis not in chosen and n_in != n_out:
+                raise ValueError(f"out_shape must keep the size of axis {axis}, which is not in axes {tuple(axes)}; got {n_in} and {n_out}")
+        out_shape = [out_shape[axis] for axis in axes]
+    what = resampling(in_shape, out_shape, mode, align_corners, axes=axes, in_dtype=dtype)
+    return plan_chunks(
+        what,
+        chunk_edges(what.out_shape, out_chunks, "out_chunks"),
+        None if in_chunks is None else chunk_edges(what.in_shape, in_chunks, "in_chunks"),
+    )
+
+
+def plan_chunks(what: Resampling, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None) -> ResamplePlan:
+    """Plan a resampling whose output is cut at `out_edges`."""
+    axes = []
+    for axis, edges in enumerate(out_edges):
+        starts, stops = edges[:-1], edges[1:]
+        if stops[-1] > 0:
+            for stage in reversed(what.stages):
+                axis_operator = stage[axis]
+                if axis_operator is not None:
+                    starts, stops = axis_operator.reads_many(starts, stops)
+        axes.append(AxisPlan(edges, starts, stops))
+    return ResamplePlan(what, tuple(axes), None if in_edges is None else tuple(in_edges))
+
+
+def chunk_edges(shape: Sequence[int], chunks: ChunksLike, name: str = "chunks") -> tuple[Edges, ...]:
+    """Chunk boundaries of every axis from the notations of `plan_resample`."""
+    if chunks is None or isinstance(chunks, int):
+        chunks = [chunks or -1] * len(shape)
+    if len(chunks) != len(shape):
+        raise ValueError(f"{name} must have one entry per axis; got {len(chunks)} for {len(shape)} axes")
+    edges = []
+    for axis, (size, chunk) in enumerate(zip(shape, chunks, strict=True)):
+        if chunk is None or chunk == -1:
+            edges.append(regular_edges(size, size))
+        elif isinstance(chunk, Sequence):
+            edges.append(edges_of(chunk))
+            if edges[-1][-1] != size or min(chunk, default=0) < (size > 0):
+                raise ValueError(f"{name} of axis {axis} must be positive and add up to {size}; got {tuple(chunk)}")
+        elif chunk < 1:
+            raise ValueError(f"{name} must be positive; got {chunk} for axis {axis}")
+        else:
+            edges.append(regular_edges(size, int(chunk)))
+    return tuple(edges)
+

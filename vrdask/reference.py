@@ -1,0 +1,70 @@
+"""What the kernels compute, in a few lines of numpy: their specification, to the bit.
+
+Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
+the accumulator's precision; axes in `contraction_order`; one conversion at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.dtypes import DType
+from vrdask.modes import MODES
+from vrdask.operators import Operator
+from vrdask.resampling import Resampling, contraction_order
+
+Array = npt.NDArray[Any]
+
+
+def contract(x: Array, op: Operator, axis: int) -> Array:
+    """`op` along one axis of a float32 or float64 array."""
+    x = np.moveaxis(x, axis, -1)
+    weights = op.weights.astype(x.dtype)
+    result = weights[:, 0] * x[..., op.start]
+    for k in range(1, op.taps):
+        counted = k < op.count
+        sample = x[..., np.where(counted, op.start + k, op.start)]
+        with np.errstate(invalid="ignore"):
+            result = np.where(counted, result + weights[:, k] * sample, result)
+    return np.moveaxis(result, -1, axis)
+
+
+def gather(x: Array, op: Operator, axis: int) -> Array:
+    """The sample at each start."""
+    return np.take(x, op.start, axis=axis)
+
+
+def convert(x: Array, dtype: DType) -> Array:
+    """To another element type: floats rounded once; integers half to even, saturating, NaN to 0."""
+    with np.errstate(over="ignore"):
+        if dtype.kind == "f" or x.dtype == dtype:
+            return x.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(np.where(np.isnan(x), 0, x))
+    # The largest 64-bit integers have no float64 of their own: compare with the power of two above them.
+    result = np.where(rounded >= float(limits.max), 0, np.maximum(rounded, limits.min)).astype(dtype)
+    return np.where(rounded >= float(limits.max), limits.max, result).astype(dtype)
+
+
+def resample(what: Resampling, x: Array) -> Array:
+    """The whole array at once."""
+    x = x.astype(x.dtype.newbyteorder("="))
+    if MODES[what.mode].copies:
+        for stage in what.stages:
+            for axis in contraction_order(stage):
+                op = stage[axis]
+                assert op is not None
+                x = gather(x, op, axis)
+        return x if what.in_dtype == what.out_dtype else convert(x.astype(what.acc_dtype), what.out_dtype)
+    if not what.stages and what.in_dtype == what.out_dtype:
+        return x.copy()
+    x = x.astype(what.acc_dtype)
+    for stage in what.stages:
+        for axis in contraction_order(stage):
+            op = stage[axis]
+            assert op is not None
+            x = contract(x, op, axis)
+    return convert(x, what.out_dtype)

@@ -1,0 +1,170 @@
+"""A resampling: everything that decides the bits of a result, and nothing else.
+
+Global shapes, mode and dtypes; no chunks, threads or memory. Two places that hold equal resamplings compute equal bits.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.dtypes import NAMES, DType, is_number, needs_float64
+from vrdask.intervals import Box
+from vrdask.modes import MODES, axis_operators
+from vrdask.operators import Operator
+
+Stage = tuple[Operator | None, ...]
+"""One operator per array axis, applied together; None where an axis passes through."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """A validated resampling of a whole array; make one with `resampling`.
+
+    in_shape, out_shape : sizes of every axis.
+    """
+
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    mode: str
+    align_corners: bool
+    in_dtype: DType
+    out_dtype: DType
+
+    @property
+    def double(self) -> bool:
+        """Whether sums are in float64."""
+        return needs_float64(self.in_dtype, self.out_dtype)
+
+    @property
+    def acc_dtype(self) -> DType:
+        return np.dtype("float64" if self.double else "float32")
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What happens, in order; stages in which no axis has an operator are left out."""
+        pairs = [
+            axis_operators(self.mode, n_in, n_out, self.align_corners, self.double)
+            for n_in, n_out in zip(self.in_shape, self.out_shape, strict=True)
+        ]
+        stages = (tuple(first for first, _ in pairs), tuple(second for _, second in pairs))
+        return tuple(stage for stage in stages if any(stage))
+
+    def reads(self, writes: Box) -> Box:
+        """The source box that an output box depends on."""
+        for stage in reversed(self.stages):
+            writes = stage_reads(stage, writes)
+        return writes
+
+    def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the rest
+        return {key: value for key, value in self.__dict__.items() if key != "stages"}
+
+
+def stage_reads(stage: Stage, writes: Box) -> Box:
+    """The box of a stage's input that an output box depends on."""
+    return tuple(
+        interval if axis_operator is None else axis_operator.reads(interval)
+        for axis_operator, interval in zip(stage, writes, strict=True)
+    )
+
+
+def contraction_order(stage: Stage) -> tuple[int, ...]:
+    """The axes of a stage in the order in which they are contracted: shrinking ones first, growing ones last.
+
+    Shrinking axes go first to last and growing axes last to first, so that each step leaves the least to the next. The
+    order decides rounding; it follows from global sizes alone.
+
+    >>> from vrdask.operators import linear
+    >>> contraction_order((linear(4, 8, False), linear(4, 2, False), None, linear(4, 6, False)))
+    (1, 3, 0)
+    """
+    shrinking = [axis for axis, op in enumerate(stage) if op is not None and op.n_out <= op.n_in]
+    growing = [axis for axis, op in enumerate(stage) if op is not None and op.n_out > op.n_in]
+    return (*shrinking, *reversed(growing))
+
+
+def resampling(
+    in_shape: Sequence[int],
+    shape: Sequence[int] | int,
+    mode: str = "linear",
+    align_corners: bool = False,
+    *,
+    axes: Iterable[int] | int | None = None,
+    in_dtype: npt.DTypeLike = "float32",
+    out_dtype: npt.DTypeLike | None = None,
+) -> Resampling:
+    """Check the arguments that decide the result and put them into their one form."""
+    sizes = _sizes(shape)
+    axes = _axes(axes, len(sizes), len(in_shape))
+    if len(sizes) != len(axes):
+        raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    if align_corners and not MODES[mode].takes_align_corners:
+        able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
+        raise ValueError(f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}")
+    out_shape = list(in_shape)
+    for axis, size in zip(axes, sizes, strict=True):
+        if in_shape[axis] < 1:
+            raise ValueError(f"resampled axis {axis} must have at least one sample; got shape {tuple(in_shape)}")
+        if 2 * (in_shape[axis] + 1) * (size + 1) >= 2**63:
+            raise ValueError(f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}")
+        out_shape[axis] = size
+    source = _dtype(in_dtype, mode)
+    result = source if out_dtype is None else np.dtype(out_dtype)
+    if result != source:
+        for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
+            if not is_number(dtype):
+                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
+    return Resampling(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
+
+
+def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
+    values = shape if isinstance(shape, Iterable) else (shape,)
+    sizes = []
+    for value in values:
+        try:
+            size = operator.index(value)
+        except TypeError:
+            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}") from None
+        if isinstance(value, bool | np.bool_):
+            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}")
+        if size < 1:
+            raise ValueError(f"shape must hold positive sizes; got {size} in {shape!r}")
+        sizes.append(size)
+    if not sizes:
+        raise ValueError(f"shape must give at least one size; got {shape!r}")
+    return tuple(sizes)
+
+
+def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int, ...]:
+    if axes is None:
+        if count > ndim:
+            raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {count}")
+        return tuple(range(ndim - count, ndim))
+    given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    for axis in given:
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")
+    positive = tuple(axis % ndim for axis in given)
+    if len(set(positive)) < len(positive):
+        raise ValueError(f"axes must not repeat; got {given}")
+    return positive
+
+
+def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
+    given = np.dtype(dtype)
+    if given.hasobject:
+        raise TypeError(f"the array's dtype must have a fixed size; got {given}")
+    if not MODES[mode].copies and not is_number(given):
+        copying = ", ".join(name for name, known in MODES.items() if known.copies)
+        raise TypeError(
+            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {given} "
+            f"(mode {copying} takes any; convert with astype for the others)"
+        )
+    return given

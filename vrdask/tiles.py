@@ -1,0 +1,123 @@
+"""Levels and tiles: how a contraction walks an array so that its intermediates stay in cache.
+
+A tile is to the cache what a chunk is to memory: a piece of the output that is computed from its own source box alone. Tile
+sizes change no bit, so they may follow the machine and the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.intervals import Interval, ceil_div
+from vrdask.operators import Operator
+from vrdask.resampling import Stage
+
+SCRATCH_BYTES = 512 * 1024
+"""What a thread's intermediates may take: within the second-level cache of any current processor, with room to spare."""
+ROW_ELEMENTS = 8192
+CHANNELS = 16
+"""Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
+TILES_PER_THREAD = 6
+LANES = 16
+
+
+@dataclass
+class Level:
+    """One axis of the walk, outermost first.
+
+    kind : loop, before, after, row or copy (kernels/contract.h says what each does).
+    size : outputs; of a row, times channels.
+    start, stop : source interval of each output position, where there is an operator.
+    """
+
+    kind: str
+    axis: int
+    size: int
+    tile: int
+    start: npt.NDArray[np.int64] | None = None
+    stop: npt.NDArray[np.int64] | None = None
+    taps: int = 1
+    channels: int = 1
+
+    @property
+    def tiles(self) -> int:
+        return ceil_div(self.size, self.tile)
+
+    @property
+    def max_reads(self) -> int:
+        """The largest source interval of any tile, in source elements."""
+        if self.start is None or self.stop is None:
+            return self.tile
+        begin = np.arange(0, self.size, self.tile)
+        last = np.minimum(begin + self.tile, self.size) - 1
+        return int((self.stop[last // self.channels] - self.start[begin // self.channels]).max()) * self.channels
+
+
+def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
+    """The levels of a stage with at least one operator, for an output box without empty sides."""
+    sizes = [stop - start for start, stop in writes]
+    last = max(axis for axis, op in enumerate(stage) if op is not None)
+    trailing = prod(sizes[last + 1 :])
+    levels = []
+    for axis in range(last + 1):
+        op = stage[axis]
+        if op is None:
+            levels.append(Level("loop", axis, sizes[axis], sizes[axis]))
+            continue
+        begin, end = writes[axis]
+        start = op.start[begin:end]
+        level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis], start)
+        level.stop = start + op.count[begin:end]
+        level.taps = _width(op, writes[axis])
+        levels.append(level)
+    if trailing < CHANNELS:
+        row = levels[-1]
+        row.kind, row.channels = "row", trailing
+        row.size = row.tile = row.size * trailing
+    else:
+        levels.append(Level("copy", last + 1, trailing, trailing))
+    return levels
+
+
+def _width(op: Operator, writes: Interval) -> int:
+    return int(op.count[writes[0] : writes[1]].max())
+
+
+def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
+    """Set every level's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
+    row = levels[-1]
+    row.tile = min(row.size, ROW_ELEMENTS)
+    outermost = next(d for d, level in enumerate(levels) if level.start is not None)
+    while _scratch_elements(levels) * acc_bytes > SCRATCH_BYTES:
+        inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
+        widest = max(inner, key=lambda level: level.tile, default=None)
+        if widest is not None and (widest.tile > 4 or row.tile <= 512):
+            widest.tile = ceil_div(widest.tile, 2)
+        elif row.tile > 512 and len(levels) > outermost + 1:
+            row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+        elif widest is not None:
+            widest.tile = ceil_div(widest.tile, 2)
+        else:
+            break
+    while threads > 1 and prod(level.tiles for level in levels) < threads * TILES_PER_THREAD:
+        splittable = next((level for level in levels[:-1] if level.tile > 1), None)
+        if splittable is not None:
+            splittable.tile = ceil_div(splittable.tile, 2)
+        elif row.tile > 16 * LANES:
+            row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+        else:
+            break
+
+
+def _scratch_elements(levels: list[Level]) -> int:
+    total = 0
+    for d, level in enumerate(levels[:-1]):
+        if level.kind == "before":
+            total += prod(inner.max_reads for inner in levels[d + 1 :])
+        elif level.kind == "after":
+            total += level.taps * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
+    return total
