@@ -26,7 +26,11 @@ if X86_64 and MSVC:
 elif X86_64:
     ISA_FLAGS |= {"avx2": AVX2, "avx512": AVX512}
 
-COMMON = ["/O2", "/fp:precise"] if MSVC else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function"]
+COMMON = (
+    ["/O2", "/fp:precise"]
+    if MSVC
+    else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function"]
+)
 
 
 def compiles(compiler: list[str], flags: list[str]) -> bool:

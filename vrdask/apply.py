@@ -114,7 +114,9 @@ def _kernel_level(
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}
         tables |= row_tables(start, count, weights, level.channels)
-    described["tables"] = {name: np.ascontiguousarray(table).reshape(-1).view(np.uint8) for name, table in tables.items()}
+    described["tables"] = {
+        name: np.ascontiguousarray(table).reshape(-1).view(np.uint8) for name, table in tables.items()
+    }
     return described
 
 

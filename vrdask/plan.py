@@ -69,13 +69,9 @@ class ResamplePlan:
         return prod(self.shape)
 
     def __iter__(self) -> Iterator[Task]:
-        reads = [
-            list(zip(axis.reads_start.tolist(), axis.reads_stop.tolist(), strict=True)) for axis in self.axes
-        ]
+        reads = [list(zip(axis.reads_start.tolist(), axis.reads_stop.tolist(), strict=True)) for axis in self.axes]
         writes = [intervals_of(axis.edges) for axis in self.axes]
-        for index, read, write in zip(
-            product(*map(range, self.shape)), product(*reads), product(*writes), strict=True
-        ):
+        for index, read, write in zip(product(*map(range, self.shape)), product(*reads), product(*writes), strict=True):
             yield Task(index, read, write)
 
     def __getitem__(self, index: tuple[int, ...] | int) -> Task:
@@ -86,7 +82,9 @@ class ResamplePlan:
             index = tuple(map(int, np.unravel_index(index % len(self), self.shape)))
         return Task(
             index,
-            tuple((int(axis.reads_start[k]), int(axis.reads_stop[k])) for axis, k in zip(self.axes, index, strict=True)),
+            tuple(
+                (int(axis.reads_start[k]), int(axis.reads_stop[k])) for axis, k in zip(self.axes, index, strict=True)
+            ),
             tuple((int(axis.edges[k]), int(axis.edges[k + 1])) for axis, k in zip(self.axes, index, strict=True)),
         )
 
@@ -140,7 +138,10 @@ class ResamplePlan:
         mode = what.mode + (", align_corners" if what.align_corners else "")
         chunk = tuple(int(np.diff(axis.edges).max(initial=0)) for axis in self.axes)
         return [
-            ("resample", f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, {mode}"),
+            (
+                "resample",
+                f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, {mode}",
+            ),
             ("tasks", f"{len(self):,} of up to {_sizes(chunk)}"),
             ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
             ("bytes written", format_bytes(self.bytes_written)),
@@ -214,11 +215,18 @@ def plan_resample(
     >>> len(plan), plan[0, 1].writes, plan[0, 1].reads
     (4, ((0, 25), (25, 50)), ((0, 65), (35, 100)))
     """
-    if axes is not None and isinstance(out_shape, Sequence) and isinstance(axes, Sequence) and len(axes) < len(out_shape) == len(in_shape):
+    if (
+        axes is not None
+        and isinstance(out_shape, Sequence)
+        and isinstance(axes, Sequence)
+        and len(axes) < len(out_shape) == len(in_shape)
+    ):
         chosen = {axis % len(in_shape) for axis in axes}
         for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)):
             if axis not in chosen and n_in != n_out:
-                raise ValueError(f"out_shape must keep the size of axis {axis}, which is not in axes {tuple(axes)}; got {n_in} and {n_out}")
+                raise ValueError(
+                    f"out_shape must keep the size of axis {axis}, which is not in axes {tuple(axes)}; got {n_in} and {n_out}"
+                )
         out_shape = [out_shape[axis] for axis in axes]
     what = resampling(in_shape, out_shape, mode, align_corners, axes=axes, in_dtype=dtype)
     return plan_chunks(
@@ -261,4 +269,3 @@ def chunk_edges(shape: Sequence[int], chunks: ChunksLike, name: str = "chunks") 
         else:
             edges.append(regular_edges(size, int(chunk)))
     return tuple(edges)
-

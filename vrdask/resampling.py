@@ -107,13 +107,22 @@ def resampling(
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     if align_corners and not MODES[mode].takes_align_corners:
         able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
-        raise ValueError(f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}")
-    out_shape = list(in_shape)
+        raise ValueError(
+            f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
+        )
+    for size in in_shape:
+        if size != size:
+            raise ValueError(
+                f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
+            )
+    out_shape = [int(size) for size in in_shape]
     for axis, size in zip(axes, sizes, strict=True):
         if in_shape[axis] < 1:
             raise ValueError(f"resampled axis {axis} must have at least one sample; got shape {tuple(in_shape)}")
         if 2 * (in_shape[axis] + 1) * (size + 1) >= 2**63:
-            raise ValueError(f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}")
+            raise ValueError(
+                f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}"
+            )
         out_shape[axis] = size
     source = _dtype(in_dtype, mode)
     result = source if out_dtype is None else np.dtype(out_dtype)

@@ -1,0 +1,131 @@
+"""Lazy results: a dask array with one task per output chunk.
+
+A dask source: each task depends on exactly the blocks that its box touches; of a block that it needs less than half of, it
+takes the part alone, so that halos rather than blocks travel between workers. A zarr source: each task reads its own
+region, so the graph is one task per output chunk and two nodes that they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+from dask._task_spec import DataNode, List, Task, TaskRef
+from dask.array.core import normalize_chunks
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+
+from vrdask.apply import apply
+from vrdask.intervals import Box, ceil_div, edges_of, intervals_of, shape_of, size_of, slices_of, touched
+from vrdask.plan import ResamplePlan, plan_chunks
+from vrdask.resampling import Resampling
+
+Array = npt.NDArray[Any]
+
+
+def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+    """A lazy dask array from a dask array."""
+    in_edges = [edges_of(sizes) for sizes in x.chunks]
+    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.chunks, chunks)], in_edges)
+    token = tokenize(x.name, what, plan_chunk_sizes(plan), num_threads)
+    name, part_name, shared = f"resample-{what.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
+    blocks = [intervals_of(edges) for edges in in_edges]
+    graph: dict[Any, Any] = {shared: DataNode(shared, what)}
+    for task in plan:
+        pieces, places = [], []
+        reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
+        for block in product(*(touched(edges, interval) for edges, interval in zip(in_edges, reads, strict=True))):
+            box = tuple(axis[k] for axis, k in zip(blocks, block, strict=True))
+            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, reads, strict=True))
+            key: Any = (x.name, *block)
+            place = part
+            if 2 * size_of(part) < size_of(box):
+                cut = slices_of(part, (start for start, _ in box))
+                key = (part_name, *block, *(number for one in cut for number in (one.start, one.stop)))
+                if key not in graph:
+                    graph[key] = Task(key, cut_out, TaskRef((x.name, *block)), cut)
+            else:
+                place = box
+            pieces.append(TaskRef(key))
+            places.append(place)
+        key = (name, *task.index)
+        graph[key] = Task(key, resample_pieces, TaskRef(shared), List(*pieces), places, reads, task.writes, num_threads)
+    return collection(graph, name, plan, what, [x])
+
+
+def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+    """A lazy dask array from a zarr array."""
+    stored = normalize_chunks(x.shards or x.chunks, x.shape, dtype=x.dtype)
+    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
+    token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
+    name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
+    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, x)}
+    for task in plan:
+        key = (name, *task.index)
+        graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
+    return collection(graph, name, plan, what, [])
+
+
+def out_chunks(what: Resampling, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
+    """Chunks of the result. By default an axis that is not resampled keeps the input's; another gets chunks as large
+    as the input's largest, less where it shrinks, so that neither side of a task outgrows an input chunk.
+    """
+    if chunks is None:
+        chunks = tuple(
+            sizes if n_in == n_out else max(1, ceil_div(max(sizes) * min(n_in, n_out), n_in))
+            for sizes, n_in, n_out in zip(in_chunks, what.in_shape, what.out_shape, strict=True)
+        )
+    normal: tuple[tuple[int, ...], ...] = normalize_chunks(
+        chunks, what.out_shape, dtype=what.out_dtype, previous_chunks=in_chunks
+    )
+    return normal
+
+
+def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(np.diff(axis.edges).tolist()) for axis in plan.axes)
+
+
+def collection(
+    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
+) -> Any:
+    """The dask array of a graph, with dask's query planning off or on."""
+    chunks = plan_chunk_sizes(plan)
+    meta = np.empty((0,) * len(chunks), what.out_dtype)
+    if not da.ARRAY_EXPR_ENABLED:
+        return da.Array(HighLevelGraph.from_collections(name, graph, parents), name, chunks, meta=meta)
+    from dask.array._array_expr._collection import from_graph
+
+    layer = dict(graph)
+    for parent in parents:
+        layer |= dict(parent.__dask_graph__())
+    keys = [(name, *task) for task in np.ndindex(plan.shape)]
+    return from_graph(layer, meta, chunks, keys, name)
+
+
+def cut_out(block: Array, part: tuple[slice, ...]) -> Array:
+    """A copy of a part of a block, so that the block itself need not be kept or sent."""
+    return np.ascontiguousarray(block[part])
+
+
+def resample_pieces(
+    what: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
+) -> Array:
+    """One output chunk from pieces of the source, each of which holds the box at its place."""
+    origin = [start for start, _ in reads]
+    if len(pieces) == 1:
+        source = pieces[0][slices_of(reads, (start for start, _ in places[0]))]
+    else:
+        source = np.empty(shape_of(reads), what.in_dtype)
+        for piece, place in zip(pieces, places, strict=True):
+            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, reads, strict=True))
+            source[slices_of(part, origin)] = piece[slices_of(part, (start for start, _ in place))]
+    return apply(what, np.asarray(source), reads, writes, num_threads)
+
+
+def resample_region(what: Resampling, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:
+    """One output chunk from the region of a zarr array that it reads."""
+    return apply(what, np.asarray(source[slices_of(reads)]), reads, writes, num_threads)

@@ -1,0 +1,329 @@
+"""Zarr to Zarr: each task reads its region of the source, resamples it and writes whole chunks or shards of the target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from vrdask import threads
+from vrdask.apply import apply
+from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.intervals import ceil_div, regular_edges, size_of, slices_of
+from vrdask.memory import BlockPlan, plan_blocks
+from vrdask.plan import ResamplePlan
+from vrdask.progress import reporting
+from vrdask.resampling import Resampling, resampling
+from vrdask.sources import Source, open_source
+from vrdask.targets import Target, clear, is_taken, new_target
+
+
+@dataclass(frozen=True)
+class BlockWork:
+    """The work of one task, given its place in the plan; travels to workers once."""
+
+    plan: ResamplePlan
+    source: zarr.Array[Any]
+    target: zarr.Array[Any]
+
+    def __call__(self, number: int) -> int:
+        task = self.plan[number]
+        box = np.asarray(self.source[slices_of(task.reads)])
+        self.target[slices_of(task.writes)] = apply(self.plan.resampling, box, task.reads, task.writes, num_threads=1)
+        return size_of(task.writes)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked Zarr to Zarr run: nothing has been written yet."""
+
+    source: Source
+    target: Target
+    place: Any
+    blocks: BlockPlan
+    overwrite: bool
+
+    @property
+    def plan(self) -> ResamplePlan:
+        return self.blocks.plan
+
+    def run(self, progress: Any = None) -> zarr.Array[Any]:
+        """Run all tasks; the finished target. After a failure nothing of it remains."""
+        total = math.prod(self.plan.resampling.out_shape)
+        with reporting(progress, total, "resample") as report:
+            if self.overwrite and self.target.root is not None:
+                clear(self.place)
+            try:
+                self._run_tasks(report, total)
+            except BaseException:
+                self.target.discard()
+                raise
+        return self.target.finish()
+
+    def _run_tasks(self, report: Any, total: int) -> None:
+        work = BlockWork(self.plan, self.source.array, self.target.array)
+        numbers = range(len(self.plan)) if total else range(0)
+        client = active_client()
+        done = 0
+        for samples in (
+            run_on_threads(work, numbers, self.blocks.concurrent)
+            if client is None
+            else run_on_cluster(work, numbers, client, f"resample-{self.plan.resampling.mode}")
+        ):
+            done += samples
+            report(done, total)
+
+
+def resample_zarr(
+    source: Any,
+    target: Any,
+    shape: Sequence[int] | int | None = None,
+    *,
+    factor: float | Sequence[float] | None = None,
+    spacing: float | Sequence[float] | None = None,
+    mode: str = "linear",
+    align_corners: bool = False,
+    axes: Sequence[int] | int | None = None,
+    dtype: npt.DTypeLike | None = None,
+    chunks: Sequence[int] | int | None = None,
+    shards: Sequence[int] | int | None = None,
+    compressors: Any = "auto",
+    memory_limit: int | str | None = None,
+    overwrite: bool = False,
+    progress: Any = None,
+    num_threads: int | None = None,
+) -> zarr.Array[Any]:
+    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once, bit for bit.
+
+    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when all
+    chunks are written: a run that fails leaves nothing that opens as an array.
+
+    Parameters
+    ----------
+    source : path, URL (fsspec), store, zarr.Array or zarr.Group
+        Zarr format 2 or 3. Of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one level
+        with the new scale and translation.
+    target : path, URL, store or zarr.Array
+        Where to write (format 3). An existing array of the right shape and dtype is written into as it is.
+    shape, factor, spacing : exactly one of them
+        Target sizes; or output samples per input sample; or the distance between output samples in the source's units
+        (OME-Zarr sources): one number for every resampled axis, or one per axis of `axes`.
+    mode, align_corners, dtype : as in `resample`.
+    axes : the axes to resample
+        By default the last ones, as many as there are sizes; for a single factor or spacing all space axes.
+    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default.
+    memory_limit : int or str, optional
+        Bytes for all tasks of this process together, such as ``"2GiB"``; by default 128 MiB per thread.
+    overwrite : bool
+        Replace what is at `target`.
+    progress : bool or callable, optional
+        True shows a bar on standard error; a callable gets (samples done, samples in all).
+    num_threads : int, optional
+        Concurrent tasks; by default `get_num_threads`.
+
+    Returns
+    -------
+    zarr.Array
+        The finished target.
+
+    Raises
+    ------
+    FileExistsError
+        There is something at `target` and `overwrite` is False.
+    FileNotFoundError, TypeError, ValueError
+        An argument is not as described; nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(8.0), chunks=4)
+    >>> resample_zarr(source, zarr.storage.MemoryStore(), factor=0.5, mode="area")[:]
+    array([0.5, 2.5, 4.5, 6.5])
+    """
+    return prepare(
+        source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes, dtype=dtype,
+        chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, overwrite=overwrite,
+        num_threads=num_threads,
+    ).run(progress)  # fmt: skip
+
+
+def prepare(
+    source: Any,
+    target: Any,
+    shape: Sequence[int] | int | None = None,
+    *,
+    factor: float | Sequence[float] | None = None,
+    spacing: float | Sequence[float] | None = None,
+    mode: str = "linear",
+    align_corners: bool = False,
+    axes: Sequence[int] | int | None = None,
+    dtype: npt.DTypeLike | None = None,
+    chunks: Sequence[int] | int | None = None,
+    shards: Sequence[int] | int | None = None,
+    compressors: Any = "auto",
+    memory_limit: int | str | None = None,
+    overwrite: bool = False,
+    num_threads: int | None = None,
+) -> Job:
+    """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
+    concurrent = threads.resolve(num_threads)
+    limit = parse_bytes(memory_limit)
+    opened = open_source(source)
+    array = opened.array
+    axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
+    what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
+    image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners)
+    if isinstance(target, zarr.Array):
+        made = _existing_target(target, what, chunks, shards)
+    else:
+        _refuse_same_place(source, target)
+        made = new_target(
+            target, image and _at_level_0(image), **_array_arguments(array, what, chunks, shards, compressors)
+        )
+        if not overwrite and is_taken(target):
+            raise FileExistsError(f"target must not exist; got {target} (overwrite=True or --overwrite replaces it)")
+    stored = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
+    blocks = plan_blocks(what, made.unit, stored, concurrent, limit)
+    return Job(opened, made, target, blocks, overwrite)
+
+
+def target_sizes(
+    source: Source,
+    shape: Sequence[int] | int | None,
+    factor: float | Sequence[float] | None,
+    spacing: float | Sequence[float] | None,
+    axes: Sequence[int] | int | None,
+    align_corners: bool,
+) -> tuple[Sequence[int] | int | None, Sequence[int]]:
+    """The axes to resample and their target sizes, from exactly one of shape, factor and spacing."""
+    given = [name for name, value in (("shape", shape), ("factor", factor), ("spacing", spacing)) if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"exactly one of shape, factor and spacing must be given; got {', '.join(given) or 'none'}")
+    if shape is not None:
+        return axes, [shape] if isinstance(shape, int) else list(shape)
+    asked = factor if factor is not None else spacing
+    array, image = source.array, source.image
+    numbers = [float(number) for number in asked] if isinstance(asked, Sequence) else None
+    if axes is None:
+        space = image.space_axes if image is not None else tuple(range(array.ndim))
+        axes = space if numbers is None else tuple(range(array.ndim - len(numbers), array.ndim))
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    if numbers is None:
+        numbers = [float(asked)] * len(axes)  # type: ignore[arg-type]
+    if len(numbers) != len(axes):
+        raise ValueError(f"{given[0]} must give one number, or one per axis; got {len(numbers)} for {len(axes)} axes")
+    if not all(number > 0 and math.isfinite(number) for number in numbers):
+        raise ValueError(f"{given[0]} must be positive and finite; got {asked}")
+    if factor is not None:
+        factors = [Fraction(number) for number in numbers]
+    elif image is None:
+        raise ValueError(
+            "spacing must be known for the source (an OME-Zarr image with a scale); got a plain array: give shape or factor"
+        )
+    else:
+        factors = [Fraction(image.scale[axis]) / Fraction(number) for axis, number in zip(axes, numbers, strict=True)]
+    sizes = []
+    for axis, ratio in zip(axes, factors, strict=True):
+        if not -array.ndim <= axis < array.ndim:
+            raise ValueError(
+                f"axes must lie in [{-array.ndim}, {array.ndim}) for an array of {array.ndim} axes; got {axis}"
+            )
+        n = array.shape[axis]
+        exact = (n - 1) * ratio + 1 if align_corners and spacing is not None else n * ratio
+        sizes.append(max(1, math.floor(exact + Fraction(1, 2))))
+    return axes, sizes
+
+
+def parse_bytes(limit: int | str | None) -> int | None:
+    """A number of bytes from a number or a text such as "2GiB" or "500 MB"."""
+    if limit is None:
+        return None
+    from dask.utils import parse_bytes as parse
+
+    try:
+        count = int(parse(limit))
+    except (ValueError, TypeError):
+        raise ValueError(f"memory_limit must be a number of bytes such as 2GiB or 500MB; got {limit!r}") from None
+    if count < 1:
+        raise ValueError(f"memory_limit must be positive; got {limit!r}")
+    return count
+
+
+def _array_arguments(
+    array: zarr.Array[Any],
+    what: Resampling,
+    chunks: Sequence[int] | int | None,
+    shards: Sequence[int] | int | None,
+    compressors: Any,
+) -> dict[str, Any]:
+    ndim = len(what.out_shape)
+    chunk = _per_axis("chunks", chunks, ndim) or array.chunks
+    chunk = tuple(max(1, min(c, n)) for c, n in zip(chunk, what.out_shape, strict=True))
+    shard = _per_axis("shards", shards, ndim)
+    if shard is None and chunks is None and array.shards is not None:
+        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(array.shards, chunk, what.out_shape, strict=True))
+    if shard is not None:
+        for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
+            if s % c:
+                raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
+    if compressors == "auto" and array.metadata.zarr_format == 3:
+        compressors = array.compressors
+    keeps_dtype = what.out_dtype == what.in_dtype
+    return {
+        "shape": what.out_shape,
+        "dtype": what.out_dtype.newbyteorder("="),
+        "chunks": chunk,
+        "shards": shard,
+        "compressors": compressors,
+        "fill_value": array.fill_value if keeps_dtype and array.fill_value is not None else 0,
+        "dimension_names": getattr(array.metadata, "dimension_names", None),
+        "attributes": dict(array.attrs),
+    }
+
+
+def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    given = (sizes,) * ndim if isinstance(sizes, int) else tuple(sizes)
+    if len(given) != ndim:
+        raise ValueError(f"{name} must have one size per axis; got {len(given)} for {ndim} axes")
+    if not all(isinstance(size, int) and size >= 1 for size in given):
+        raise ValueError(f"{name} must be positive integers; got {given}")
+    return given
+
+
+def _existing_target(target: zarr.Array[Any], what: Resampling, chunks: Any, shards: Any) -> Target:
+    if target.shape != what.out_shape or target.dtype != what.out_dtype:
+        raise ValueError(
+            f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; got {target.shape} and {target.dtype}"
+        )
+    if chunks is not None or shards is not None:
+        raise ValueError("chunks and shards must be None when the target is an array, which has its own")
+    return Target(target, None, None)
+
+
+def _refuse_same_place(source: Any, target: Any) -> None:
+    """A target at, above or inside the source would destroy what it is made from."""
+    places = []
+    for place in (source, target):
+        if isinstance(place, zarr.Array | zarr.Group):
+            place = str(place.store_path)
+        text = str(place)
+        local = text.removeprefix("file://") if text.startswith("file://") or "://" not in text else None
+        places.append(Path(local).resolve() if local is not None and isinstance(place, str | Path) else None)
+    a, b = places
+    if a is not None and b is not None and (a == b or a in b.parents or b in a.parents):
+        raise ValueError(f"target must lie outside the source; got {target} for the source {source}")
+
+
+def _at_level_0(image: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(image, path="0")

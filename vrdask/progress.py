@@ -1,0 +1,80 @@
+"""Progress of a run: a bar with rate and time left on a terminal, plain lines elsewhere, or the caller's own function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Report = Callable[[int, int], None]
+"""Called with (output samples done, output samples in all)."""
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def reporting(progress: Any, total: int, label: str) -> Iterator[Report]:
+    """The function to report to, for `progress` None or False (silence), True (standard error) or a callable."""
+    if progress is None or progress is False:
+        yield lambda done, total: None
+    elif callable(progress):
+        yield progress
+    elif progress is True:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with (_bar if console.is_terminal else _lines)(console, total, label) as report:
+            yield report
+    else:
+        raise TypeError(f"progress must be None, a bool or a callable(done, total); got {progress!r}")
+
+
+@contextmanager
+def _bar(console: Any, total: int, label: str) -> Iterator[Report]:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    begun = time.monotonic()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=total, rate="")
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, rate=rate(done, time.monotonic() - begun))
+
+        yield report
+
+
+@contextmanager
+def _lines(console: Any, total: int, label: str) -> Iterator[Report]:
+    begun = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
+            last = now
+            left = (now - begun) * (total - done) / max(done, 1)
+            percent = 100 * done / max(total, 1)
+            console.print(f"{label}: {percent:.0f} %, {rate(done, now - begun)}, {left:.0f} s left", highlight=False)
+
+    yield report
+
+
+def rate(samples: int, seconds: float) -> str:
+    """Samples per second for people.
+
+    >>> rate(3_000_000, 2.0)
+    '1.5 Mvoxel/s'
+    """
+    return f"{samples / max(seconds, 1e-9) / 1e6:.1f} Mvoxel/s"
