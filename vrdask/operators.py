@@ -44,7 +44,7 @@ class Operator:
 
     @property
     def taps(self) -> int:
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def reads(self, writes: Interval) -> Interval:
         """The source interval that a non-empty output interval depends on: no sample more."""

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 Report = Callable[[int, int], None]
-"""Called with (output samples done, output samples in all)."""
+"""Called with (done, in all); of a resampling, output samples."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def reporting(progress: Any, total: int, label: str) -> Iterator[Report]:
+def reporting(progress: Any, total: int, label: str, unit: str = "voxels") -> Iterator[Report]:
     """The function to report to, for `progress` None or False (silence), True (standard error) or a callable."""
     if progress is None or progress is False:
         yield lambda done, total: None
@@ -24,14 +24,14 @@ def reporting(progress: Any, total: int, label: str) -> Iterator[Report]:
         from rich.console import Console
 
         console = Console(stderr=True)
-        with (_bar if console.is_terminal else _lines)(console, total, label) as report:
+        with (_bar if console.is_terminal else _lines)(console, total, label, unit) as report:
             yield report
     else:
         raise TypeError(f"progress must be None, a bool or a callable(done, total); got {progress!r}")
 
 
 @contextmanager
-def _bar(console: Any, total: int, label: str) -> Iterator[Report]:
+def _bar(console: Any, total: int, label: str, unit: str) -> Iterator[Report]:
     from rich.progress import (
         BarColumn,
         Progress,
@@ -50,13 +50,13 @@ def _bar(console: Any, total: int, label: str) -> Iterator[Report]:
         task = bar.add_task(label, total=total, rate="")
 
         def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, rate=rate(done, time.monotonic() - begun))
+            bar.update(task, completed=done, rate=rate(done, time.monotonic() - begun, unit))
 
         yield report
 
 
 @contextmanager
-def _lines(console: Any, total: int, label: str) -> Iterator[Report]:
+def _lines(console: Any, total: int, label: str, unit: str) -> Iterator[Report]:
     begun = last = time.monotonic()
 
     def report(done: int, total: int) -> None:
@@ -66,15 +66,16 @@ def _lines(console: Any, total: int, label: str) -> Iterator[Report]:
             last = now
             left = (now - begun) * (total - done) / max(done, 1)
             percent = 100 * done / max(total, 1)
-            console.print(f"{label}: {percent:.0f} %, {rate(done, now - begun)}, {left:.0f} s left", highlight=False)
+            console.print(f"{label}: {percent:.0f} %, {rate(done, now - begun, unit)}, {left:.0f} s left", highlight=False)
 
     yield report
 
 
-def rate(samples: int, seconds: float) -> str:
-    """Samples per second for people.
+def rate(count: int, seconds: float, unit: str = "voxels") -> str:
+    """Counts per second for people.
 
-    >>> rate(3_000_000, 2.0)
-    '1.5 Mvoxel/s'
+    >>> rate(3_000_000, 2.0), rate(30, 2.0, "chunks")
+    ('1.5 Mvoxels/s', '15.0 chunks/s')
     """
-    return f"{samples / max(seconds, 1e-9) / 1e6:.1f} Mvoxel/s"
+    per_second = count / max(seconds, 1e-9)
+    return f"{per_second / 1e6:.1f} M{unit}/s" if per_second >= 1e5 else f"{per_second:.1f} {unit}/s"

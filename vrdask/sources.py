@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+from zarr.abc.store import Store
 from zarr.core.sync import sync
 from zarr.storage import StorePath
 from zarr.storage._common import make_store_path
@@ -32,7 +33,7 @@ class Source:
 
 def store_path(place: Any, mode: str) -> StorePath:
     """A place in a store from a path, a URL (fsspec), a store or a place."""
-    if not isinstance(place, str | Path | StorePath | dict | zarr.abc.store.Store):
+    if not isinstance(place, str | Path | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
     made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
     return made

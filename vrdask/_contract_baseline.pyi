@@ -1,0 +1,13 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+class Contraction:
+    scratch_bytes: int
+    tiles: int
+    def __init__(
+        self, levels: Sequence[Mapping[str, Any]], in_type: int, out_type: int, acc_type: int
+    ) -> None: ...
+    def __call__(self, src: npt.NDArray[Any], dst: npt.NDArray[Any], scratch: npt.NDArray[np.uint8]) -> None: ...

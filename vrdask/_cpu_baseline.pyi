@@ -1,0 +1,3 @@
+HAS_OPENMP: bool
+
+def level() -> int: ...

@@ -1,0 +1,13 @@
+import numpy as np
+import numpy.typing as npt
+
+def gather(
+    src: int,
+    dst: int,
+    rows: npt.NDArray[np.int64],
+    row_bytes: int,
+    index: npt.NDArray[np.int32],
+    stride: int,
+    item_size: int,
+    num_threads: int,
+) -> None: ...
