@@ -1,4 +1,5 @@
-"""Build the kernels: each source once per instruction set, as `vrdask._<kernel>_<isa>`, and `vrdask.isa` picks at import.
+"""Build the kernels: each source once per instruction set, as `vrdask._<kernel>_<isa>`, and `vrdask.isa` picks at
+import.
 
 Portable flags only. Contraction of a*b + c to FMA is off, so every build computes the same bits.
 """

@@ -41,16 +41,17 @@ def resample(
     Parameters
     ----------
     x : numpy, dask or zarr array
-        A numpy array (or what `numpy.asarray` makes of it) is resampled at once. A dask array gives a lazy dask array, one
-        task per output chunk that depends on the blocks it touches. A zarr array gives a lazy dask array, one task per
-        output chunk that reads its own region of the store. Never changed.
+        A numpy array (or what `numpy.asarray` makes of it) is resampled at once. A dask array gives a lazy dask array,
+        one task per output chunk that depends on the blocks it touches. A zarr array gives a lazy dask array, one task
+        per output chunk that reads its own region of the store. Never changed.
     shape : int or sequence of int
         Target sizes of `axes`.
     mode : {"nearest", "linear", "area", "cubic"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; and as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``: a cubic B-spline with its prefilter.
     align_corners : bool
-        The centres of the first and last samples stay where they are, rather than the edges of the array. Not for "area".
+        The centres of the first and last samples stay where they are, rather than the edges of the array. Not for
+        "area".
     axes : int or sequence of int, optional
         Axes to resample; the last ``len(shape)`` by default. All others are batch or channel axes:
         ``axes=(0, 1)`` resamples a channel-last image.
@@ -59,8 +60,8 @@ def resample(
     dtype : optional
         Type of the result; the input's by default. Integers round half to even and saturate.
     num_threads : int, optional
-        Threads for a numpy array; by default `get_num_threads`. For lazy results threads per task; by default one, since
-        the scheduler fills the cores.
+        Threads for a numpy array; by default `get_num_threads`. For lazy results threads per task; by default one,
+        since the scheduler fills the cores.
 
     Returns
     -------

@@ -33,7 +33,8 @@ _ELEMENTS_PER_THREAD = 1 << 15
 def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and the resampling's input dtype, in any byte order and memory layout; not
+    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and the resampling's input dtype, in
+    any byte order and memory layout; not
         changed.
     """
     result = np.empty(shape_of(writes), what.out_dtype)
@@ -110,20 +111,22 @@ def _kernel_level(
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]
     weights = op.weights[begin:end, : level.taps].astype(acc_dtype)
-    tables = {"start": start, "count": count, "weights": weights}
+    tables: dict[str, Array] = {"start": start, "count": count, "weights": weights}
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}
         tables |= row_tables(start, count, weights, level.channels)
-    described["tables"] = {
-        name: np.ascontiguousarray(table).reshape(-1).view(np.uint8) for name, table in tables.items()
-    }
+    described["tables"] = {name: _as_bytes(table) for name, table in tables.items()}
     return described
+
+
+def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(table).reshape(-1).view(np.uint8)
 
 
 def row_tables(
     start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
 ) -> dict[str, Array]:
-    """A row's table by blocks of lanes, one lane per output element (position and channel), as kernels/contract.h reads it."""
+    """A row's table by blocks of lanes, one lane per output element (position and channel): see kernels/contract.h."""
     lanes = 64 // weights.itemsize
     elements = len(start) * channels
     blocks = -(-elements // lanes)

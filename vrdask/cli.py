@@ -16,7 +16,7 @@ import click
 from vrdask import __version__
 
 
-class _Numbers(click.ParamType):
+class _Numbers(click.ParamType):  # type: ignore[type-arg]
     """One number, or several with commas between them."""
 
     def __init__(self, kind: type[int] | type[float], several: str) -> None:
@@ -68,7 +68,9 @@ def main(traceback: bool) -> None:
 @click.argument("target")
 @click.option("--shape", type=SIZES, metavar="256,512,512", help="Target sizes, of the last axes or of --axes.")
 @click.option("--factor", type=RATIOS, metavar="0.5", help="Output samples per input sample.")
-@click.option("--spacing", type=RATIOS, metavar="1.5,1.5,1.5", help="Distance between output samples, in the source's units.")
+@click.option(
+    "--spacing", type=RATIOS, metavar="1.5,1.5,1.5", help="Distance between output samples, in the source's units."
+)
 @click.option("--mode", type=click.Choice(["nearest", "linear", "area", "cubic"]), default="linear", show_default=True)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
@@ -112,7 +114,9 @@ def cluster(scheduler: str | None) -> AbstractContextManager[Any]:
     try:
         from distributed import Client
     except ImportError:
-        raise click.ClickException("--scheduler needs the package distributed: pip install 'vrdask[distributed]'") from None
+        raise click.ClickException(
+            "--scheduler needs the package distributed: pip install 'vrdask[distributed]'"
+        ) from None
     client: AbstractContextManager[Any] = Client(scheduler)
     return client
 
@@ -129,9 +133,13 @@ def info(source: str) -> None:
 
 
 @main.command()
-@click.option("--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels.")
+@click.option(
+    "--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels."
+)
 @click.option("--mode", type=click.Choice(["nearest", "linear", "area", "cubic"]), default="cubic", show_default=True)
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True)
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
     """Resample a volume that the demo makes, prove the seams exact, and draw a picture."""

@@ -33,7 +33,7 @@ def half_pixel(n_in: int, n_out: int) -> Positions:
 
 
 def aligned_corners(n_in: int, n_out: int) -> Positions:
-    """First and last samples of both grids coincide: ``i * (n_in - 1) / (n_out - 1)``; a single output takes position 0."""
+    """First and last samples of both grids coincide: ``i * (n_in - 1) / (n_out - 1)``; a single output lies at 0."""
     denominator = max(n_out - 1, 1)
     base, remainder = np.divmod(np.arange(n_out, dtype=np.int64) * (n_in - 1), denominator)
     return Positions(base, remainder, denominator)
@@ -56,6 +56,6 @@ def nearest(n_in: int, n_out: int, align_corners: bool) -> Indices:
 
 
 def area_bounds(n_in: int, n_out: int) -> tuple[Indices, Indices]:
-    """Input interval ``[floor(i * n_in / n_out), ceil((i + 1) * n_in / n_out))`` of each output, as torch's ``area``."""
+    """Input interval ``[floor(i * n_in / n_out), ceil((i + 1) * n_in / n_out))`` per output, as torch's ``area``."""
     i = np.arange(n_out, dtype=np.int64)
     return i * n_in // n_out, -(-(i + 1) * n_in // n_out)

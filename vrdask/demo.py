@@ -16,8 +16,8 @@ import zarr
 
 from vrdask import threads
 from vrdask.apply import apply
-from vrdask.executors.zarr_to_zarr import Job, prepare
 from vrdask.executors.in_memory import resample_in_memory
+from vrdask.executors.zarr_to_zarr import Job, prepare
 from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom
@@ -62,7 +62,10 @@ def make_volume(folder: Path, size: int, progress: bool) -> Path:
     def write(box: Box) -> None:
         target.array[slices_of(box)] = phantom(shape, box)
 
-    with reporting(progress, len(boxes), "make    ", "chunks") as report, ThreadPoolExecutor(threads.resolve(None)) as pool:
+    with (
+        reporting(progress, len(boxes), "make    ", "chunks") as report,
+        ThreadPoolExecutor(threads.resolve(None)) as pool,
+    ):
         for done, _ in enumerate(pool.map(write, boxes), 1):
             report(done, len(boxes))
     target.finish()

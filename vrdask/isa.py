@@ -31,8 +31,8 @@ def load(kernel: str, isa: str) -> ModuleType:
         return import_module(f"vrdask._{kernel}_{isa}")
     except ImportError as error:
         error.add_note(
-            f"vrdask's compiled kernel {kernel!r} ({isa}) is missing: build it with 'pip install .' (or 'pip install -e .') "
-            "in a checkout of the project; a C compiler is needed"
+            f"vrdask's compiled kernel {kernel!r} ({isa}) is missing: build it with 'pip install .' "
+            "(or 'pip install -e .') in a checkout of the project; a C compiler is needed"
         )
         raise
 

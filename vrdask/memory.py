@@ -1,8 +1,8 @@
 """How large the blocks of a Zarr to Zarr run are: pure arithmetic on plans.
 
-A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one task.
-Small blocks decode the source chunks around them again and again; large ones need memory. From one unit on, the axis whose
-doubling saves most is doubled for as long as a task fits its share of the memory limit.
+A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
+task. Small blocks decode the source chunks around them again and again; large ones need memory. From one unit on, the
+axis whose doubling saves most is doubled for as long as a task fits its share of the memory limit.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def plan_blocks(
     if memory_limit is not None and task_bytes(plan) > share:
         smallest = concurrent * task_bytes(plan)
         raise ValueError(
-            f"memory_limit must be at least {smallest} bytes ({format_bytes(smallest)}) for {concurrent} concurrent tasks, "
-            f"each with one {'x'.join(map(str, unit))} unit of the target; got {memory_limit}: "
+            f"memory_limit must be at least {smallest} bytes ({format_bytes(smallest)}) for {concurrent} "
+            f"concurrent tasks, each with one {'x'.join(map(str, unit))} unit of the target; got {memory_limit}: "
             "use fewer threads, or smaller chunks or shards"
         )
     units = [ceil_div(n, u) for n, u in zip(what.out_shape, unit, strict=True)]

@@ -14,7 +14,7 @@ from vrdask import operators
 from vrdask.operators import Operator
 
 Rows = Callable[[int, int, bool, bool], tuple[Operator | None, Operator]]
-"""(n_in, n_out, align_corners, in float64?) -> (operator at the input's size or None, operator to the output's size)."""
+"""(n_in, n_out, align_corners, in float64?) -> (operator at the input's size or None, one to the output's size)."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""OME-Zarr metadata of an image: read from a group's attributes (0.4 and 0.5), carried through a resampling, written as 0.5.
+"""OME-Zarr metadata of an image: read from a group's attributes (0.4 and 0.5), carried through a resampling, written
+as 0.5.
 
-The centre of the first sample is the origin. With r = n_in / n_out, half-pixel resampling of samples at ``s * i + t`` gives
-samples at ``s * r * i + t + s * (r - 1) / 2``; aligned corners give ``s * (n_in - 1) / (n_out - 1) * i + t``.
+The centre of the first sample is the origin. With r = n_in / n_out, half-pixel resampling of samples at ``s * i + t``
+gives samples at ``s * r * i + t + s * (r - 1) / 2``; aligned corners give ``s * (n_in - 1) / (n_out - 1) * i + t``.
 """
 
 from __future__ import annotations

@@ -119,9 +119,9 @@ def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:
 def prefilter(n: int, radius: int) -> Operator:
     """Cubic B-spline coefficients of samples, mirrored at both ends: `scipy.ndimage.spline_filter1d(mode="reflect")`.
 
-    The recursive filter of Unser (1999) has the impulse response ``sqrt(3) * z**abs(k)`` with z = sqrt(3) - 2. Cut off at
-    `radius` (13: below 2^-24; 28: below 2^-53) it is a banded matrix like any other, which depends on nothing but the
-    position: no recursion, no block grid to anchor, and no NaN beyond its support.
+    The recursive filter of Unser (1999) has the impulse response ``sqrt(3) * z**abs(k)`` with z = sqrt(3) - 2. Cut off
+    at `radius` (13: below 2^-24; 28: below 2^-53) it is a banded matrix like any other, which depends on nothing but
+    the position: no recursion, no block grid to anchor, and no NaN beyond its support.
     """
     offset = np.arange(-radius, radius + 1)
     response = (np.sqrt(3.0) - 2.0) ** np.abs(offset)

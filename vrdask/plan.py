@@ -1,7 +1,7 @@
 """Plans: which source box each output chunk reads, known before anything runs.
 
-A plan is pure data. Per axis it holds the boundaries of the output chunks and the source interval of each; its tasks are
-their product, made when asked for, so that a plan of a million chunks is small.
+A plan is pure data. Per axis it holds the boundaries of the output chunks and the source interval of each; its tasks
+are their product, made when asked for, so that a plan of a million chunks is small.
 
          source axis   |---------- reads ----------|
                        .  |....|....|....|....|....
@@ -162,13 +162,11 @@ def format_bytes(count: float) -> str:
     >>> format_bytes(1536), format_bytes(12)
     ('1.50 KiB', '12 B')
     """
-    if count < 1024:
-        return f"{count:.0f} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while count >= 1024 and len(units) > 1:
         count /= 1024
-        if count < 1024:
-            break
-    return f"{count:.2f} {unit}"
+        units.pop(0)
+    return f"{count:.0f} B" if units[0] == "B" else f"{count:.2f} {units[0]}"
 
 
 def _sizes(shape: Sequence[int]) -> str:
@@ -200,7 +198,8 @@ def plan_resample(
     in_shape : sizes of every axis of the source.
     out_shape : target sizes of `axes`, or of every axis.
     mode, align_corners, axes : as in `resample`.
-    in_chunks, out_chunks : chunks of the source and of the result: one size for every axis, one entry per axis (a size, -1
+    in_chunks, out_chunks : chunks of the source and of the result: one size for every axis, one entry per axis (a
+    size, -1
         or None for the whole axis, or the sizes of all chunks), or None for a single chunk.
     dtype : of source and result.
 
@@ -213,21 +212,10 @@ def plan_resample(
     --------
     >>> plan = plan_resample((100, 100), (50, 50), "cubic", in_chunks=32, out_chunks=25)
     >>> len(plan), plan[0, 1].writes, plan[0, 1].reads
-    (4, ((0, 25), (25, 50)), ((0, 65), (35, 100)))
+    (4, ((0, 25), (25, 50)), ((0, 64), (36, 100)))
     """
-    if (
-        axes is not None
-        and isinstance(out_shape, Sequence)
-        and isinstance(axes, Sequence)
-        and len(axes) < len(out_shape) == len(in_shape)
-    ):
-        chosen = {axis % len(in_shape) for axis in axes}
-        for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)):
-            if axis not in chosen and n_in != n_out:
-                raise ValueError(
-                    f"out_shape must keep the size of axis {axis}, which is not in axes {tuple(axes)}; got {n_in} and {n_out}"
-                )
-        out_shape = [out_shape[axis] for axis in axes]
+    if axes is not None and isinstance(out_shape, Sequence) and len(out_shape) == len(in_shape):
+        out_shape = _sizes_of_axes(in_shape, out_shape, [axes] if isinstance(axes, int) else axes)
     what = resampling(in_shape, out_shape, mode, align_corners, axes=axes, in_dtype=dtype)
     return plan_chunks(
         what,
@@ -269,3 +257,16 @@ def chunk_edges(shape: Sequence[int], chunks: ChunksLike, name: str = "chunks") 
         else:
             edges.append(regular_edges(size, int(chunk)))
     return tuple(edges)
+
+
+def _sizes_of_axes(in_shape: Sequence[int], out_shape: Sequence[int], axes: Sequence[int]) -> list[int]:
+    """The sizes of `axes` from a full output shape, whose other sizes must be the input's."""
+    if len(axes) == len(in_shape):
+        return list(out_shape)
+    chosen = {axis % len(in_shape) for axis in axes}
+    for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)):
+        if axis not in chosen and n_in != n_out:
+            raise ValueError(
+                f"out_shape must keep axis {axis}, which axes {tuple(axes)} leaves out; got {n_in} and {n_out}"
+            )
+    return [out_shape[axis] for axis in axes]

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar with rate and time left on a terminal, plain lines elsewhere, or the caller's own function."""
+"""Progress of a run: a bar with rate and time left on a terminal, plain lines elsewhere, or the caller's function."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def _lines(console: Any, total: int, label: str, unit: str) -> Iterator[Report]:
             last = now
             left = (now - begun) * (total - done) / max(done, 1)
             percent = 100 * done / max(total, 1)
-            console.print(f"{label}: {percent:.0f} %, {rate(done, now - begun, unit)}, {left:.0f} s left", highlight=False)
+            console.print(
+                f"{label}: {percent:.0f} %, {rate(done, now - begun, unit)}, {left:.0f} s left", highlight=False
+            )
 
     yield report
 

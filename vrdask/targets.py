@@ -1,7 +1,7 @@
 """Targets: a Zarr array that becomes visible when it is complete.
 
-Chunks are written first and the metadata last: until `finish`, no reader takes the target for an array. This holds on any
-store, object stores too, which cannot rename.
+Chunks are written first and the metadata last: until `finish`, no reader takes the target for an array. This holds on
+any store, object stores too, which cannot rename.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """How many threads the kernels use.
 
-The count is resolved here, once per call, and passed on; nothing below reads the environment. By default all usable cores
-(the process's affinity and its cgroup's quota respected), and one inside a dask task: dask fills the cores already.
+The count is resolved here, once per call, and passed on; nothing below reads the environment. By default all usable
+cores (the process's affinity and its cgroup's quota respected), and one inside a dask task: dask fills the cores
+already.
 
-GNU's OpenMP hangs when a process uses it, forks, and the child uses it again; so the forked child of a process that has used it
-computes on one thread.
+GNU's OpenMP hangs when a process uses it, forks, and the child uses it again; so the forked child of a process that
+has used it computes on one thread.
 The bits are the same for any count.
 """
 

@@ -1,7 +1,7 @@
 """Levels and tiles: how a contraction walks an array so that its intermediates stay in cache.
 
-A tile is to the cache what a chunk is to memory: a piece of the output that is computed from its own source box alone. Tile
-sizes change no bit, so they may follow the machine and the number of threads.
+A tile is to the cache what a chunk is to memory: a piece of the output that is computed from its own source box alone.
+Tile sizes change no bit, so they may follow the machine and the number of threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vrdask.operators import Operator
 from vrdask.resampling import Stage
 
 SCRATCH_BYTES = 512 * 1024
-"""What a thread's intermediates may take: within the second-level cache of any current processor, with room to spare."""
+"""What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
 ROW_ELEMENTS = 8192
 CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""

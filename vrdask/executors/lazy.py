@@ -1,8 +1,8 @@
 """Lazy results: a dask array with one task per output chunk.
 
-A dask source: each task depends on exactly the blocks that its box touches; of a block that it needs less than half of, it
-takes the part alone, so that halos rather than blocks travel between workers. A zarr source: each task reads its own
-region, so the graph is one task per output chunk and two nodes that they share.
+A dask source: each task depends on exactly the blocks that its box touches; of a block that it needs less than half
+of, it takes the part alone, so that halos rather than blocks travel between workers. A zarr source: each task reads
+its own region, so the graph is one task per output chunk and two nodes that they share.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Zarr to Zarr: each task reads its region of the source, resamples it and writes whole chunks or shards of the target."""
+"""Zarr to Zarr: each task reads its region of the source, resamples it and writes whole chunks or shards."""
 
 from __future__ import annotations
 
@@ -100,16 +100,17 @@ def resample_zarr(
     progress: Any = None,
     num_threads: int | None = None,
 ) -> zarr.Array[Any]:
-    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once, bit for bit.
+    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
+    bit for bit.
 
-    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when all
-    chunks are written: a run that fails leaves nothing that opens as an array.
+    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when
+    all chunks are written: a run that fails leaves nothing that opens as an array.
 
     Parameters
     ----------
     source : path, URL (fsspec), store, zarr.Array or zarr.Group
-        Zarr format 2 or 3. Of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one level
-        with the new scale and translation.
+        Zarr format 2 or 3. Of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
+        level with the new scale and translation.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is.
     shape, factor, spacing : exactly one of them
@@ -148,9 +149,9 @@ def resample_zarr(
     array([0.5, 2.5, 4.5, 6.5])
     """
     return prepare(
-        source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes, dtype=dtype,
-        chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, overwrite=overwrite,
-        num_threads=num_threads,
+        source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes,
+        dtype=dtype, chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit,
+        overwrite=overwrite, num_threads=num_threads,
     ).run(progress)  # fmt: skip
 
 
@@ -225,7 +226,8 @@ def target_sizes(
         factors = [Fraction(number) for number in numbers]
     elif image is None:
         raise ValueError(
-            "spacing must be known for the source (an OME-Zarr image with a scale); got a plain array: give shape or factor"
+            "spacing must be known for the source, an OME-Zarr image with a scale; got a plain array: "
+            "give shape or factor"
         )
     else:
         factors = [Fraction(image.scale[axis]) / Fraction(number) for axis, number in zip(axes, numbers, strict=True)]
@@ -302,7 +304,8 @@ def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[
 def _existing_target(target: zarr.Array[Any], what: Resampling, chunks: Any, shards: Any) -> Target:
     if target.shape != what.out_shape or target.dtype != what.out_dtype:
         raise ValueError(
-            f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; got {target.shape} and {target.dtype}"
+            f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
+            f"got {target.shape} and {target.dtype}"
         )
     if chunks is not None or shards is not None:
         raise ValueError("chunks and shards must be None when the target is an array, which has its own")
