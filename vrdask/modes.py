@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vrdask import operators
+from vrdask import filters, operators
 from vrdask.operators import Operator
 
 Rows = Callable[[int, int, bool, bool], tuple[Operator | None, Operator]]
@@ -55,6 +55,13 @@ def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Op
     return None, operators.compose(values, prefilter)
 
 
+def _filtered(name: str) -> Rows:
+    def rows(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+        return None, filters.filtered(name, n_in, n_out)
+
+    return rows
+
+
 MODES = {
     mode.name: mode
     for mode in (
@@ -62,6 +69,10 @@ MODES = {
         Mode("linear", _linear, 'torch interpolate(mode="linear", "bilinear", "trilinear")'),
         Mode("area", _area, 'torch interpolate(mode="area")', takes_align_corners=False),
         Mode("cubic", _cubic, 'scipy.ndimage.zoom(order=3, mode="reflect")'),
+        *(
+            Mode(name, _filtered(name), f"Pillow Image.resize with the filter {name}", takes_align_corners=False)
+            for name in filters.FILTERS
+        ),
     )
 }
 

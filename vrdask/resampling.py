@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
-from vrdask.intervals import Box
+from vrdask.intervals import Box, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 
@@ -36,12 +36,19 @@ class Resampling:
     in_dtype: DType
     out_dtype: DType
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.in_shape, self.out_shape, self.mode, self.align_corners, self.in_dtype, self.out_dtype))
+
+    @cached_property
     def double(self) -> bool:
         """Whether sums are in float64."""
         return needs_float64(self.in_dtype, self.out_dtype)
 
-    @property
+    @cached_property
     def acc_dtype(self) -> DType:
         return np.dtype("float64" if self.double else "float32")
 
@@ -55,14 +62,20 @@ class Resampling:
         stages = (tuple(first for first, _ in pairs), tuple(second for _, second in pairs))
         return tuple(stage for stage in stages if any(stage))
 
+    @cached_property
+    def whole(self) -> tuple[Box, Box]:
+        """Reads and writes of the whole output; the whole input where there is nothing to read."""
+        reads, writes = whole(self.in_shape), whole(self.out_shape)
+        return (self.reads(writes) if size_of(reads) else reads), writes
+
     def reads(self, writes: Box) -> Box:
         """The source box that an output box depends on."""
         for stage in reversed(self.stages):
             writes = stage_reads(stage, writes)
         return writes
 
-    def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the rest
-        return {key: value for key, value in self.__dict__.items() if key != "stages"}
+    def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def stage_reads(stage: Stage, writes: Box) -> Box:
@@ -130,7 +143,10 @@ def resampling(
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
             if not is_number(dtype):
                 raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
-    return Resampling(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
+    return _interned(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
+
+
+_interned = lru_cache(maxsize=256)(Resampling)
 
 
 def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:

@@ -7,12 +7,11 @@ from typing import Any
 import numpy.typing as npt
 
 from vrdask.apply import apply
-from vrdask.intervals import slices_of, whole
+from vrdask.intervals import slices_of
 from vrdask.resampling import Resampling
 
 
 def resample_in_memory(what: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
-    writes = whole(what.out_shape)
-    reads = what.reads(writes) if x.size else whole(what.in_shape)
+    reads, writes = what.whole
     return apply(what, x[slices_of(reads)], reads, writes, num_threads)
