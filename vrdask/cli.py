@@ -46,7 +46,7 @@ class _OneLineErrors(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            raise click.ClickException("interrupted; the target was not finished") from None
+            raise click.ClickException("interrupted; the target is not finished") from None
         except Exception as error:
             if ctx.params.get("traceback"):
                 raise
@@ -77,9 +77,10 @@ def main(traceback: bool) -> None:
 @click.option("--dtype", help="Type of the result; the source's by default.")
 @click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
 @click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
-@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 128 MiB per thread by default.")
+@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 256 MiB per thread by default.")
 @click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default.")
 @click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler.")
+@click.option("--resume", is_flag=True, help="Go on from an unfinished run at TARGET.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")

@@ -1,7 +1,8 @@
 """Antialiased filters: Pillow's, whose support grows with the downscaling factor.
 
-A filter is a support and a function of x. Shrinking an axis by r stretches both by r, so that each output averages over all
-samples that it stands for. Rows are cut off at the ends of the axis and then normalised, as in Pillow's ``precompute_coeffs``.
+A filter is a support and a function of x. Shrinking an axis by r stretches both by r, so that each output averages
+over all samples that it stands for. Rows are cut off at the ends of the axis and then normalised, as in Pillow's
+``precompute_coeffs``.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ FILTERS = {
 def filtered(name: str, n_in: int, n_out: int) -> Operator:
     """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
 
-    Output i has its centre at ``(2i + 1) * n_in / (2 * n_out)`` and weighs the samples whose centres lie within the support
-    of it, found in integers. The argument of the filter is exact up to one rounding.
+    Output i has its centre at ``(2i + 1) * n_in / (2 * n_out)`` and weighs the samples whose centres lie within the
+    support of it, found in integers. The argument of the filter is exact up to one rounding.
     """
     kernel = FILTERS[name]
     widest = max(n_in, n_out)

@@ -111,17 +111,27 @@ class ResamplePlan:
     @property
     def peak_bytes(self) -> int:
         """Most memory that one task holds at a time: what it reads, every intermediate, what it writes."""
+        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes
+
+    @property
+    def peak_read_bytes(self) -> int:
+        """The largest source box of any task."""
         reads = [int((axis.reads_stop - axis.reads_start).max(initial=0)) for axis in self.axes]
-        writes = [int(np.diff(self.axes[d].edges).max(initial=0)) for d in range(len(self.axes))]
-        between = 0
-        if len(self.resampling.stages) > 1:
-            second = self.resampling.stages[1]
-            between = prod(map(_largest_reads, second, (axis.edges for axis in self.axes)))
-        return (
-            prod(reads) * self.resampling.in_dtype.itemsize
-            + between * self.resampling.acc_dtype.itemsize
-            + prod(writes) * self.resampling.out_dtype.itemsize
-        )
+        return prod(reads) * self.resampling.in_dtype.itemsize
+
+    @property
+    def peak_between_bytes(self) -> int:
+        """The largest intermediate array of any task: coefficients of cubic on growing axes."""
+        if len(self.resampling.stages) < 2:
+            return 0
+        sizes = map(_largest_reads, self.resampling.stages[1], (axis.edges for axis in self.axes))
+        return prod(sizes) * self.resampling.acc_dtype.itemsize
+
+    @property
+    def peak_write_bytes(self) -> int:
+        """The largest output box of any task."""
+        writes = [int(np.diff(axis.edges).max(initial=0)) for axis in self.axes]
+        return prod(writes) * self.resampling.out_dtype.itemsize
 
     def _decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         start, stop = self.axes[axis].reads_start, self.axes[axis].reads_stop

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import threads
-from vrdask.apply import apply
+from vrdask import stores, threads
+from vrdask.executors.block_work import BlockWork
 from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
-from vrdask.intervals import ceil_div, regular_edges, size_of, slices_of
+from vrdask.intervals import ceil_div, regular_edges, size_of
 from vrdask.memory import BlockPlan, plan_blocks
 from vrdask.plan import ResamplePlan
-from vrdask.progress import reporting
+from vrdask.progress import Report, reporting
+from vrdask.records import Record, Sizes, differences, in_use, unfinished
 from vrdask.resampling import Resampling, resampling
 from vrdask.sources import Source, open_source
-from vrdask.targets import Target, clear, is_taken, new_target
+from vrdask.targets import Target, clear, described, existing_target, is_taken, new_target, open_source_again
 
-
-@dataclass(frozen=True)
-class BlockWork:
-    """The work of one task, given its place in the plan; travels to workers once."""
-
-    plan: ResamplePlan
-    source: zarr.Array[Any]
-    target: zarr.Array[Any]
-
-    def __call__(self, number: int) -> int:
-        task = self.plan[number]
-        box = np.asarray(self.source[slices_of(task.reads)])
-        self.target[slices_of(task.writes)] = apply(self.plan.resampling, box, task.reads, task.writes, num_threads=1)
-        return size_of(task.writes)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,37 +38,61 @@ class Job:
     target: Target
     place: Any
     blocks: BlockPlan
+    settings: Mapping[str, Any]
     overwrite: bool
+    resume: bool
 
     @property
     def plan(self) -> ResamplePlan:
         return self.blocks.plan
 
     def run(self, progress: Any = None) -> zarr.Array[Any]:
-        """Run all tasks; the finished target. After a failure nothing of it remains."""
+        """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
+        root = self.target.root
         total = math.prod(self.plan.resampling.out_shape)
-        with reporting(progress, total, "resample") as report:
-            if self.overwrite and self.target.root is not None:
+        with ExitStack() as stack:
+            report = stack.enter_context(reporting(progress, total, "resample"))
+            stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
+            if root is None:
+                self._run_tasks(set(), None, report, total)
+                return self.target.array
+            if self.overwrite:
                 clear(self.place)
-            try:
-                self._run_tasks(report, total)
-            except BaseException:
-                self.target.discard()
-                raise
-        return self.target.finish()
+            record = stack.enter_context(Record(root, self.settings))
+            done = record.done(self._stored_sizes) if self.resume else set()
+            _log.info("%d of %d tasks to do: %s", len(self.plan) - len(done), len(self.plan), root)
+            self._run_tasks(done, record, report, total)
+            self._require_same_source()
+            stores.remove_leftovers(root)
+            result = self.target.finish()
+            record.erase()
+            return result
 
-    def _run_tasks(self, report: Any, total: int) -> None:
-        work = BlockWork(self.plan, self.source.array, self.target.array)
-        numbers = range(len(self.plan)) if total else range(0)
+    def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
+        work = BlockWork(self.plan.resampling, self.source.array, self.target, self.blocks, uuid4().hex)
+        name = f"resample-{self.plan.resampling.mode}"
+        tasks = enumerate(self.plan if total else ())
+        samples = sum(size_of(self.plan[number].writes) for number in done)
+        items = (item for item in tasks if item[0] not in done)
         client = active_client()
-        done = 0
-        for samples in (
-            run_on_threads(work, numbers, self.blocks.concurrent)
+        finished = (
+            run_on_threads(work, items, self.blocks.concurrent)
             if client is None
-            else run_on_cluster(work, numbers, client, f"resample-{self.plan.resampling.mode}")
-        ):
-            done += samples
-            report(done, total)
+            else run_on_cluster(work, (((f"{name}-{work.run}", *item[1].index), item) for item in items), client)
+        )
+        for number, written, sizes in finished:
+            samples += written
+            if record is not None:
+                record.mark(number, sizes)
+            report(samples, total)
+
+    def _stored_sizes(self, number: int) -> Sizes:
+        return self.target.stored_sizes(self.plan[number].writes) if number < len(self.plan) else []
+
+    def _require_same_source(self) -> None:
+        array = self.source.array
+        if open_source_again(array) != described(array):
+            raise ValueError(f"source must not change during a run; its metadata did: {array.store_path}")
 
 
 def resample_zarr(
@@ -96,6 +110,7 @@ def resample_zarr(
     shards: Sequence[int] | int | None = None,
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
@@ -121,7 +136,10 @@ def resample_zarr(
         By default the last ones, as many as there are sizes; for a single factor or spacing all space axes.
     chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default.
     memory_limit : int or str, optional
-        Bytes for all tasks of this process together, such as ``"2GiB"``; by default 128 MiB per thread.
+        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 256 MiB per thread.
+    resume : bool
+        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done;
+        begin where there is none.
     overwrite : bool
         Replace what is at `target`.
     progress : bool or callable, optional
@@ -137,7 +155,7 @@ def resample_zarr(
     Raises
     ------
     FileExistsError
-        There is something at `target` and `overwrite` is False.
+        There is something at `target` that neither `overwrite` nor `resume` allows for, or another run is writing it.
     FileNotFoundError, TypeError, ValueError
         An argument is not as described; nothing has been written then.
 
@@ -170,29 +188,76 @@ def prepare(
     shards: Sequence[int] | int | None = None,
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    concurrent = threads.resolve(num_threads)
+    if resume and overwrite:
+        raise ValueError("at most one of resume and overwrite may be True; got both")
+    client = active_client()
+    concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
     array = opened.array
     axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
     what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
     image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners)
+    settings: dict[str, Any] = {}
     if isinstance(target, zarr.Array):
-        made = _existing_target(target, what, chunks, shards)
+        if resume:
+            raise ValueError("resume must be False when the target is an array; give the place of a target instead")
+        made = existing_target(target, what, chunks, shards)
     else:
         _refuse_same_place(source, target)
-        made = new_target(
-            target, image and _at_level_0(image), **_array_arguments(array, what, chunks, shards, compressors)
-        )
-        if not overwrite and is_taken(target):
-            raise FileExistsError(f"target must not exist; got {target} (overwrite=True or --overwrite replaces it)")
+        arguments = _array_arguments(array, what, chunks, shards, compressors)
+        made = new_target(target, image and replace(image, path="0"), **arguments)
+        settings = _settings(array, what, made)
+    previous = _previous_run(made, target, settings, resume, overwrite)
     stored = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
-    blocks = plan_blocks(what, made.unit, stored, concurrent, limit)
-    return Job(opened, made, target, blocks, overwrite)
+    chosen = None if previous is None else previous["blocks"]
+    blocks = plan_blocks(what, made.unit, made.array.chunks, stored, concurrent, limit, chosen)
+    return Job(opened, made, target, blocks, {**settings, "blocks": list(blocks.block)}, overwrite, resume)
+
+
+def _settings(array: zarr.Array[Any], what: Resampling, target: Target) -> dict[str, Any]:
+    """What two runs must agree in for one to go on from the other."""
+    return {
+        "record": 1,
+        "source": str(array.store_path),
+        "source metadata": described(array),
+        "shape": what.out_shape,
+        "mode": what.mode,
+        "align_corners": what.align_corners,
+        "dtype": str(what.out_dtype),
+        "target metadata": described(target.array),
+    }
+
+
+def _previous_run(
+    target: Target, place: Any, settings: Mapping[str, Any], resume: bool, overwrite: bool
+) -> dict[str, Any] | None:
+    """The settings of the run to resume, or None to begin; refuses a place that is taken."""
+    root = target.root
+    if root is None or not is_taken(place):
+        return None
+    if in_use(root):
+        raise FileExistsError(f"target must not be in use; another run is writing {place}")
+    previous = unfinished(root)
+    if overwrite:
+        return None
+    if not resume:
+        ways = "overwrite=True (--overwrite) replaces it"
+        if previous is not None:
+            ways = f"it holds an unfinished run, which resume=True (--resume) goes on from; {ways}"
+        raise FileExistsError(f"target must not exist; got {place}: {ways}")
+    if previous is None:
+        raise FileExistsError(f"target must hold an unfinished run to resume; got {place}, which is something else")
+    if differing := differences({**previous, "blocks": None}, {**settings, "blocks": None}):
+        raise ValueError(
+            f"resume must have the settings that the run was begun with; {', '.join(differing)} differ at {place}"
+        )
+    return previous
 
 
 def target_sizes(
@@ -301,17 +366,6 @@ def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[
     return given
 
 
-def _existing_target(target: zarr.Array[Any], what: Resampling, chunks: Any, shards: Any) -> Target:
-    if target.shape != what.out_shape or target.dtype != what.out_dtype:
-        raise ValueError(
-            f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
-            f"got {target.shape} and {target.dtype}"
-        )
-    if chunks is not None or shards is not None:
-        raise ValueError("chunks and shards must be None when the target is an array, which has its own")
-    return Target(target, None, None)
-
-
 def _refuse_same_place(source: Any, target: Any) -> None:
     """A target at, above or inside the source would destroy what it is made from."""
     places = []
@@ -324,9 +378,3 @@ def _refuse_same_place(source: Any, target: Any) -> None:
     a, b = places
     if a is not None and b is not None and (a == b or a in b.parents or b in a.parents):
         raise ValueError(f"target must lie outside the source; got {target} for the source {source}")
-
-
-def _at_level_0(image: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(image, path="0")
