@@ -45,7 +45,7 @@ class BlockPlan:
 
     @property
     def task_bytes(self) -> int:
-        """Bound on what one task holds at a time: the samples a part reads and its intermediates, and the whole block."""
+        """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
         parts, block = self.part_plan, self.plan
         held = CODEC_FACTOR * (parts.peak_read_bytes + block.peak_write_bytes) + parts.peak_between_bytes
         return held + (parts.peak_write_bytes if self.part != self.block else 0)
@@ -131,9 +131,9 @@ def plan_blocks(
     found = choose(limit // concurrent)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
-            f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for {concurrent} "
-            f"concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; got {memory_limit}: "
-            "use fewer threads, or smaller chunks or shards"
+            f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
+            f"{concurrent} concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; "
+            f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     if found.part_plan.read_amplification > 1.05:
         halved = choose(limit // (2 * concurrent))

@@ -55,9 +55,11 @@ class Record:
 
     def __enter__(self) -> Record:
         self._lock()
-        if stores.get(self._root / "job.json") is None:
-            stores.put(self._root / "job.json", json.dumps(self._settings).encode())
-        self._segment = 1 + max(map(int, stores.names(self._root / "done")), default=0)
+        settings = json.dumps(self._settings).encode()
+        if stores.get(self._root / "job.json") != settings:
+            stores.remove_all(self._root / "done")
+            stores.put(self._root / "job.json", settings)
+        self._segment = 1 + max(map(int, self._segments()), default=0)
         self._flusher.start()
         return self
 
@@ -74,7 +76,7 @@ class Record:
     def done(self, sizes_of: Callable[[int], Sizes]) -> set[int]:
         """Tasks that are recorded as done and whose units still have the recorded sizes."""
         found = set()
-        for name in stores.names(self._root / "done"):
+        for name in self._segments():
             for line in (stores.get(self._root / "done" / name) or b"").splitlines():
                 try:
                     number, sizes = json.loads(line)
@@ -96,6 +98,9 @@ class Record:
         with self._mutex:
             self._pending.clear()
         stores.remove_all(self._root)
+
+    def _segments(self) -> list[str]:
+        return [name for name in stores.names(self._root / "done") if name.isdigit()]
 
     def _keep_flushing(self) -> None:
         beat = time.monotonic()
@@ -133,13 +138,12 @@ class Record:
 
 
 def unfinished(root: StorePath) -> dict[str, Any] | None:
-    """The settings of the unfinished run at a place, or None where there is none."""
+    """The settings of the unfinished run at a place, none where they are cut off, or None where there is no run."""
     value = stores.get(root / FOLDER / "job.json")
     try:
-        settings: dict[str, Any] | None = None if value is None else json.loads(value)
+        return None if value is None else dict(json.loads(value))
     except ValueError:
-        raise ValueError(f"the record of the run at {root} must be readable; start again with overwrite") from None
-    return settings
+        return {}
 
 
 def in_use(root: StorePath) -> bool:

@@ -1,4 +1,4 @@
-"""The work of one task of a Zarr to Zarr run: read, resample, write whole units. Travels to workers as a small pickle."""
+"""The work of one task of a Zarr to Zarr run: read, resample, write whole units. Travels to workers as it is."""
 
 from __future__ import annotations
 

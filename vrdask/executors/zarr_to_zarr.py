@@ -169,7 +169,7 @@ def resample_zarr(
     return prepare(
         source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes,
         dtype=dtype, chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit,
-        overwrite=overwrite, num_threads=num_threads,
+        resume=resume, overwrite=overwrite, num_threads=num_threads,
     ).run(progress)  # fmt: skip
 
 
@@ -253,6 +253,8 @@ def _previous_run(
         raise FileExistsError(f"target must not exist; got {place}: {ways}")
     if previous is None:
         raise FileExistsError(f"target must hold an unfinished run to resume; got {place}, which is something else")
+    if not previous:  # its first object was cut off: nothing is known to be done
+        return None
     if differing := differences({**previous, "blocks": None}, {**settings, "blocks": None}):
         raise ValueError(
             f"resume must have the settings that the run was begun with; {', '.join(differing)} differ at {place}"
