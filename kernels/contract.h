@@ -27,10 +27,10 @@
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
-enum { MAX_LEVELS = 66, BLOCK = 1024, PAD = 64 };
+enum { MAX_LEVELS = 66, STRIP = 512, PAD = 64 };
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index; for two half-blocks, the
- * upper one's smallest index and the larger of their spans. */
-enum { ALL_TAPS, ANY_TAPS, SPAN, UPPER, HALF_SPAN, SHAPE };
+ * upper one's smallest index and the larger of their spans; whether lane j has index j and all the same taps. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, UPPER, HALF_SPAN, CONSECUTIVE, SHAPE };
 
 static const Py_ssize_t ELEMENT_SIZE[] = {1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
 
@@ -44,7 +44,10 @@ typedef struct {
     const int32_t *count;   /* [size] true number of taps of each output */
     const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
     Py_ssize_t src_stride, dst_stride; /* bytes */
-    Py_ssize_t scratch, slab; /* offsets in a thread's scratch: [taps] row pointers; a slab, or a ring of them */
+    int group;              /* BEFORE: outputs contracted together */
+    Py_ssize_t shared;      /* BEFORE: source rows of a group at most, where they are converted once; 0 for not */
+    /* offsets in a thread's scratch: row pointers; terms; slabs; strips of converted rows with pointers to them */
+    Py_ssize_t scratch, terms, slab, converted;
     /* ROW only: outputs in blocks of LANES, one block per SIMD register */
     int step;               /* elements between taps: the number of channels */
     Py_ssize_t channels;
@@ -72,6 +75,11 @@ typedef struct { /* an array, or a slab of scratch, at a tile's origin */
     int type;
     const Py_ssize_t *stride; /* bytes, by level */
 } view_t;
+
+typedef struct { /* what the outputs of a group share */
+    Py_ssize_t shared;
+    const char *const *converted;
+} group_t;
 
 #define CLAMP(a, lo, hi) ((a) > (lo) ? ((a) < (hi) ? (a) : (hi)) : (lo))
 #define NUMBER(a) ((a) == (a) ? (a) : 0)

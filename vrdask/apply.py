@@ -18,7 +18,7 @@ from vrdask.intervals import Box, Interval, shape_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, stage_reads
-from vrdask.tiles import Level, choose_tiles, levels_of
+from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
 
@@ -106,7 +106,9 @@ def _kernel_level(
     op = None if stage is None or level.axis >= len(stage) else stage[level.axis]
     if op is None or level.start is None:
         return described
-    described["taps"] = level.taps
+    group_reads = level.group_reads
+    described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
+    described["share"] = level.group > 1 and group_reads <= SHARED_ROWS
     begin, end = writes[level.axis]
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]
@@ -139,7 +141,9 @@ def row_tables(
     half = lanes // 2
     upper = index[:, half:].min(axis=1)
     half_span = np.maximum(index[:, :half].max(axis=1), index[:, half:].max(axis=1) - upper)
-    shape = np.stack([lane_count.min(axis=1), lane_count.max(axis=1), index.max(axis=1), upper, half_span], axis=1)
+    all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
+    consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
+    shape = np.stack([all_taps, any_taps, index.max(axis=1), upper, half_span, consecutive], axis=1)
     by_tap = weights[position].reshape(blocks, lanes, -1).transpose(0, 2, 1)
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 
@@ -155,7 +159,7 @@ def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, num_th
     rows, index, stride = _gather_tables(what, reads, writes, source.strides[:last], item_size)
     threads = max(1, min(num_threads, result.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
     address = source.__array_interface__["data"][0], result.__array_interface__["data"][0]
-    _gather.gather(*address, rows, len(index) * item_size, index, stride, item_size, threads)
+    _gather.gather(*address, rows, index, stride, item_size, threads)
     return result
 
 

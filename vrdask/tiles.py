@@ -23,6 +23,11 @@ CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
 TILES_PER_THREAD = 6
 LANES = 16
+FEW_TAPS = 4
+GROUP = 8
+"""Outputs of a shrinking level with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
+SHARED_ROWS = 256
+"""Of which at most so many are converted to the accumulator once for all."""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Level:
     stop: npt.NDArray[np.int64] | None = None
     taps: int = 1
     channels: int = 1
+    group: int = 1
 
     @property
     def tiles(self) -> int:
@@ -55,6 +61,15 @@ class Level:
         begin = np.arange(0, self.size, self.tile)
         last = np.minimum(begin + self.tile, self.size) - 1
         return int((self.stop[last // self.channels] - self.start[begin // self.channels]).max()) * self.channels
+
+
+    @property
+    def group_reads(self) -> int:
+        """The most source positions that `group` outputs in a row read together."""
+        if self.start is None or self.stop is None:
+            return 0
+        begin = np.arange(len(self.start))
+        return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
 
 
 def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
@@ -73,6 +88,8 @@ def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
         level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis], start)
         level.stop = start + op.count[begin:end]
         level.taps = _width(op, writes[axis])
+        if level.kind == "before" and level.taps > FEW_TAPS:
+            level.group = min(GROUP, sizes[axis])
         levels.append(level)
     if trailing < CHANNELS:
         row = levels[-1]
@@ -117,7 +134,7 @@ def _scratch_elements(levels: list[Level]) -> int:
     total = 0
     for d, level in enumerate(levels[:-1]):
         if level.kind == "before":
-            total += prod(inner.max_reads for inner in levels[d + 1 :])
+            total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
         elif level.kind == "after":
             total += level.taps * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
     return total
