@@ -86,9 +86,11 @@ def resample(
     (240, 320, 3)
     """
     lazily = is_dask_array(x) or is_zarr_array(x)
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError(
+            "x must not be a masked array; fill it first: x.filled(value), or dask.array.ma.filled(x, value)"
+        )
     if not lazily:
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
         x = np.asarray(x)
     what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     if not lazily:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import isa
-from vrdask.dtypes import CODES, DType
-from vrdask.intervals import Box, Interval, shape_of
+from vrdask.dtypes import CODES, DType, native
+from vrdask.intervals import Box, Interval, shape_of, size_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, stage_reads
@@ -33,45 +33,44 @@ _ELEMENTS_PER_THREAD = 1 << 15
 def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and the resampling's input dtype, in
-    any byte order and memory layout; not
-        changed.
+    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
+        in any byte order and memory layout; not changed.
     """
-    result = np.empty(shape_of(writes), what.out_dtype)
-    if result.size == 0:
-        return result
-    stages = what.stages
-    if MODES[what.mode].copies:
-        gathered = _gather_box(what, source, reads, writes, num_threads) if stages else source
-        if what.out_dtype == what.in_dtype:
-            return gathered if stages else source.astype(what.out_dtype, order="C")
-        return _contract_stage(what, None, gathered, writes, writes, result, num_threads)
+    if size_of(writes) == 0:
+        return np.empty(shape_of(writes), what.out_dtype)
+    converts = native(what.in_dtype) != native(what.out_dtype)
     data = source
-    for number, stage in enumerate(stages or (None,)):
-        if number + 1 < len(stages):
-            target_box = stage_reads(stages[number + 1], writes)
-            target = np.empty(shape_of(target_box), what.acc_dtype)
-        else:
-            target_box, target = writes, result
-        if stage is None and what.out_dtype == what.in_dtype:
-            return source.astype(what.out_dtype, order="C")
-        data = _contract_stage(what, None if stage is None else number, data, reads, target_box, target, num_threads)
-        reads = target_box
-    return data
+    if MODES[what.mode].copies:
+        if what.stages:
+            data = _gather_box(what, source, reads, writes, num_threads)
+        if converts:
+            data = _run_stage(what, None, data, writes, writes, what.out_dtype, num_threads)
+    else:
+        last = len(what.stages) - 1
+        for number in range(last + 1):
+            target_box = writes if number == last else stage_reads(what.stages[number + 1], writes)
+            dtype = what.out_dtype if number == last else what.acc_dtype
+            data = _run_stage(what, number, data, reads, target_box, dtype, num_threads)
+            reads = target_box
+        if converts and not what.stages:
+            data = _run_stage(what, None, data, writes, writes, what.out_dtype, num_threads)
+    return data.astype(what.out_dtype, order="C", copy=data is source)
 
 
-def _contract_stage(
-    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
+def _run_stage(
+    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, dtype: DType, num_threads: int
 ) -> Array:
-    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    """A stage, by its number, or only the conversion to `dtype`; in native byte order."""
+    data = data.astype(native(data.dtype), copy=False)
+    target = np.empty(shape_of(writes), native(dtype))
     threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
-    if data.strides[-1] != data.itemsize:
-        data = np.ascontiguousarray(data)
     source = data.reshape(*data.shape[:joined], -1)
-    flat = target.reshape(*target.shape[:joined], -1)
+    if source.strides[-1] != source.itemsize:
+        source = np.ascontiguousarray(source)
     threads = min(threads, contraction.tiles)
-    contraction(source, flat, np.empty((threads, contraction.scratch_bytes), np.uint8))
+    scratch = np.empty((threads, contraction.scratch_bytes), np.uint8)
+    contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
     return target
 
 
@@ -175,6 +174,8 @@ def _gather_tables(
     index = picks(stage[last], reads[last], writes[last])
     rows = rows + index[0] * item_size
     index = index - index[0]
+    if index[-1] > np.iinfo(np.int32).max:  # a row too long for the kernel's indices: every item a row of its own
+        rows, index = (rows[:, None] + index * item_size).reshape(-1), np.zeros(1, np.int64)
     steps = np.diff(index)
     stride = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
     return rows, index.astype(np.int32), stride

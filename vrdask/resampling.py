@@ -116,19 +116,14 @@ def resampling(
     axes = _axes(axes, len(sizes), len(in_shape))
     if len(sizes) != len(axes):
         raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     if align_corners and not MODES[mode].takes_align_corners:
         able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
         raise ValueError(
             f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
         )
-    for size in in_shape:
-        if size != size:
-            raise ValueError(
-                f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
-            )
-    out_shape = [int(size) for size in in_shape]
+    out_shape = [_known(size, in_shape) for size in in_shape]
     for axis, size in zip(axes, sizes, strict=True):
         if in_shape[axis] < 1:
             raise ValueError(f"resampled axis {axis} must have at least one sample; got shape {tuple(in_shape)}")
@@ -147,6 +142,20 @@ def resampling(
 
 
 _interned = lru_cache(maxsize=256)(Resampling)
+
+
+def _known(size: int, in_shape: Sequence[int]) -> int:
+    if size != size:
+        raise ValueError(
+            f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
+        )
+    try:
+        known = operator.index(size)
+    except TypeError:
+        raise TypeError(f"the array's sizes must be integers; got {size!r} in {tuple(in_shape)}") from None
+    if known < 0:
+        raise ValueError(f"the array's sizes must not be negative; got {tuple(in_shape)}")
+    return known
 
 
 def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
@@ -172,7 +181,10 @@ def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int,
         if count > ndim:
             raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {count}")
         return tuple(range(ndim - count, ndim))
-    given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    try:
+        given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    except TypeError:
+        raise TypeError(f"axes must be integers; got {axes!r}") from None
     for axis in given:
         if not -ndim <= axis < ndim:
             raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")

@@ -62,7 +62,6 @@ class Level:
         last = np.minimum(begin + self.tile, self.size) - 1
         return int((self.stop[last // self.channels] - self.start[begin // self.channels]).max()) * self.channels
 
-
     @property
     def group_reads(self) -> int:
         """The most source positions that `group` outputs in a row read together."""
@@ -108,6 +107,8 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
     """Set every level's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
     row = levels[-1]
     row.tile = min(row.size, ROW_ELEMENTS)
+    while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
+        row.tile = ceil_div(row.tile, 2 * LANES) * LANES
     outermost = next(d for d, level in enumerate(levels) if level.start is not None)
     while _scratch_elements(levels) * acc_bytes > SCRATCH_BYTES:
         inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
