@@ -39,12 +39,13 @@ typedef struct {
     Py_ssize_t size;        /* outputs */
     Py_ssize_t tile;        /* outputs per tile */
     Py_ssize_t max_reads;   /* largest source interval of any tile */
-    int taps;               /* width of weights; also the ring's length */
+    int taps;               /* width of weights */
     const Py_ssize_t *start; /* [size] first source position of each output */
     const int32_t *count;   /* [size] true number of taps of each output */
     const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
     Py_ssize_t src_stride, dst_stride; /* bytes */
-    int group;              /* BEFORE: outputs contracted together */
+    int group;              /* outputs contracted together */
+    Py_ssize_t ring;        /* AFTER: source slabs kept */
     Py_ssize_t shared;      /* BEFORE: source rows of a group at most, where they are converted once; 0 for not */
     /* offsets in a thread's scratch: row pointers; terms; slabs; strips of converted rows with pointers to them */
     Py_ssize_t scratch, terms, slab, converted;
@@ -62,8 +63,9 @@ typedef struct {
     int in_type, out_type, acc_type;
     level_t level[MAX_LEVELS];
     Py_ssize_t scratch_bytes; /* per thread */
-    Py_ssize_t row_scratch;   /* offset of two row buffers */
+    Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
+    Py_ssize_t rows_at_once;  /* rows contracted together */
 } job_t;
 
 typedef struct { /* one tile: per level an output interval and the source interval it reads */

@@ -22,7 +22,7 @@ cdef extern from "contract.h" nogil:
         const void *weights
         Py_ssize_t src_stride, dst_stride
         int group
-        Py_ssize_t shared, scratch, terms, slab, converted
+        Py_ssize_t ring, shared, scratch, terms, slab, converted
         int step
         Py_ssize_t channels
         const Py_ssize_t *base
@@ -33,11 +33,14 @@ cdef extern from "contract.h" nogil:
     ctypedef struct job_t:
         int levels, in_type, out_type, acc_type
         level_t level[MAX_LEVELS]
-        Py_ssize_t scratch_bytes, row_scratch, row_bytes
+        Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
 
     Py_ssize_t tile_count(const job_t *job)
     void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch)
 
+
+cdef enum:
+    ROW_BUFFER_BYTES = 32768
 
 KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY}
 
@@ -63,7 +66,7 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, levels, int in_type, int out_type, int acc_type):
+    def __cinit__(self, levels, int in_type, int out_type, int acc_type, Py_ssize_t rows_at_once=8):
         cdef level_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
@@ -79,6 +82,7 @@ cdef class Contraction:
             if v.kind in (BEFORE, AFTER, ROW):
                 tables = level["tables"]
                 v.taps, v.group = level["taps"], level["group"]
+                v.ring = level["group_reads"]
                 v.shared = level["group_reads"] if level["share"] else 0
                 v.start = <const Py_ssize_t *> address(tables["start"])
                 v.count = <const int32_t *> address(tables["count"])
@@ -95,7 +99,7 @@ cdef class Contraction:
             v = &self.job.level[d]
             if v.kind in (BEFORE, AFTER):
                 v.scratch = used
-                used += aligned(max(v.taps, levels[d]["group_reads"]) * sizeof(void *))
+                used += aligned(v.ring * sizeof(void *))
                 v.terms = used
                 used += aligned(v.group * 4 * sizeof(void *))
                 v.converted = used
@@ -104,12 +108,13 @@ cdef class Contraction:
                 extent = 1
                 for e in range(d + 1, self.job.levels):
                     extent *= self.job.level[e].max_reads if v.kind == BEFORE else min(self.job.level[e].tile, self.job.level[e].size)
-                used += aligned((extent * (v.taps if v.kind == AFTER else v.group) + PAD) * size)
+                used += aligned((extent * (v.ring if v.kind == AFTER else v.group) + PAD) * size)
         v = &self.job.level[self.job.levels - 1]
-        elements = max(v.max_reads, min(v.tile, v.size), 1024)
+        elements = max(v.max_reads, min(v.tile, v.size), STRIP)
+        self.job.rows_at_once = max(1, min(rows_at_once, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
         self.job.row_scratch = used
-        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.row_bytes
+        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes
         self.tiles = tile_count(&self.job)
 
     def __call__(self, src, dst, unsigned char[:, ::1] scratch):

@@ -141,149 +141,7 @@ static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u
 };
 #undef ELEMENT
 
-/* One block of LANES outputs of a row, the general way. `index` stays inside the source for every tap that
- * counts; a tap that does not count reads the lane's first sample and its product is thrown away, so that no
- * NaN leaks in from outside the support. */
-static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
-                                const int32_t *shape, int step, ACC *restrict acc) {
-    for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[index[j]];
-    for (int k = 1; k < shape[ALL_TAPS]; k++) {
-        const ACC *rk = r + (Py_ssize_t)k * step;
-        w += LANES;
-        for (int j = 0; j < LANES; j++) acc[j] = acc[j] + w[j] * rk[index[j]];
-    }
-    for (int k = shape[ALL_TAPS]; k < shape[ANY_TAPS]; k++) {
-        w += LANES;
-        for (int j = 0; j < LANES; j++) {
-            ACC more = acc[j] + w[j] * r[index[j] + (k < count[j] ? k * step : 0)];
-            acc[j] = k < count[j] ? more : acc[j];
-        }
-    }
-}
-
-/* The same block where source and output keep step. */
-static inline void S(row_block_consecutive)(const ACC *r, const ACC *w, int taps, int step, ACC *restrict acc) {
-    for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[j];
-    for (int k = 1; k < taps; k++) {
-        r += step;
-        w += LANES;
-        for (int j = 0; j < LANES; j++) acc[j] = acc[j] + w[j] * r[j];
-    }
-}
-
-/* The same block without gathers, where all lanes' samples of one tap lie within two registers: the lanes are
- * picked from two loads by one permutation, which serves every tap. */
-#if defined(__AVX512F__) && !defined(ACC_IS_DOUBLE)
-#define REACH 32
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m512i lane = _mm512_loadu_si512(index);
-    __m512 a = _mm512_mul_ps(_mm512_loadu_ps(w),
-                             _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_add_ps(a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __mmask16 m = _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count));
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_mask_add_ps(a, m, a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    _mm512_storeu_ps(acc, a);
-}
-#elif defined(__AVX512F__)
-#define REACH 16
-static inline void row_block_near_double(const double *r, const int32_t *index, const int32_t *count, const double *w,
-                                         const int32_t *shape, int step, double *restrict acc) {
-    const __m512i lane = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)index));
-    __m512d a = _mm512_mul_pd(_mm512_loadu_pd(w),
-                              _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_add_pd(a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __mmask8 m = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)count));
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_mask_add_pd(a, m, a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    _mm512_storeu_pd(acc, a);
-}
-#elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
-#define REACH 16
-static inline __m256 pick_float(const float *r, __m256i lane, __m256 high) {
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(r), lane),
-                            _mm256_permutevar8x32_ps(_mm256_loadu_ps(r + 8), lane), high);
-}
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m256i seven = _mm256_set1_epi32(7);
-    for (int half = 0; half < 2; half++) {
-        const int first = half ? shape[UPPER] : 0;
-        const float *rh = r + first, *wh = w + 8 * half;
-        const __m256i lane = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(index + 8 * half)),
-                                              _mm256_set1_epi32(first));
-        const __m256 high = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lane, seven));
-        const __m256i counts = _mm256_loadu_si256((const __m256i *)(count + 8 * half));
-        __m256 a = _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high));
-        for (int k = 1; k < shape[ANY_TAPS]; k++) {
-            rh += step;
-            wh += 16;
-            __m256 more = _mm256_add_ps(a, _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high)));
-            __m256i counted = _mm256_cmpgt_epi32(counts, _mm256_set1_epi32(k));
-            a = k < shape[ALL_TAPS] ? more : _mm256_blendv_ps(a, more, _mm256_castsi256_ps(counted));
-        }
-        _mm256_storeu_ps(acc + 8 * half, a);
-    }
-}
-#endif
-
-#ifndef REACH
-#define NEAR(r, index, count, w, shape, step, acc) S(row_block)(r, index, count, w, shape, step, acc)
-#else
-#define NEAR(r, index, count, w, shape, step, acc) S(row_block_near)(r, index, count, w, shape, step, acc)
-#endif
-
-/* Contract a row: outputs [begin, end), begin a multiple of LANES. `row` points at source element `origin`,
- * of which `readable` elements may be loaded. */
-static void S(row)(const level_t *v, const ACC *row, Py_ssize_t origin, Py_ssize_t readable, Py_ssize_t begin,
-                   Py_ssize_t end, ACC *restrict out) {
-    const ACC *weights = (const ACC *)v->weights;
-    for (Py_ssize_t b = begin / LANES; b * LANES < end; b++) {
-        const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
-        const ACC *w = weights + b * LANES * v->taps;
-        const Py_ssize_t at = v->base[b] - origin, left = end - b * LANES;
-        ACC last[LANES], *to = left < LANES ? last : out + (b * LANES - begin);
-        int near = 0;
-#ifdef REACH
-#if defined(__AVX512F__)
-        near = shape[SPAN] < REACH && at + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#else
-        near = shape[HALF_SPAN] < REACH &&
-                         at + shape[UPPER] + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#endif
-#endif
-        if (shape[CONSECUTIVE])
-            S(row_block_consecutive)(row + at, w, shape[ALL_TAPS], v->step, to);
-        else if (near)
-            NEAR(row + at, index, count, w, shape, v->step, to);
-        else
-            S(row_block)(row + at, index, count, w, shape, v->step, to);
-        if (left < LANES) memcpy(out + (b * LANES - begin), last, (size_t)left * sizeof(ACC));
-    }
-}
-#undef REACH
-#undef NEAR
+#include "row.h"
 
 /* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
 typedef struct {
@@ -360,55 +218,57 @@ static Py_ssize_t S(slab_strides)(int levels, int d, const Py_ssize_t *size, Py_
     return bytes;
 }
 
-/* Rows whose tables and buffers are looked up once: `row` contracts one that is of ACC already. */
-typedef struct {
-    const level_t *level;
-    Py_ssize_t n_in, src_start, begin, end;
-    int out_type;
-    ACC *loaded, *result;
-} S(rows_t);
-
-static inline S(rows_t) S(rows_of)(const job_t *job, int out_type, const tile_t *t, char *scratch) {
+/* Contract `rows` rows of the last level, of any type to any type, a few at a time. Strides are bytes. */
+static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_stride, int in_type, Py_ssize_t rows,
+                             char *to, Py_ssize_t out_stride, int out_type, const tile_t *t, char *scratch) {
     const int d = job->levels - 1;
-    S(rows_t) r = {&job->level[d], t->src_size[d], t->src_start[d], t->out_start[d], t->out_start[d] + t->out_size[d],
-                   out_type, (ACC *)(scratch + job->row_scratch), (ACC *)(scratch + job->row_scratch + job->row_bytes)};
-    return r;
-}
-
-static inline void S(contract_row)(const S(rows_t) *r, const ACC *row, Py_ssize_t readable, char *to) {
-    if (r->out_type == ACC_TYPE) {
-        S(row)(r->level, row, r->src_start, readable, r->begin, r->end, (ACC *)to);
-    } else {
-        S(row)(r->level, row, r->src_start, readable, r->begin, r->end, r->result);
-        S(ELEMENTS)[r->out_type].store(r->result, r->end - r->begin, to);
+    const level_t *v = &job->level[d];
+    const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
+    const Py_ssize_t size = sizeof(ACC), buffer_stride = job->row_bytes / size;
+    ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = loaded + job->rows_at_once * buffer_stride;
+    const int own = in_type != ACC_TYPE || (from >= scratch && from < scratch + job->scratch_bytes);
+    for (Py_ssize_t i = 0; i < rows; i += job->rows_at_once, from += job->rows_at_once * in_stride) {
+        const int count = (int)(rows - i < job->rows_at_once ? rows - i : job->rows_at_once);
+        const ACC *row = (const ACC *)from;
+        Py_ssize_t stride = in_stride / size;
+        if (in_type != ACC_TYPE) {
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[in_type].load(from + k * in_stride, n_in, loaded + k * buffer_stride);
+            row = loaded;
+            stride = buffer_stride;
+        }
+        const Py_ssize_t readable = n_in + (own ? PAD : 0);
+        if (out_type == ACC_TYPE) {
+            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, (ACC *)(to + i * out_stride),
+                               out_stride / size);
+        } else {
+            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, result, buffer_stride);
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[out_type].store(result + k * buffer_stride, end - begin, to + (i + k) * out_stride);
+        }
     }
 }
 
-static void S(resolve_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const S(rows_t) r = S(rows_of)(job, out.type, t, scratch);
+static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const Py_ssize_t n = t->src_size[job->levels - 1];
     const S(element_t) *from = &S(ELEMENTS)[in.type], *to = &S(ELEMENTS)[out.type];
-    if (r.level->kind == ROW) {
-        const ACC *row = (const ACC *)in.data;
-        if (in.type != ACC_TYPE) {
-            from->load(in.data, r.n_in, r.loaded);
-            row = r.loaded;
-        }
-        const int own = (char *)row >= scratch && (char *)row < scratch + job->scratch_bytes;
-        S(contract_row)(&r, row, r.n_in + (own ? PAD : 0), out.data);
-    } else if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
-        memcpy(out.data, in.data, (size_t)r.n_in * sizeof(ACC));
+    ACC *buffer = (ACC *)(scratch + job->row_scratch);
+    if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
+        memcpy(out.data, in.data, (size_t)n * sizeof(ACC));
     } else if (in.type == ACC_TYPE) {
-        to->store((const ACC *)in.data, r.n_in, out.data);
+        to->store((const ACC *)in.data, n, out.data);
     } else if (out.type == ACC_TYPE) {
-        from->load(in.data, r.n_in, (ACC *)out.data);
+        from->load(in.data, n, (ACC *)out.data);
     } else {
-        for (Py_ssize_t i = 0; i < r.n_in; i += STRIP) {
-            const Py_ssize_t m = r.n_in - i < STRIP ? r.n_in - i : STRIP;
-            from->load(in.data + i * ELEMENT_SIZE[in.type], m, r.loaded);
-            to->store(r.loaded, m, out.data + i * ELEMENT_SIZE[out.type]);
+        for (Py_ssize_t i = 0; i < n; i += STRIP) {
+            const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+            from->load(in.data + i * ELEMENT_SIZE[in.type], m, buffer);
+            to->store(buffer, m, out.data + i * ELEMENT_SIZE[out.type]);
         }
     }
 }
+
+static int S(row_next)(const job_t *job, int d) { return d == job->levels - 2 && job->level[d + 1].kind == ROW; }
 
 /* Nothing left to contract inside level d: its slabs combine straight into the output. */
 static int S(is_last)(const job_t *job, int d) {
@@ -423,13 +283,12 @@ static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const til
 static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const level_t *v = &job->level[d];
     const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
-    const int last = S(is_last)(job, d), row_next = d == job->levels - 2 && !last;
+    const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
     const char **rows = (const char **)(scratch + v->scratch);
     S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_LEVELS];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
-    const S(rows_t) r = S(rows_of)(job, out.type, t, scratch);
     group_t group = {0, (const char *const *)(scratch + v->converted)};
     if (v->shared > 0 && in.type != ACC_TYPE) {
         const char **converted = (const char **)(scratch + v->converted);
@@ -453,50 +312,70 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
             continue;
         }
         S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
+        if (row_next) {
+            S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type, t,
+                             scratch);
+            continue;
+        }
         for (int g = 0; g < count; g++) {
-            char *to = out.data + (i + g) * out_stride;
-            if (row_next) {
-                S(contract_row)(&r, (const ACC *)(own + g * slab_bytes), r.n_in + PAD, to);
-            } else {
-                view_t a = {own + g * slab_bytes, ACC_TYPE, stride}, b = {to, out.type, out.stride};
-                S(resolve)(job, d + 1, a, b, t, scratch);
-            }
+            view_t a = {own + g * slab_bytes, ACC_TYPE, stride};
+            view_t b = {out.data + (i + g) * out_stride, out.type, out.stride};
+            S(resolve)(job, d + 1, a, b, t, scratch);
         }
     }
 }
 
-/* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring. */
+/* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
+ * holds what `group` outputs read. */
 static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const level_t *v = &job->level[d];
-    const Py_ssize_t in_stride = in.stride[d], out_stride = out.stride[d];
+    const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
+    const int row_next = S(row_next)(job, d);
     const char **rows = (const char **)(scratch + v->scratch);
+    S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_LEVELS], done = t->src_start[d];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->out_size, stride);
     const group_t group = {0, NULL};
-    for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
-        const Py_ssize_t o = t->out_start[d] + i, start = v->start[o];
-        const int taps = v->count[o];
-        if (done < start) done = start;
-        for (; done < start + taps; done++) {
+    for (Py_ssize_t i = 0; i < n; i += v->group) {
+        const int count = (int)(n - i < v->group ? n - i : v->group);
+        const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];
+        const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
+        if (done < first) done = first;
+        while (done < stop) {
+            const Py_ssize_t slot = done % v->ring;
+            const Py_ssize_t many = row_next ? (stop - done < v->ring - slot ? stop - done : v->ring - slot) : 1;
             view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride};
-            view_t b = {own + (done % v->taps) * slab_bytes, ACC_TYPE, stride};
-            S(resolve)(job, d + 1, a, b, t, scratch);
+            view_t b = {own + slot * slab_bytes, ACC_TYPE, stride};
+            if (row_next)
+                S(contract_rows)(job, a.data, in_stride, in.type, many, b.data, slab_bytes, ACC_TYPE, t, scratch);
+            else
+                S(resolve)(job, d + 1, a, b, t, scratch);
+            done += many;
         }
-        for (int k = 0; k < taps; k++) rows[k] = own + ((start + k) % v->taps) * slab_bytes;
-        const S(term_t) term = {(const char *const *)rows, (const ACC *)v->weights + o * v->taps, taps,
-                                out.data + i * out_stride};
-        S(slab)(job->levels, d + 1, &term, 1, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
+        for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = own + (s % v->ring) * slab_bytes;
+        for (int g = 0; g < count; g++) {
+            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
+                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
+                              out.data + (i + g) * out_stride};
+            terms[g] = term;
+        }
+        S(slab)(job->levels, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
     }
 }
 
 static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const int kind = job->level[d].kind;
-    if (kind == ROW || kind == COPY) {
-        S(resolve_row)(job, in, out, t, scratch);
+    if (kind == ROW) {
+        S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, t, scratch);
+    } else if (kind == COPY) {
+        S(copy_row)(job, in, out, t, scratch);
+    } else if (kind == LOOP && S(row_next)(job, d)) {
+        S(contract_rows)(job, in.data, in.stride[d], in.type, t->out_size[d], out.data, out.stride[d], out.type, t, scratch);
     } else if (kind == LOOP) {
         for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
-            view_t a = {in.data + i * in.stride[d], in.type, in.stride}, b = {out.data + i * out.stride[d], out.type, out.stride};
+            view_t a = {in.data + i * in.stride[d], in.type, in.stride};
+            view_t b = {out.data + i * out.stride[d], out.type, out.stride};
             S(resolve)(job, d + 1, a, b, t, scratch);
         }
     } else if (kind == BEFORE || S(is_last)(job, d)) {

@@ -279,8 +279,8 @@ def _axis_edges(size: int, chunk: int | Iterable[int] | None, name: str) -> Edge
     except TypeError:
         raise TypeError(f"{name} must be integers; got {chunk!r}") from None
     if isinstance(sizes, list):
-        if sum(sizes) != size or min(sizes, default=0) < 0:
-            raise ValueError(f"{name} must not be negative and add up to {size}; got {tuple(sizes)}")
+        if sum(sizes) != size or min(sizes, default=0) < min(size, 1):
+            raise ValueError(f"{name} must be positive and add up to {size}; got {tuple(sizes)}")
         return edges_of(sizes)
     if sizes == -1:
         return regular_edges(size, size)

@@ -87,10 +87,12 @@ def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
         level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis], start)
         level.stop = start + op.count[begin:end]
         level.taps = _width(op, writes[axis])
-        if level.kind == "before" and level.taps > FEW_TAPS:
+        if level.taps > FEW_TAPS:
             level.group = min(GROUP, sizes[axis])
         levels.append(level)
     if trailing < CHANNELS:
+        if last > 0 and levels[-2].kind != "loop":
+            levels[-2].group = min(GROUP, sizes[last - 1])
         row = levels[-1]
         row.kind, row.channels = "row", trailing
         row.size = row.tile = row.size * trailing
@@ -137,5 +139,5 @@ def _scratch_elements(levels: list[Level]) -> int:
         if level.kind == "before":
             total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
         elif level.kind == "after":
-            total += level.taps * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
+            total += level.group_reads * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
     return total
