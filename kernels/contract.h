@@ -28,9 +28,9 @@
 enum { LOOP, BEFORE, AFTER, ROW, COPY };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
 enum { MAX_LEVELS = 66, STRIP = 512, PAD = 64 };
-/* Of a block of lanes: taps that all lanes have, taps that any has, the largest index; for two half-blocks, the
- * upper one's smallest index and the larger of their spans; whether lane j has index j and all the same taps. */
-enum { ALL_TAPS, ANY_TAPS, SPAN, UPPER, HALF_SPAN, CONSECUTIVE, SHAPE };
+/* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
+ * all lanes the same taps. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
 
 static const Py_ssize_t ELEMENT_SIZE[] = {1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
 
@@ -96,9 +96,15 @@ static inline uint64_t double_to_u64(double a) {
     return a >= 0x1p64 ? UINT64_MAX : a > 0 ? (uint64_t)rint(a) : 0;
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
+#else
+enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
+#endif
+
 #define ACC float
 #define S(x) x##_float
-#define LANES 16
+#define LANES FLOAT_LANES
 #define ACC_TYPE F32
 #include "contract_acc.h"
 #undef ACC
@@ -108,7 +114,7 @@ static inline uint64_t double_to_u64(double a) {
 
 #define ACC double
 #define S(x) x##_double
-#define LANES 8
+#define LANES DOUBLE_LANES
 #define ACC_TYPE F64
 #define ACC_IS_DOUBLE
 #include "contract_acc.h"

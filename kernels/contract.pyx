@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, STRIP, F32
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct level_t:
@@ -42,6 +42,8 @@ cdef extern from "contract.h" nogil:
 cdef enum:
     ROW_BUFFER_BYTES = 32768
 
+LANES = {4: FLOAT_LANES, 8: DOUBLE_LANES}
+"""Outputs per block of a row, by the size of the accumulator."""
 KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY}
 
 

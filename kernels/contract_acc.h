@@ -116,6 +116,14 @@ static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const AC
         S(vector_t) *out = (S(vector_t) *)(to + i);
         out[0] = a, out[1] = b, out[2] = c, out[3] = d;
     }
+    enum { ONE = VECTOR_BYTES / sizeof(ACC) };
+    while (i < n && n >= ONE) { /* the last vector may overlap the one before: it writes the same values again */
+        if (i + ONE > n) i = n - ONE;
+        S(vector_t) a = w[0] * AT(0, 0);
+        for (int k = 1; k < taps; k++) a = a + w[k] * AT(k, 0);
+        *(S(vector_t) *)(to + i) = a;
+        i += ONE;
+    }
 #endif
     for (; i < n; i++) {
         ACC a = w[0] * ((const ACC *)(rows[0] + offset))[i];
@@ -124,7 +132,6 @@ static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const AC
     }
 }
 #undef AT
-#undef VECTOR_BYTES
 
 typedef struct {
     void (*load)(const void *, Py_ssize_t, ACC *);
@@ -142,6 +149,7 @@ static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u
 #undef ELEMENT
 
 #include "row.h"
+#undef VECTOR_BYTES
 
 /* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
 typedef struct {

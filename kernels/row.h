@@ -1,8 +1,9 @@
-/* The contraction along a row, for one accumulator type: included by contract_acc.h with ACC, LANES and S(name). */
+/* The contraction along a row, for one accumulator type: included by contract_acc.h with ACC, LANES and S(name).
+ *
+ * LANES outputs form a block. Whatever way a block takes, each lane does the same operations in the same order. */
 
-/* One block of LANES outputs of a row, the general way. `index` stays inside the source for every tap that
- * counts; a tap that does not count reads the lane's first sample and its product is thrown away, so that no
- * NaN leaks in from outside the support. */
+/* The general way. `index` stays inside the source for every tap that counts; a tap that does not count reads the lane's
+ * first sample and its product is thrown away, so that no NaN leaks in from outside the support. */
 static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
                                 const int32_t *shape, int step, ACC *restrict acc) {
     for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[index[j]];
@@ -20,118 +21,119 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
     }
 }
 
-/* The same block where source and output keep step. */
-static inline void S(row_block_consecutive)(const ACC *r, const ACC *w, int taps, int step, ACC *restrict acc) {
-    for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[j];
-    for (int k = 1; k < taps; k++) {
-        r += step;
-        w += LANES;
-        for (int j = 0; j < LANES; j++) acc[j] = acc[j] + w[j] * r[j];
-    }
-}
-
-/* The same block without gathers, where all lanes' samples of one tap lie within two registers: the lanes are
- * picked from two loads by one permutation, which serves every tap. */
+/* Without gathers, where all lanes' samples of one tap lie within two registers: PICK takes them from two loads by one
+ * permutation, which serves every tap; where source and output keep step, from one load. */
 #if defined(__AVX512F__) && !defined(ACC_IS_DOUBLE)
-#define REACH 32
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m512i lane = _mm512_loadu_si512(index);
-    __m512 a = _mm512_mul_ps(_mm512_loadu_ps(w),
-                             _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_add_ps(a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __mmask16 m = _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count));
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_mask_add_ps(a, m, a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    _mm512_storeu_ps(acc, a);
-}
+#define HAS_PICK
+#define VECTOR __m512
+#define PATTERN __m512i
+#define LOAD(p) _mm512_loadu_ps(p)
+#define SAVE(p, v) _mm512_storeu_ps(p, v)
+#define TIMES(a, b) _mm512_mul_ps(a, b)
+#define PLUS(a, b) _mm512_add_ps(a, b)
+#define PATTERN_OF(index) _mm512_loadu_si512(index)
+#define PICK(r, pattern) _mm512_permutex2var_ps(LOAD(r), pattern, LOAD((r) + 16))
+#define COUNTED(k, count, more, a) \
+    _mm512_mask_mov_ps(a, _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count)), more)
 #elif defined(__AVX512F__)
-#define REACH 16
-static inline void row_block_near_double(const double *r, const int32_t *index, const int32_t *count, const double *w,
-                                         const int32_t *shape, int step, double *restrict acc) {
-    const __m512i lane = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)index));
-    __m512d a = _mm512_mul_pd(_mm512_loadu_pd(w),
-                              _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_add_pd(a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __mmask8 m = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)count));
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_mask_add_pd(a, m, a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    _mm512_storeu_pd(acc, a);
-}
+#define HAS_PICK
+#define VECTOR __m512d
+#define PATTERN __m512i
+#define LOAD(p) _mm512_loadu_pd(p)
+#define SAVE(p, v) _mm512_storeu_pd(p, v)
+#define TIMES(a, b) _mm512_mul_pd(a, b)
+#define PLUS(a, b) _mm512_add_pd(a, b)
+#define PATTERN_OF(index) _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(index)))
+#define PICK(r, pattern) _mm512_permutex2var_pd(LOAD(r), pattern, LOAD((r) + 8))
+#define COUNTED(k, count, more, a) \
+    _mm512_mask_mov_pd(a, _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count))), more)
 #elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
-#define REACH 16
-static inline __m256 pick_float(const float *r, __m256i lane, __m256 high) {
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(r), lane),
-                            _mm256_permutevar8x32_ps(_mm256_loadu_ps(r + 8), lane), high);
-}
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m256i seven = _mm256_set1_epi32(7);
-    for (int half = 0; half < 2; half++) {
-        const int first = half ? shape[UPPER] : 0;
-        const float *rh = r + first, *wh = w + 8 * half;
-        const __m256i lane = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(index + 8 * half)),
-                                              _mm256_set1_epi32(first));
-        const __m256 high = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lane, seven));
-        const __m256i counts = _mm256_loadu_si256((const __m256i *)(count + 8 * half));
-        __m256 a = _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high));
-        for (int k = 1; k < shape[ANY_TAPS]; k++) {
-            rh += step;
-            wh += 16;
-            __m256 more = _mm256_add_ps(a, _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high)));
-            __m256i counted = _mm256_cmpgt_epi32(counts, _mm256_set1_epi32(k));
-            a = k < shape[ALL_TAPS] ? more : _mm256_blendv_ps(a, more, _mm256_castsi256_ps(counted));
-        }
-        _mm256_storeu_ps(acc + 8 * half, a);
+#define HAS_PICK
+#define VECTOR __m256
+#define PATTERN __m256i
+#define LOAD(p) _mm256_loadu_ps(p)
+#define SAVE(p, v) _mm256_storeu_ps(p, v)
+#define TIMES(a, b) _mm256_mul_ps(a, b)
+#define PLUS(a, b) _mm256_add_ps(a, b)
+#define PATTERN_OF(index) _mm256_loadu_si256((const __m256i *)(index))
+#define PICK(r, pattern)                                                                                            \
+    _mm256_blendv_ps(_mm256_permutevar8x32_ps(LOAD(r), pattern), _mm256_permutevar8x32_ps(LOAD((r) + 8), pattern), \
+                     _mm256_castsi256_ps(_mm256_cmpgt_epi32(pattern, _mm256_set1_epi32(7))))
+#define COUNTED(k, count, more, a)                                                                              \
+    _mm256_blendv_ps(a, more,                                                                                   \
+                     _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(count)), \
+                                                            _mm256_set1_epi32(k))))
+#elif defined(__GNUC__)
+#define VECTOR S(vector_t)
+#define PATTERN int
+#define LOAD(p) (*(const S(vector_t) *)(p))
+#define SAVE(p, v) (*(S(vector_t) *)(p) = (v))
+#define TIMES(a, b) ((a) * (b))
+#define PLUS(a, b) ((a) + (b))
+#endif
+
+#ifdef VECTOR
+/* One vector of outputs of several rows, four rows at a time so that their sums overlap. TAP(r) is one tap's samples. */
+#define EACH_TAP(TAP)                                                       \
+    int i = 0;                                                              \
+    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) { \
+        const ACC *p = r, *q = r + stride, *s = q + stride, *t = s + stride; \
+        const ACC *wk = w;                                                  \
+        VECTOR weight = LOAD(wk);                                           \
+        VECTOR a = TIMES(weight, TAP(p)), b = TIMES(weight, TAP(q)), c = TIMES(weight, TAP(s)), d = TIMES(weight, TAP(t)); \
+        for (int k = 1; k < taps; k++) {                                    \
+            p += step, q += step, s += step, t += step, wk += LANES;        \
+            weight = LOAD(wk);                                              \
+            a = PLUS(a, TIMES(weight, TAP(p)));                             \
+            b = PLUS(b, TIMES(weight, TAP(q)));                             \
+            c = PLUS(c, TIMES(weight, TAP(s)));                             \
+            d = PLUS(d, TIMES(weight, TAP(t)));                             \
+        }                                                                   \
+        SAVE(out, a);                                                       \
+        SAVE(out + out_stride, b);                                          \
+        SAVE(out + 2 * out_stride, c);                                      \
+        SAVE(out + 3 * out_stride, d);                                      \
+    }                                                                       \
+    for (; i < rows; i++, r += stride, out += out_stride) {                 \
+        VECTOR a = TIMES(LOAD(w), TAP(r));                                  \
+        for (int k = 1; k < taps; k++)                                      \
+            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), TAP(r + (Py_ssize_t)k * step))); \
+        SAVE(out, a);                                                       \
     }
+
+static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, const ACC *w, int taps, int step, ACC *out,
+                                   Py_ssize_t out_stride) {
+    EACH_TAP(LOAD)
 }
 #endif
 
-#if defined(__AVX512F__) && !defined(ACC_IS_DOUBLE)
-/* Blocks of several rows at once with the tables of two or four taps in registers. */
-static inline int rows_near_few(const float *r, Py_ssize_t stride, int rows, const int32_t *index, const float *w,
-                                const int32_t *shape, int step, float *out, Py_ssize_t out_stride) {
-#define PICK(k) _mm512_permutex2var_ps(_mm512_loadu_ps(r + (k) * step), lane, _mm512_loadu_ps(r + (k) * step + 16))
-    const __m512i lane = _mm512_loadu_si512(index);
-    if (shape[ALL_TAPS] != shape[ANY_TAPS]) return 0;
-    if (shape[ALL_TAPS] == 2) {
-        const __m512 wa = _mm512_loadu_ps(w), wb = _mm512_loadu_ps(w + 16);
+#ifdef HAS_PICK
+static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w, int taps,
+                                  int step, ACC *out, Py_ssize_t out_stride) {
+    const PATTERN pattern = PATTERN_OF(index);
+#define PICKED(p) PICK(p, pattern)
+    if (taps == 2) {
+        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
         for (int i = 0; i < rows; i++, r += stride, out += out_stride)
-            _mm512_storeu_ps(out, _mm512_add_ps(_mm512_mul_ps(wa, PICK(0)), _mm512_mul_ps(wb, PICK(1))));
-        return 1;
+            SAVE(out, PLUS(TIMES(wa, PICKED(r)), TIMES(wb, PICKED(r + step))));
+        return;
     }
-    if (shape[ALL_TAPS] == 4) {
-        const __m512 wa = _mm512_loadu_ps(w), wb = _mm512_loadu_ps(w + 16), wc = _mm512_loadu_ps(w + 32),
-                     wd = _mm512_loadu_ps(w + 48);
-        for (int i = 0; i < rows; i++, r += stride, out += out_stride) {
-            __m512 a = _mm512_add_ps(_mm512_mul_ps(wa, PICK(0)), _mm512_mul_ps(wb, PICK(1)));
-            a = _mm512_add_ps(a, _mm512_mul_ps(wc, PICK(2)));
-            _mm512_storeu_ps(out, _mm512_add_ps(a, _mm512_mul_ps(wd, PICK(3))));
-        }
-        return 1;
+    EACH_TAP(PICKED)
+#undef PICKED
+}
+
+/* A block whose lanes differ in their number of taps. */
+static inline void S(row_block_picked)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
+                                       const int32_t *shape, int step, ACC *acc) {
+    const PATTERN pattern = PATTERN_OF(index);
+    VECTOR a = TIMES(LOAD(w), PICK(r, pattern));
+    for (int k = 1; k < shape[ANY_TAPS]; k++) {
+        r += step;
+        w += LANES;
+        VECTOR more = PLUS(a, TIMES(LOAD(w), PICK(r, pattern)));
+        a = k < shape[ALL_TAPS] ? more : COUNTED(k, count, more, a);
     }
-#undef PICK
-    return 0;
+    SAVE(acc, a);
 }
 #endif
 
@@ -144,30 +146,47 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
         const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
         const ACC *w = (const ACC *)v->weights + b * LANES * v->taps;
         const Py_ssize_t at = v->base[b] - origin, left = end - b * LANES;
+        const int taps = shape[ANY_TAPS], even = shape[ALL_TAPS] == taps;
         const ACC *r = row + at;
         ACC *to = out + (b * LANES - begin);
-        int near = 0;
-#if defined(REACH) && defined(__AVX512F__)
-        near = shape[SPAN] < REACH && at + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#elif defined(REACH)
-        near = shape[HALF_SPAN] < REACH &&
-               at + shape[UPPER] + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#endif
-#if defined(__AVX512F__) && !defined(ACC_IS_DOUBLE)
-        if (near && left >= LANES && rows_near_few(r, stride, rows, index, w, shape, v->step, to, out_stride)) continue;
+#ifdef HAS_PICK
+        const int near = shape[SPAN] < 2 * LANES && at + (Py_ssize_t)(taps - 1) * v->step + 2 * LANES <= readable;
+        if (left >= LANES && shape[CONSECUTIVE]) {
+            S(rows_in_step)(r, stride, rows, w, taps, v->step, to, out_stride);
+            continue;
+        }
+        if (left >= LANES && near && even) {
+            S(rows_picked)(r, stride, rows, index, w, taps, v->step, to, out_stride);
+            continue;
+        }
+#elif defined(VECTOR)
+        if (left >= LANES && shape[CONSECUTIVE]) {
+            for (int part = 0; part < LANES; part += VECTOR_BYTES / (int)sizeof(ACC))
+                S(rows_in_step)(r + part, stride, rows, w + part, taps, v->step, to + part, out_stride);
+            continue;
+        }
 #endif
         for (int i = 0; i < rows; i++, r += stride, to += out_stride) {
             ACC last[LANES], *acc = left < LANES ? last : to;
-            if (shape[CONSECUTIVE])
-                S(row_block_consecutive)(r, w, shape[ALL_TAPS], v->step, acc);
-#ifdef REACH
-            else if (near)
-                S(row_block_near)(r, index, count, w, shape, v->step, acc);
-#endif
+#ifdef HAS_PICK
+            if (near)
+                S(row_block_picked)(r, index, count, w, shape, v->step, acc);
             else
+#endif
                 S(row_block)(r, index, count, w, shape, v->step, acc);
             if (left < LANES) memcpy(to, last, (size_t)left * sizeof(ACC));
         }
+        (void)even;
     }
 }
-#undef REACH
+#undef HAS_PICK
+#undef VECTOR
+#undef PATTERN
+#undef LOAD
+#undef SAVE
+#undef TIMES
+#undef PLUS
+#undef PATTERN_OF
+#undef PICK
+#undef COUNTED
+#undef EACH_TAP

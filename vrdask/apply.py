@@ -128,7 +128,7 @@ def row_tables(
     start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
 ) -> dict[str, Array]:
     """A row's table by blocks of lanes, one lane per output element (position and channel): see kernels/contract.h."""
-    lanes = 64 // weights.itemsize
+    lanes: int = _contract.LANES[weights.itemsize]
     elements = len(start) * channels
     blocks = -(-elements // lanes)
     element = np.minimum(np.arange(blocks * lanes), elements - 1)
@@ -137,12 +137,9 @@ def row_tables(
     base = first.min(axis=1)
     index = (first - base[:, None]).astype(np.int32)
     lane_count = count[position].reshape(blocks, lanes)
-    half = lanes // 2
-    upper = index[:, half:].min(axis=1)
-    half_span = np.maximum(index[:, :half].max(axis=1), index[:, half:].max(axis=1) - upper)
     all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
     consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
-    shape = np.stack([all_taps, any_taps, index.max(axis=1), upper, half_span, consecutive], axis=1)
+    shape = np.stack([all_taps, any_taps, index.max(axis=1), consecutive], axis=1)
     by_tap = weights[position].reshape(blocks, lanes, -1).transpose(0, 2, 1)
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 

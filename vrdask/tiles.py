@@ -18,6 +18,8 @@ from vrdask.resampling import Stage
 
 SCRATCH_BYTES = 512 * 1024
 """What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
+WIDE = 8
+"""With many taps arithmetic is the limit, not memory: smaller tiles would compute their margins again and again."""
 ROW_ELEMENTS = 8192
 CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
@@ -112,7 +114,8 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
     while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
         row.tile = ceil_div(row.tile, 2 * LANES) * LANES
     outermost = next(d for d, level in enumerate(levels) if level.start is not None)
-    while _scratch_elements(levels) * acc_bytes > SCRATCH_BYTES:
+    budget = SCRATCH_BYTES * (WIDE if levels[outermost].taps > FEW_TAPS else 1)
+    while _scratch_elements(levels) * acc_bytes > budget:
         inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
         widest = max(inner, key=lambda level: level.tile, default=None)
         if widest is not None and (widest.tile > 4 or row.tile <= 512):
