@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from vrdask import isa
 from vrdask.dtypes import CODES, DType, native
-from vrdask.intervals import Box, Interval, shape_of, size_of
+from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, stage_reads
+from vrdask.resampling import Resampling, between_parts, stage_reads
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
@@ -40,29 +40,37 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
         return np.empty(shape_of(writes), what.out_dtype)
     converts = native(what.in_dtype) != native(what.out_dtype)
     data = source
-    if MODES[what.mode].copies:
-        if what.stages:
-            data = _gather_box(what, source, reads, writes, num_threads)
-        if converts:
-            data = _run_stage(what, None, data, writes, writes, what.out_dtype, num_threads)
-    else:
-        last = len(what.stages) - 1
-        for number in range(last + 1):
-            target_box = writes if number == last else stage_reads(what.stages[number + 1], writes)
-            dtype = what.out_dtype if number == last else what.acc_dtype
-            data = _run_stage(what, number, data, reads, target_box, dtype, num_threads)
-            reads = target_box
-        if converts and not what.stages:
-            data = _run_stage(what, None, data, writes, writes, what.out_dtype, num_threads)
+    if MODES[what.mode].copies and what.stages:
+        data = _gather_box(what, source, reads, writes, num_threads)
+    elif what.stages:
+        data = np.empty(shape_of(writes), native(what.out_dtype))
+        _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)
+    if native(data.dtype) != native(what.out_dtype) or (converts and not what.stages):
+        copies, data = data, np.empty(shape_of(writes), native(what.out_dtype))
+        _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
     return data.astype(what.out_dtype, order="C", copy=data is source)
 
 
+def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+    """One stage, or two with the array between them in parts of at most `BETWEEN_BYTES`: parts are small chunks."""
+    if len(what.stages) == 1:
+        _run_stage(what, 0, source, reads, writes, target, num_threads)
+        return
+    parts = between_parts(what, writes)
+    buffer = np.empty(max(size_of(stage_reads(what.stages[1], part)) for part in parts), what.acc_dtype)
+    for part in parts:
+        middle = stage_reads(what.stages[1], part)
+        part_reads = stage_reads(what.stages[0], middle)
+        between = buffer[: size_of(middle)].reshape(shape_of(middle))
+        piece = source[slices_of(part_reads, (start for start, _ in reads))]
+        _run_stage(what, 0, piece, part_reads, middle, between, num_threads)
+        _run_stage(what, 1, between, middle, part, target[slices_of(part, (start for start, _ in writes))], num_threads)
+
+
 def _run_stage(
-    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, dtype: DType, num_threads: int
-) -> Array:
-    """A stage, by its number, or only the conversion to `dtype`; in native byte order."""
-    data = data.astype(native(data.dtype), copy=False)
-    target = np.empty(shape_of(writes), native(dtype))
+    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> None:
+    """A stage, by its number, or only the conversion to the target's dtype."""
     threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
     source = data.reshape(*data.shape[:joined], -1)
@@ -71,7 +79,6 @@ def _run_stage(
     threads = min(threads, contraction.tiles)
     scratch = np.empty((threads, contraction.scratch_bytes), np.uint8)
     contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
-    return target
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.intervals import Box, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
+
+BETWEEN_BYTES = 8 << 20
+"""What the array between two stages may take at a time: it stays in cache, and off the page allocator."""
 
 Stage = tuple[Operator | None, ...]
 """One operator per array axis, applied together; None where an axis passes through."""
@@ -84,6 +88,19 @@ def stage_reads(stage: Stage, writes: Box) -> Box:
         interval if axis_operator is None else axis_operator.reads(interval)
         for axis_operator, interval in zip(stage, writes, strict=True)
     )
+
+
+def between_parts(what: Resampling, writes: Box) -> list[Box]:
+    """Output boxes, slabs of `writes`, whose array between two stages takes at most `BETWEEN_BYTES` where that can be.
+
+    Cut along the first axis that is longer than one sample.
+    """
+    axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
+    start, stop = writes[axis]
+    middle = size_of(stage_reads(what.stages[1], writes)) * what.acc_dtype.itemsize
+    count = min(stop - start, max(1, -(-middle // BETWEEN_BYTES)))
+    edges = [start + (stop - start) * k // count for k in range(count + 1)]
+    return [(*writes[:axis], slab, *writes[axis + 1 :]) for slab in pairwise(edges)]
 
 
 def contraction_order(stage: Stage) -> tuple[int, ...]:
