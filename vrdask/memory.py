@@ -68,15 +68,17 @@ def plan_blocks(
     what: Resampling,
     unit: Sequence[int],
     chunk: Sequence[int],
-    in_edges: Sequence[Edges],
+    in_edges: Sequence[Edges] | None,
     concurrent: int,
     memory_limit: int | None,
     block: Sequence[int] | None = None,
 ) -> BlockPlan:
     """The plan of a run.
 
-    unit : write unit of the target, a multiple of its `chunk`. memory_limit : bytes for a process. block : sizes that
-    an earlier plan of the run has chosen.
+    unit : write unit of the target, a multiple of its `chunk`.
+    in_edges : boundaries of the source's stored chunks; None where any sample can be read alone.
+    memory_limit : bytes for a process.
+    block : sizes that an earlier plan of the run has chosen.
 
     Raises
     ------
@@ -135,7 +137,7 @@ def plan_blocks(
             f"{concurrent} concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
-    if found.part_plan.read_amplification > 1.05:
+    if in_edges is not None and found.part_plan.read_amplification > 1.05:
         halved = choose(limit // (2 * concurrent))
         if halved.peak_bytes <= limit // 2:
             return replace(halved, cache_bytes=limit // 2)

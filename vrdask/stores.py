@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import zarr
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, StorePath
@@ -54,6 +56,12 @@ def size(at: StorePath) -> int | None:
         return int(sync(at.store.getsize(at.path)))
     except FileNotFoundError:
         return None
+
+
+def described(array: zarr.Array[Any]) -> dict[str, Any]:
+    """An array's metadata as JSON."""
+    stored = array.metadata.to_buffer_dict(default_buffer_prototype())
+    return {key: json.loads(value.to_bytes()) for key, value in stored.items()}
 
 
 def remove_leftovers(at: StorePath) -> None:

@@ -6,7 +6,6 @@ holds on any store, object stores too, which cannot rename.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -35,6 +34,11 @@ class Target:
     def unit(self) -> tuple[int, ...]:
         """What one task must write whole: a shard, or a chunk where there are none."""
         return self.array.shards or self.array.chunks
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this process can write it: an array in its memory."""
+        return isinstance(self.array.store, MemoryStore)
 
     def stored_sizes(self, box: Box) -> list[int | None]:
         """Stored bytes of each unit of a box of whole units; none on stores whose objects cannot be cut off."""
@@ -93,17 +97,6 @@ def is_taken(place: Any) -> bool:
 def clear(place: Any) -> None:
     """Remove whatever is stored at a place."""
     stores.remove_all(store_path(place, "a"))
-
-
-def described(array: zarr.Array[Any]) -> dict[str, Any]:
-    """An array's metadata as JSON."""
-    stored = array.metadata.to_buffer_dict(default_buffer_prototype())
-    return {key: json.loads(value.to_bytes()) for key, value in stored.items()}
-
-
-def open_source_again(array: zarr.Array[Any]) -> dict[str, Any]:
-    """An array's metadata as it is stored now."""
-    return described(zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format))
 
 
 def _put_metadata(at: StorePath, metadata: Any) -> None:

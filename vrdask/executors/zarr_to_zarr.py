@@ -18,14 +18,17 @@ import zarr
 from vrdask import stores, threads
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
-from vrdask.intervals import ceil_div, regular_edges, size_of
+from vrdask.geometry import attributes_of, is_group
+from vrdask.intervals import ceil_div, size_of
 from vrdask.memory import BlockPlan, plan_blocks
+from vrdask.ome_zarr import Multiscale
+from vrdask.pictures import is_picture, picture_target
 from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
 from vrdask.records import Record, Sizes, differences, in_use, unfinished
 from vrdask.resampling import Resampling, resampling
-from vrdask.sources import Source, open_source
-from vrdask.targets import Target, clear, described, existing_target, is_taken, new_target, open_source_again
+from vrdask.sources import Layout, Source, open_source
+from vrdask.targets import Target, clear, existing_target, is_taken, new_target
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class Job:
             stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
             if root is None:
                 self._run_tasks(set(), None, report, total)
-                return self.target.array
+                return self.target.finish()
             if self.overwrite:
                 clear(self.place)
             record = stack.enter_context(Record(root, self.settings))
@@ -74,7 +77,7 @@ class Job:
         tasks = enumerate(self.plan if total else ())
         samples = sum(size_of(self.plan[number].writes) for number in done)
         items = (item for item in tasks if item[0] not in done)
-        client = active_client()
+        client = None if self.target.is_local else active_client()
         finished = (
             run_on_threads(work, items, self.blocks.concurrent)
             if client is None
@@ -90,9 +93,8 @@ class Job:
         return self.target.stored_sizes(self.plan[number].writes) if number < len(self.plan) else []
 
     def _require_same_source(self) -> None:
-        array = self.source.array
-        if open_source_again(array) != described(array):
-            raise ValueError(f"source must not change during a run; its metadata did: {array.store_path}")
+        if self.settings["source metadata"] != self.source.stamp():
+            raise ValueError(f"source must not change during a run; its metadata did: {self.source.place}")
 
 
 def resample_zarr(
@@ -114,6 +116,9 @@ def resample_zarr(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
+    level: int = 0,
+    series: int = 0,
+    channel: int | None = None,
 ) -> zarr.Array[Any]:
     """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
     bit for bit.
@@ -124,16 +129,20 @@ def resample_zarr(
     Parameters
     ----------
     source : path, URL (fsspec), store, zarr.Array or zarr.Group
-        Zarr format 2 or 3. Of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation.
+        Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
+        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
+        the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
+        an array that says what is known in its attribute "vrdask".
     target : path, URL, store or zarr.Array
-        Where to write (format 3). An existing array of the right shape and dtype is written into as it is.
+        Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
+        ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
     shape, factor, spacing : exactly one of them
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
-        (OME-Zarr sources): one number for every resampled axis, or one per axis of `axes`.
+        (OME-Zarr images, and files that give it): one number for every resampled axis, or one per axis of `axes`.
     mode, align_corners, dtype : as in `resample`.
     axes : the axes to resample
-        By default the last ones, as many as there are sizes; for a single factor or spacing all space axes.
+        By default the last ones of space, as many as there are sizes, so that colours last are left alone; for a single
+        factor or spacing all of them. Without metadata every axis counts as one of space.
     chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default.
     memory_limit : int or str, optional
         Bytes for all tasks of a process together, such as ``"2GiB"``; by default 256 MiB per thread.
@@ -146,11 +155,13 @@ def resample_zarr(
         True shows a bar on standard error; a callable gets (samples done, samples in all).
     num_threads : int, optional
         Concurrent tasks; by default `get_num_threads`.
+    level, series, channel : int, optional
+        Of a pyramid, the level; of a TIFF, the image; of an image with channels or colours, only this one.
 
     Returns
     -------
     zarr.Array
-        The finished target.
+        The finished target; of a picture, an array in memory with its samples.
 
     Raises
     ------
@@ -169,7 +180,7 @@ def resample_zarr(
     return prepare(
         source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes,
         dtype=dtype, chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit,
-        resume=resume, overwrite=overwrite, num_threads=num_threads,
+        resume=resume, overwrite=overwrite, num_threads=num_threads, level=level, series=series, channel=channel,
     ).run(progress)  # fmt: skip
 
 
@@ -191,14 +202,17 @@ def prepare(
     resume: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
+    level: int = 0,
+    series: int = 0,
+    channel: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
-    client = active_client()
+    client = None if is_picture(target) else active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
-    opened = open_source(source)
+    opened = open_source(source, level=level, series=series, channel=channel)
     array = opened.array
     axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
     what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
@@ -208,29 +222,35 @@ def prepare(
         if resume:
             raise ValueError("resume must be False when the target is an array; give the place of a target instead")
         made = existing_target(target, what, chunks, shards)
+    elif is_picture(target):
+        _refuse_same_place(source, target)
+        if resume:
+            raise ValueError(f"resume must be False for a picture, which is written at once; got {target}")
+        if chunks is not None or shards is not None:
+            raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
+        made = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
     else:
         _refuse_same_place(source, target)
-        arguments = _array_arguments(array, what, chunks, shards, compressors)
-        made = new_target(target, image and replace(image, path="0"), **arguments)
-        settings = _settings(array, what, made)
+        arguments = _array_arguments(opened.layout, image, what, chunks, shards, compressors)
+        made = new_target(target, replace(image, path="0") if image and is_group(image) else None, **arguments)
+        settings = _settings(opened, what, made)
     previous = _previous_run(made, target, settings, resume, overwrite)
-    stored = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
     chosen = None if previous is None else previous["blocks"]
-    blocks = plan_blocks(what, made.unit, made.array.chunks, stored, concurrent, limit, chosen)
+    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen)
     return Job(opened, made, target, blocks, {**settings, "blocks": list(blocks.block)}, overwrite, resume)
 
 
-def _settings(array: zarr.Array[Any], what: Resampling, target: Target) -> dict[str, Any]:
+def _settings(source: Source, what: Resampling, target: Target) -> dict[str, Any]:
     """What two runs must agree in for one to go on from the other."""
     return {
         "record": 1,
-        "source": str(array.store_path),
-        "source metadata": described(array),
+        "source": source.place,
+        "source metadata": source.stamp(),
         "shape": what.out_shape,
         "mode": what.mode,
         "align_corners": what.align_corners,
         "dtype": str(what.out_dtype),
-        "target metadata": described(target.array),
+        "target metadata": stores.described(target.array),
     }
 
 
@@ -274,14 +294,17 @@ def target_sizes(
     given = [name for name, value in (("shape", shape), ("factor", factor), ("spacing", spacing)) if value is not None]
     if len(given) != 1:
         raise ValueError(f"exactly one of shape, factor and spacing must be given; got {', '.join(given) or 'none'}")
-    if shape is not None:
-        return axes, [shape] if isinstance(shape, int) else list(shape)
-    asked = factor if factor is not None else spacing
     array, image = source.array, source.image
+    ndim = len(array.shape)
+    space = image.space_axes if image is not None else tuple(range(ndim))
+    if shape is not None:
+        sizes = [shape] if isinstance(shape, int) else list(shape)
+        return space[-len(sizes) :] if axes is None and 0 < len(sizes) <= len(space) else axes, sizes
+    asked = factor if factor is not None else spacing
     numbers = [float(number) for number in asked] if isinstance(asked, Sequence) else None
     if axes is None:
-        space = image.space_axes if image is not None else tuple(range(array.ndim))
-        axes = space if numbers is None else tuple(range(array.ndim - len(numbers), array.ndim))
+        among = space if numbers is None or len(numbers) <= len(space) else tuple(range(ndim))
+        axes = among if numbers is None else among[-len(numbers) :]
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
     if numbers is None:
         numbers = [float(asked)] * len(axes)  # type: ignore[arg-type]
@@ -291,19 +314,17 @@ def target_sizes(
         raise ValueError(f"{given[0]} must be positive and finite; got {asked}")
     if factor is not None:
         factors = [Fraction(number) for number in numbers]
-    elif image is None:
+    elif image is None or any(math.isnan(image.scale[axis]) for axis in axes if -ndim <= axis < ndim):
         raise ValueError(
-            "spacing must be known for the source, an OME-Zarr image with a scale; got a plain array: "
-            "give shape or factor"
+            "spacing must be known for the source (the scale of an OME-Zarr image, the pixel size of a file); "
+            f"got {'a plain array' if image is None else source.place + ', which gives none'}: give shape or factor"
         )
     else:
         factors = [Fraction(image.scale[axis]) / Fraction(number) for axis, number in zip(axes, numbers, strict=True)]
     sizes = []
     for axis, ratio in zip(axes, factors, strict=True):
-        if not -array.ndim <= axis < array.ndim:
-            raise ValueError(
-                f"axes must lie in [{-array.ndim}, {array.ndim}) for an array of {array.ndim} axes; got {axis}"
-            )
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis}")
         n = array.shape[axis]
         exact = (n - 1) * ratio + 1 if align_corners and spacing is not None else n * ratio
         sizes.append(max(1, math.floor(exact + Fraction(1, 2))))
@@ -326,34 +347,33 @@ def parse_bytes(limit: int | str | None) -> int | None:
 
 
 def _array_arguments(
-    array: zarr.Array[Any],
+    layout: Layout,
+    image: Multiscale | None,
     what: Resampling,
     chunks: Sequence[int] | int | None,
     shards: Sequence[int] | int | None,
     compressors: Any,
 ) -> dict[str, Any]:
     ndim = len(what.out_shape)
-    chunk = _per_axis("chunks", chunks, ndim) or array.chunks
+    chunk = _per_axis("chunks", chunks, ndim) or layout.chunks
     chunk = tuple(max(1, min(c, n)) for c, n in zip(chunk, what.out_shape, strict=True))
     shard = _per_axis("shards", shards, ndim)
-    if shard is None and chunks is None and array.shards is not None:
-        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(array.shards, chunk, what.out_shape, strict=True))
+    if shard is None and chunks is None and layout.shards is not None:
+        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(layout.shards, chunk, what.out_shape, strict=True))
     if shard is not None:
         for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
             if s % c:
                 raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
-    if compressors == "auto" and array.metadata.zarr_format == 3:
-        compressors = array.compressors
-    keeps_dtype = what.out_dtype == what.in_dtype
+    by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
     return {
         "shape": what.out_shape,
         "dtype": what.out_dtype.newbyteorder("="),
         "chunks": chunk,
         "shards": shard,
-        "compressors": compressors,
-        "fill_value": array.fill_value if keeps_dtype and array.fill_value is not None else 0,
-        "dimension_names": getattr(array.metadata, "dimension_names", None),
-        "attributes": dict(array.attrs),
+        "compressors": layout.compressors if compressors == "auto" else compressors,
+        "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
+        "dimension_names": layout.dimension_names,
+        "attributes": {**layout.attributes, **by_itself},
     }
 
 

@@ -1,11 +1,7 @@
-"""Sources: whatever can be read region by region, found by path, URL or store.
-
-A source is a zarr array with, where it has them, physical units.
-"""
+"""Zarr arrays and OME-Zarr images, found by path, URL or store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +11,10 @@ from zarr.core.sync import sync
 from zarr.storage import StorePath
 from zarr.storage._common import make_store_path
 
+from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
-
-
-@dataclass(frozen=True)
-class Source:
-    """An array to read, and the OME-Zarr image whose level 0 it is, if it is one."""
-
-    array: zarr.Array[Any]
-    image: Multiscale | None = None
-
-    @property
-    def write_unit(self) -> tuple[int, ...]:
-        """The stored unit that is decoded at least: a chunk, sharded or not."""
-        return self.array.chunks
+from vrdask.sources.source import Layout, Source
+from vrdask.stores import described
 
 
 def store_path(place: Any, mode: str) -> StorePath:
@@ -39,19 +25,17 @@ def store_path(place: Any, mode: str) -> StorePath:
     return made
 
 
-def open_source(source: Any) -> Source:
-    """The array at a place; of an OME-Zarr group, level 0.
+def open_zarr(source: Any, level: int = 0) -> Source:
+    """The array at a place; of an OME-Zarr group, one level.
 
     Raises
     ------
     FileNotFoundError
         There is nothing.
     ValueError
-        There is a group that is no OME-Zarr image.
+        There is a group that is no OME-Zarr image, or no such level.
     """
-    if isinstance(source, zarr.Array):
-        return Source(source)
-    if isinstance(source, zarr.Group):
+    if isinstance(source, zarr.Array | zarr.Group):
         node: zarr.Array[Any] | zarr.Group = source
     else:
         local = isinstance(source, Path) or (isinstance(source, str) and "://" not in source)
@@ -61,17 +45,36 @@ def open_source(source: Any) -> Source:
             node = zarr.open(store=store_path(source, "r"), mode="r")
         except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError):
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
+                f"source must be a Zarr array, an OME-Zarr group, or a TIFF, NIfTI or .npy file; got {source}"
             ) from None
     if isinstance(node, zarr.Array):
-        return Source(node)
-    image = read_multiscale(dict(node.attrs))
+        if level:
+            raise ValueError(f"level must be 0 for a single array; got {level}")
+        return _source(node, image_from(dict(node.attrs)))
+    image = read_multiscale(dict(node.attrs), level)
     if image is None:
         arrays = ", ".join(sorted(name for name, _ in node.arrays())) or "none"
         raise ValueError(
             f"source must be an array or an OME-Zarr image; got a group at {source} with the arrays: {arrays}"
         )
-    level = node[image.path]
-    if not isinstance(level, zarr.Array):
-        raise ValueError(f"level 0 of an OME-Zarr image must be an array; got a group at {image.path!r}")
-    return Source(level, image)
+    array = node[image.path]
+    if not isinstance(array, zarr.Array):
+        raise ValueError(f"level {level} of an OME-Zarr image must be an array; got a group at {image.path!r}")
+    return _source(array, image)
+
+
+def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
+    layout = Layout(
+        array.chunks,
+        array.shards,
+        array.compressors if array.metadata.zarr_format == 3 else "auto",
+        0 if array.fill_value is None else array.fill_value,
+        getattr(array.metadata, "dimension_names", None),
+        dict(array.attrs),
+    )
+
+    def stamp() -> dict[str, Any]:
+        again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
+        return described(again)
+
+    return Source(array, layout, str(array.store_path), stamp, image)
