@@ -64,8 +64,8 @@ def filtered(name: str, n_in: int, n_out: int) -> Operator:
     """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
 
     Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
-    of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of its
-    support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
+    of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
+    its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
     kernel = FILTERS[name]
     scale = n_in / n_out

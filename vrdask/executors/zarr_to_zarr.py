@@ -116,9 +116,6 @@ def resample_zarr(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
-    level: int = 0,
-    series: int = 0,
-    channel: int | None = None,
 ) -> zarr.Array[Any]:
     """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
     bit for bit.
@@ -128,11 +125,12 @@ def resample_zarr(
 
     Parameters
     ----------
-    source : path, URL (fsspec), store, zarr.Array or zarr.Group
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
         level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
         the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
-        an array that says what is known in its attribute "vrdask".
+        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
+        is another level, series or channel.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
         ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
@@ -155,8 +153,6 @@ def resample_zarr(
         True shows a bar on standard error; a callable gets (samples done, samples in all).
     num_threads : int, optional
         Concurrent tasks; by default `get_num_threads`.
-    level, series, channel : int, optional
-        Of a pyramid, the level; of a TIFF, the image; of an image with channels or colours, only this one.
 
     Returns
     -------
@@ -180,7 +176,7 @@ def resample_zarr(
     return prepare(
         source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes,
         dtype=dtype, chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit,
-        resume=resume, overwrite=overwrite, num_threads=num_threads, level=level, series=series, channel=channel,
+        resume=resume, overwrite=overwrite, num_threads=num_threads,
     ).run(progress)  # fmt: skip
 
 
@@ -372,7 +368,7 @@ def _array_arguments(
         "shards": shard,
         "compressors": layout.compressors if compressors == "auto" else compressors,
         "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
-        "dimension_names": layout.dimension_names,
+        "dimension_names": layout.dimension_names or (image.axis_names if image is not None else None),
         "attributes": {**layout.attributes, **by_itself},
     }
 
@@ -392,6 +388,8 @@ def _refuse_same_place(source: Any, target: Any) -> None:
     """A target at, above or inside the source would destroy what it is made from."""
     places = []
     for place in (source, target):
+        if isinstance(place, Source):
+            place = place.place
         if isinstance(place, zarr.Array | zarr.Group):
             place = str(place.store_path)
         text = str(place)

@@ -22,8 +22,9 @@ __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
 
 def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | None = None) -> Source:
-    """What is at a place.
+    """What is at a place; a source itself is taken as it is.
 
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
     series : of a TIFF, one of its images.
     channel : only this one, without the channel axis.
@@ -37,7 +38,7 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
     ModuleNotFoundError
         A package that reads the format is not installed.
     """
-    opened = _open(source, level, series)
+    opened = source if isinstance(source, Source) else _open(source, level, series)
     return opened if channel is None else one_channel(opened, channel)
 
 

@@ -66,8 +66,11 @@ def one_channel(source: Source, index: int) -> Source:
     )
     image = source.image and without_axis(source.image, axis)
     details = (*source.details, ("channel", f"{index} of 0 to {count - 1}"))
-    place = f"{source.place}, channel {index}"
-    return Source(ChannelArray(source.array, axis, index), layout, place, source.stamp, image, details)
+
+    def stamp() -> Any:
+        return [source.stamp(), {"channel": index}]
+
+    return Source(ChannelArray(source.array, axis, index), layout, source.place, stamp, image, details)
 
 
 def _channel_axis(source: Source) -> int:

@@ -51,7 +51,7 @@ class Source:
 
     image : names, kinds and pixel sizes of its axes, where they are known.
     layout : what a target takes over.
-    place : which array of which file or store, in words.
+    place : its path, or the URL of its store.
     stamp : tells, as JSON, the state in which the source is now: equal as long as it has not changed.
     details : what `vrdask info` says beyond that: names and values.
     """
@@ -80,12 +80,12 @@ def file_layout(array: Readable, image: Multiscale) -> Layout:
     return Layout(square_chunks(array.shape, array.dtype.itemsize), dimension_names=image.axis_names)
 
 
-def file_stamp(path: Path) -> Callable[[], Any]:
-    """The stamp of a file: its size and when it was written."""
+def file_stamp(path: Path, **which: int) -> Callable[[], Any]:
+    """The stamp of a file: which of its arrays, its size and when it was written."""
 
     def stamp() -> dict[str, int]:
         stat = path.stat()
-        return {"size": stat.st_size, "modified": stat.st_mtime_ns}
+        return {**which, "size": stat.st_size, "modified": stat.st_mtime_ns}
 
     return stamp
 

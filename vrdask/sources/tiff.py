@@ -114,8 +114,8 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
             layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)
-    place = f"{path}, series {series}, level {level}"
-    return Source(array, layout, place, file_stamp(path), image, tuple(_details(file, series, level)))
+    stamp = file_stamp(path, series=series, level=level)
+    return Source(array, layout, str(path), stamp, image, tuple(_details(file, series, level)))
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
