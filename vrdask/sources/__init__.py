@@ -60,6 +60,8 @@ def _open(source: Any, level: int, series: int) -> Source:
             return nifti.open_nifti(path)
         if name.endswith(".npy") or magic[: len(npy.MAGIC)] == npy.MAGIC:
             return npy.open_npy(path)
+        if not name.endswith(".zip"):
+            raise ValueError(f"source must be Zarr, or a TIFF, NIfTI or .npy file; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series}")
     return open_zarr(source, level)

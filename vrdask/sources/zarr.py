@@ -45,7 +45,7 @@ def open_zarr(source: Any, level: int = 0) -> Source:
             node = zarr.open(store=store_path(source, "r"), mode="r")
         except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError):
             raise FileNotFoundError(
-                f"source must be a Zarr array, an OME-Zarr group, or a TIFF, NIfTI or .npy file; got {source}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
             ) from None
     if isinstance(node, zarr.Array):
         if level:
