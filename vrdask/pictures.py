@@ -139,8 +139,10 @@ def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale
     import tifffile
 
     codes = _tiff_axes(data.shape, image)
-    colours_last = codes.endswith("S")
     sizes = {code: size for code, size in zip(codes, _micrometres(image, data.ndim), strict=True) if size is not None}
+    order = sorted(range(data.ndim), key=lambda axis: ("QTCZYXS".index(codes[axis]), axis))
+    data, codes = data.transpose(order), "".join(codes[axis] for axis in order)
+    colours_last = codes.endswith("S")
     is_ome = name.lower().endswith((".ome.tif", ".ome.tiff"))
     metadata: dict[str, Any] = {"axes": codes}
     options: dict[str, Any] = {}
@@ -158,7 +160,7 @@ def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale
 
 
 def _tiff_axes(shape: Sequence[int], image: Multiscale | None) -> str:
-    """tifffile's letters of the axes; S for colours that stand last."""
+    """tifffile's letters of the axes; S for colours that stand last, C for channels elsewhere."""
     if image is None:
         return "YXS" if len(shape) == 3 and shape[-1] in (3, 4) else "QQQQQQQQZYX"[-len(shape) :]
     codes = "".join(name.upper() if name in ("x", "y", "z", "c", "t") else "Q" for name in image.axis_names)

@@ -14,30 +14,37 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, native
 
 
 @dataclass(frozen=True)
 class MappedArray:
-    """`order` is "C" or "F": whether the last or the first axis is contiguous."""
+    """`stored` is the type in the file's byte order; `order` is "C" or "F": whether the last or the first axis is
+    contiguous.
+    """
 
     path: str
     shape: tuple[int, ...]
-    dtype: DType
+    stored: DType
     offset: int
     order: Literal["C", "F"] = "C"
 
     chunks = None
 
     @property
+    def dtype(self) -> DType:
+        return native(self.stored)
+
+    @property
     def stop(self) -> int:
         """Where the samples end in the file."""
-        return self.offset + prod(self.shape) * self.dtype.itemsize
+        return self.offset + prod(self.shape) * self.stored.itemsize
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         if 0 in self.shape:  # which cannot be mapped
             return np.empty(self.shape, self.dtype)[box]
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)[box]
+        whole = np.memmap(self.path, self.stored, "r", self.offset, self.shape, self.order)
+        return whole[box].astype(self.dtype, copy=False)
 
 
 def require_whole(array: MappedArray, what: str) -> None:
