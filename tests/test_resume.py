@@ -107,10 +107,11 @@ def interrupted(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, aft
             raise RuntimeError("cut off")
         return apply(*args, **kwargs)
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="cut off"):
+    arguments = {"mode": "cubic", "chunks": 8, "memory_limit": "1MB", "num_threads": 1} | settings
+    with monkeypatch.context() as patch:
         patch.setattr(block_work, "apply", failing)
-        arguments = {"mode": "cubic", "chunks": 8, "memory_limit": "1MB", "num_threads": 1} | settings
-        vrdask.resample_zarr(source, target, RESULT, **arguments)
+        with pytest.raises(RuntimeError, match="cut off"):
+            vrdask.resample_zarr(source, target, RESULT, **arguments)
 
 
 def test_resume_does_only_what_was_not_recorded_empty_chunks_included(source, tmp_path, monkeypatch):

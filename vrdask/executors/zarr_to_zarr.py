@@ -7,28 +7,35 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy.typing as npt
 import zarr
+from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
-from vrdask.geometry import attributes_of, is_group
-from vrdask.intervals import ceil_div, size_of
+from vrdask.geometry import is_group
+from vrdask.intervals import size_of
 from vrdask.memory import BlockPlan, plan_blocks
-from vrdask.ome_zarr import Multiscale
 from vrdask.pictures import is_picture, picture_target
 from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
 from vrdask.records import Record, Sizes, differences, in_use, unfinished
 from vrdask.resampling import Resampling, resampling
-from vrdask.sources import Layout, Source, open_source
-from vrdask.targets import Target, clear, existing_target, is_taken, new_target
+from vrdask.sizes import parse_bytes, target_sizes
+from vrdask.sources import Source, open_source
+from vrdask.targets import (
+    Target,
+    array_arguments,
+    clear,
+    existing_target,
+    is_taken,
+    new_target,
+    refuse_same_place,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -219,17 +226,19 @@ def prepare(
             raise ValueError("resume must be False when the target is an array; give the place of a target instead")
         made = existing_target(target, what, chunks, shards)
     elif is_picture(target):
-        _refuse_same_place(source, target)
+        refuse_same_place(source, target)
         if resume:
             raise ValueError(f"resume must be False for a picture, which is written at once; got {target}")
         if chunks is not None or shards is not None:
             raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
         made = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
     else:
-        _refuse_same_place(source, target)
-        arguments = _array_arguments(opened.layout, image, what, chunks, shards, compressors)
+        refuse_same_place(source, target)
+        arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
         made = new_target(target, replace(image, path="0") if image and is_group(image) else None, **arguments)
         settings = _settings(opened, what, made)
+    if client is not None and not is_picture(target) and isinstance(made.array.store_path.store, MemoryStore):
+        raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
     blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen)
@@ -276,125 +285,3 @@ def _previous_run(
             f"resume must have the settings that the run was begun with; {', '.join(differing)} differ at {place}"
         )
     return previous
-
-
-def target_sizes(
-    source: Source,
-    shape: Sequence[int] | int | None,
-    factor: float | Sequence[float] | None,
-    spacing: float | Sequence[float] | None,
-    axes: Sequence[int] | int | None,
-    align_corners: bool,
-) -> tuple[Sequence[int] | int | None, Sequence[int]]:
-    """The axes to resample and their target sizes, from exactly one of shape, factor and spacing."""
-    given = [name for name, value in (("shape", shape), ("factor", factor), ("spacing", spacing)) if value is not None]
-    if len(given) != 1:
-        raise ValueError(f"exactly one of shape, factor and spacing must be given; got {', '.join(given) or 'none'}")
-    array, image = source.array, source.image
-    ndim = len(array.shape)
-    space = image.space_axes if image is not None else tuple(range(ndim))
-    if shape is not None:
-        sizes = [shape] if isinstance(shape, int) else list(shape)
-        return space[-len(sizes) :] if axes is None and 0 < len(sizes) <= len(space) else axes, sizes
-    asked = factor if factor is not None else spacing
-    numbers = [float(number) for number in asked] if isinstance(asked, Sequence) else None
-    if axes is None:
-        among = space if numbers is None or len(numbers) <= len(space) else tuple(range(ndim))
-        axes = among if numbers is None else among[-len(numbers) :]
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    if numbers is None:
-        numbers = [float(asked)] * len(axes)  # type: ignore[arg-type]
-    if len(numbers) != len(axes):
-        raise ValueError(f"{given[0]} must give one number, or one per axis; got {len(numbers)} for {len(axes)} axes")
-    if not all(number > 0 and math.isfinite(number) for number in numbers):
-        raise ValueError(f"{given[0]} must be positive and finite; got {asked}")
-    if factor is not None:
-        factors = [Fraction(number) for number in numbers]
-    elif image is None or any(math.isnan(image.scale[axis]) for axis in axes if -ndim <= axis < ndim):
-        raise ValueError(
-            "spacing must be known for the source (the scale of an OME-Zarr image, the pixel size of a file); "
-            f"got {'a plain array' if image is None else source.place + ', which gives none'}: give shape or factor"
-        )
-    else:
-        factors = [Fraction(image.scale[axis]) / Fraction(number) for axis, number in zip(axes, numbers, strict=True)]
-    sizes = []
-    for axis, ratio in zip(axes, factors, strict=True):
-        if not -ndim <= axis < ndim:
-            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis}")
-        n = array.shape[axis]
-        exact = (n - 1) * ratio + 1 if align_corners and spacing is not None else n * ratio
-        sizes.append(max(1, math.floor(exact + Fraction(1, 2))))
-    return axes, sizes
-
-
-def parse_bytes(limit: int | str | None) -> int | None:
-    """A number of bytes from a number or a text such as "2GiB" or "500 MB"."""
-    if limit is None:
-        return None
-    from dask.utils import parse_bytes as parse
-
-    try:
-        count = int(parse(limit))
-    except (ValueError, TypeError):
-        raise ValueError(f"memory_limit must be a number of bytes such as 2GiB or 500MB; got {limit!r}") from None
-    if count < 1:
-        raise ValueError(f"memory_limit must be positive; got {limit!r}")
-    return count
-
-
-def _array_arguments(
-    layout: Layout,
-    image: Multiscale | None,
-    what: Resampling,
-    chunks: Sequence[int] | int | None,
-    shards: Sequence[int] | int | None,
-    compressors: Any,
-) -> dict[str, Any]:
-    ndim = len(what.out_shape)
-    chunk = _per_axis("chunks", chunks, ndim) or layout.chunks
-    chunk = tuple(max(1, min(c, n)) for c, n in zip(chunk, what.out_shape, strict=True))
-    shard = _per_axis("shards", shards, ndim)
-    if shard is None and chunks is None and layout.shards is not None:
-        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(layout.shards, chunk, what.out_shape, strict=True))
-    if shard is not None:
-        for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
-            if s % c:
-                raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
-    by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
-    return {
-        "shape": what.out_shape,
-        "dtype": what.out_dtype.newbyteorder("="),
-        "chunks": chunk,
-        "shards": shard,
-        "compressors": layout.compressors if compressors == "auto" else compressors,
-        "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
-        "dimension_names": layout.dimension_names or (image.axis_names if image is not None else None),
-        "attributes": {**layout.attributes, **by_itself},
-    }
-
-
-def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[int, ...] | None:
-    if sizes is None:
-        return None
-    given = (sizes,) * ndim if isinstance(sizes, int) else tuple(sizes)
-    if len(given) != ndim:
-        raise ValueError(f"{name} must have one size per axis; got {len(given)} for {ndim} axes")
-    if not all(isinstance(size, int) and size >= 1 for size in given):
-        raise ValueError(f"{name} must be positive integers; got {given}")
-    return given
-
-
-def _refuse_same_place(source: Any, target: Any) -> None:
-    """A target at, above or inside the source would destroy what it is made from."""
-    places = []
-    for place in (source, target):
-        if isinstance(place, Source):
-            place = place.place
-        if isinstance(place, zarr.Array | zarr.Group):
-            place = str(place.store_path)
-        text = str(place)
-        local = text.removeprefix("file://") if text.startswith("file://") or "://" not in text else None
-        places.append(Path(local).resolve() if local is not None and isinstance(place, str | Path) else None)
-    a, b = places
-    if a is not None and b is not None and (a == b or a in b.parents or b in a.parents):
-        raise ValueError(f"target must lie outside the source; got {target} for the source {source}")

@@ -8,7 +8,7 @@ from typing import Any
 import zarr
 from zarr.abc.store import Store
 from zarr.core.sync import sync
-from zarr.storage import StorePath
+from zarr.storage import LocalStore, StorePath
 from zarr.storage._common import make_store_path
 
 from vrdask.geometry import image_from
@@ -21,6 +21,8 @@ def store_path(place: Any, mode: str) -> StorePath:
     """A place in a store from a path, a URL (fsspec), a store or a place."""
     if not isinstance(place, str | Path | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
+    if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
+        return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
     return made
 
