@@ -6,6 +6,7 @@ output sample depend on the resampling alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from vrdask.resampling import Resampling, between_parts, stage_reads
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
+Empty = Callable[[tuple[int, ...], DType], Array]
 
 ISA = isa.choose()
 _contract = isa.load("contract", ISA)
@@ -30,23 +32,25 @@ _ELEMENTS_PER_THREAD = 1 << 15
 """Starting a thread for less work than this costs more than it brings."""
 
 
-def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
     source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
         in any byte order and memory layout; not changed.
+    empty : makes the result's array.
     """
     if size_of(writes) == 0:
         return np.empty(shape_of(writes), what.out_dtype)
-    converts = native(what.in_dtype) != native(what.out_dtype)
+    shape, dtype = shape_of(writes), native(what.out_dtype)
     data = source
     if MODES[what.mode].copies and what.stages:
-        data = _gather_box(what, source, reads, writes, num_threads)
+        data = empty(shape, what.in_dtype)
+        _gather_box(what, source, reads, writes, data, num_threads)
     elif what.stages:
-        data = np.empty(shape_of(writes), native(what.out_dtype))
+        data = empty(shape, dtype)
         _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)
-    if native(data.dtype) != native(what.out_dtype) or (converts and not what.stages):
-        copies, data = data, np.empty(shape_of(writes), native(what.out_dtype))
+    if native(data.dtype) != dtype:
+        copies, data = data, empty(shape, dtype)
         _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
     return data.astype(what.out_dtype, order="C", copy=data is source)
 
@@ -151,19 +155,17 @@ def row_tables(
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 
 
-def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     (stage,) = what.stages
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     item_size = int(np.prod(source.shape[last + 1 :], dtype=np.int64)) * source.itemsize
     inner = source[(0,) * last] if last else source
     if not inner.flags.c_contiguous:
         source = np.ascontiguousarray(source)
-    result = np.empty(shape_of(writes), what.in_dtype)
     rows, index, stride = _gather_tables(what, reads, writes, source.strides[:last], item_size)
-    threads = max(1, min(num_threads, result.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
-    address = source.__array_interface__["data"][0], result.__array_interface__["data"][0]
+    threads = max(1, min(num_threads, target.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
+    address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
     _gather.gather(*address, rows, index, stride, item_size, threads)
-    return result
 
 
 @lru_cache(maxsize=16)
