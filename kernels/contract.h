@@ -27,7 +27,7 @@
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
-enum { MAX_LEVELS = 66, STRIP = 512, PAD = 64 };
+enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };

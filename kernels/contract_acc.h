@@ -172,8 +172,8 @@ static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, P
 }
 
 /* The same for several terms at once, strip by strip, so that a source row that many terms share comes from memory
- * once; where they share many rows of another type, each is converted once as well. `converted` holds a strip of
- * each of their `shared` source rows and pointers to them. */
+ * once. Where they share many rows, each strip is first brought side by side with the others, converted: rows that lie
+ * a power of two apart would compete for the same few lines of the cache. */
 static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
                          Py_ssize_t n, const group_t *group) {
     const Py_ssize_t in_size = ELEMENT_SIZE[in_type], out_size = ELEMENT_SIZE[out_type];
@@ -298,7 +298,7 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     Py_ssize_t stride[MAX_LEVELS];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
     group_t group = {0, (const char *const *)(scratch + v->converted)};
-    if (v->shared > 0 && in.type != ACC_TYPE) {
+    if (v->shared > 0) {
         const char **converted = (const char **)(scratch + v->converted);
         char *strips = (char *)(converted + v->shared);
         for (Py_ssize_t s = 0; s < v->shared; s++) converted[s] = strips + s * STRIP * (Py_ssize_t)sizeof(ACC);
@@ -314,7 +314,7 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
                               last ? out.data + (i + g) * out_stride : own + g * slab_bytes};
             terms[g] = term;
         }
-        if (v->shared > 0 && in.type != ACC_TYPE) group.shared = stop - first;
+        if (v->shared > 0) group.shared = stop - first;
         if (last) {
             S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, out.type, out.stride, t->out_size, &group);
             continue;
