@@ -14,7 +14,8 @@ SIDE, CHUNK = 1600, 128
 
 RUN = """
 import os, vrdask
-result = vrdask.resample_zarr(os.environ["SOURCE"], os.environ["TARGET"], factor=0.5, mode=os.environ["MODE"], num_threads=2)
+source, target, mode = (os.environ[name] for name in ("SOURCE", "TARGET", "MODE"))
+result = vrdask.resample_zarr(source, target, factor=0.5, mode=mode, num_threads=2)
 assert result.shape == (800,) * 3, result.shape
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
