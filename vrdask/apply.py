@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def row_tables(
 def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     (stage,) = what.stages
     last = max(axis for axis, op in enumerate(stage) if op is not None)
-    item_size = int(np.prod(source.shape[last + 1 :], dtype=np.int64)) * source.itemsize
+    item_size = prod(source.shape[last + 1 :]) * source.itemsize
     inner = source[(0,) * last] if last else source
     if not inner.flags.c_contiguous:
         source = np.ascontiguousarray(source)
