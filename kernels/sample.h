@@ -237,7 +237,7 @@ static void nearest_block(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begi
 
 static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m, int taps, Py_ssize_t size,
                           const Py_ssize_t *step, char *restrict to) {
-    if (step[taps - 1] == (taps - 1) * size) {
+    if (step[1] == size && step[taps - 1] == (taps - 1) * size) {
         switch (taps * size) {
         case 1: COPY_LINES(1); return;
         case 2: COPY_LINES(2); return;

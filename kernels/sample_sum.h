@@ -214,7 +214,7 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         }
         for (int y = 0; y < b->used[1]; y++) line[y] = sums[y];
         S(sum_lines)(line, w[1], b->used[1], b->ragged[1], n, row);
-        S(sum_taps)(row, w[2], taps, b->ragged[2], m, value);
+        S(sum_taps)(row, w[2], taps, b->ragged[2] || b->used[2] < taps, m, value);
         if (blend)
             for (int j = 0; j < m; j++) {
                 const ACC more = value[j] + fill * missing[j];

@@ -169,6 +169,17 @@ def test_the_kernel_equals_its_twin(monkeypatch, build, count, mode):
         assert_array_equal(got, sampling_reference.affine_transform(what, x), err_msg=str((dtype, padding, number)))
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_few_samples_and_strides_that_look_like_lines(mode):
+    # two or three samples of an axis whose stride is that of a whole line of four taps
+    for shape in ((5, 2, 3), (5, 3, 2), (5, 1, 3), (4, 2, 1), (4, 6, 3)):
+        x = data(shape)
+        got = vrdask.affine_transform(x, maps(2, 3)[0], 1.2, (7, 8), mode, padding_mode="border", axes=(0, 1))
+        for c in range(shape[2]):
+            alone = vrdask.affine_transform(x[..., c].copy(), maps(2, 3)[0], 1.2, (7, 8), mode, padding_mode="border")
+            assert_array_equal(got[..., c], alone)
+
+
 def test_another_dtype_of_the_result():
     x = data((20, 20), "uint8")
     matrix, offset = np.array([[0.9, 0.1], [-0.2, 1.1]]), (1, 2)
