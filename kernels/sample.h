@@ -112,54 +112,55 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef FLOOR
 #undef TRUNC
 
-/* Positions of points [begin, begin + m) of row r, padded, along axis a; in float or in double as the grid is. */
-static void positions(const job_sample_t *job, int a, Py_ssize_t r, Py_ssize_t begin, int m, float *f, double *d) {
+/* Positions of points [begin, begin + m) of row r along axis a: an affine map of global indices. */
+static void from_indices(const job_sample_t *job, int a, Py_ssize_t r, Py_ssize_t begin, int m, double *restrict at) {
     const axis_t *axis = &job->axis[a];
-    if (job->grid != NULL) {
-        const Py_ssize_t at = (r * job->width + begin) * job->rank + (AXES - 1 - a);
-        if (job->grid_is_double)
-            from_grid_d((const double *)job->grid + at, job->rank, axis, m, d);
-        else
-            from_grid_f((const float *)job->grid + at, job->rank, axis, m, f);
-    } else {
-        const double o0 = (double)(job->first[0] + r / job->inner), o1 = (double)(job->first[1] + r % job->inner);
-        const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
-        const int64_t first = job->first[2] + begin;
-        for (int j = 0; j < m; j++) d[j] = (row + step * (double)(first + j)) + offset;
-    }
-    if (job->grid != NULL && !job->grid_is_double)
-        pad_f(job, axis, m, f);
-    else
-        pad_d(job, axis, m, d);
+    const double o0 = (double)(job->first[0] + r / job->inner), o1 = (double)(job->first[1] + r % job->inner);
+    const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
+    const int64_t first = job->first[2] + begin;
+    for (int j = 0; j < m; j++) at[j] = (row + step * (double)(first + j)) + offset;
 }
 
-/* Indices and fractions of a block of points along all axes. fraction: [AXES][POINTS] of the accumulator, or NULL. */
+/* Indices and fractions of a block of points along all axes. Fractions go to the one of fraction_f and fraction_d,
+ * [AXES][POINTS], that is not NULL. */
 static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, block_t *b, float *fraction_f,
                    double *fraction_d) {
-    float f[POINTS];
-    double d[POINTS];
     const int is_float = job->grid != NULL && !job->grid_is_double;
+    const Py_ssize_t number = (r * job->width + begin) * job->rank;
+    float f[AXES][POINTS];
+    double d[AXES][POINTS];
+    if (is_float)
+        from_grid_f((const float *)job->grid + number, job, m, f);
+    else if (job->grid != NULL)
+        from_grid_d((const double *)job->grid + number, job, m, d);
     for (int j = 0; j < m; j++) b->inside[j] = 1;
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
         float *to_f = fraction_f == NULL ? NULL : fraction_f + a * POINTS;
         double *to_d = fraction_d == NULL ? NULL : fraction_d + a * POINTS;
         if (!axis->sampled) continue;
-        positions(job, a, r, begin, m, f, d);
-        if (is_float)
-            split_f(job, axis, m, f, b->index[a], b->inside, to_f, to_d);
-        else
-            split_d(job, axis, m, d, b->index[a], b->inside, to_f, to_d);
+        if (is_float) {
+            pad_f(job, axis, m, f[a]);
+            split_f(job, axis, m, f[a], b->index[a], b->inside, to_f, to_d);
+        } else {
+            if (job->grid == NULL) from_indices(job, a, r, begin, m, d[a]);
+            pad_d(job, axis, m, d[a]);
+            split_d(job, axis, m, d[a], b->index[a], b->inside, to_f, to_d);
+        }
     }
 }
 
 static void offsets(const job_sample_t *job, int m, block_t *b) {
-    for (int j = 0; j < m; j++) b->offset[j] = 0;
+    for (int j = 0; j < POINTS; j++) b->offset[j] = 0; /* the rest of the block is read, and not used */
     for (int a = 0; a < AXES; a++) {
-        const int32_t *index = b->index[a];
+        const int32_t *restrict index = b->index[a];
         const Py_ssize_t stride = job->axis[a].stride;
+        const int32_t narrow = (int32_t)stride;
         if (!job->axis[a].sampled) continue;
-        for (int j = 0; j < m; j++) b->offset[j] += index[j] * stride;
+        if (narrow == stride)
+            for (int j = 0; j < m; j++) b->offset[j] += (int64_t)index[j] * narrow;
+        else
+            for (int j = 0; j < m; j++) b->offset[j] += index[j] * stride;
     }
 }
 
@@ -257,11 +258,14 @@ static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m
 #undef COPY_LINES
 #undef COPY_TAPS
 
+#include "sample_corners.h"
+
 #define ACC float
 #define S(x) x##_float
 #define ACC_TYPE F32
 #define FRACTIONS(f) f, NULL
 #include "sample_sum.h"
+#undef CORNERS
 #undef ACC
 #undef S
 #undef ACC_TYPE

@@ -5,7 +5,19 @@ static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fra
                               int32_t *restrict inside, ACC *restrict w0, ACC *restrict w1) {
     const int32_t first = (int32_t)axis->origin, two = axis->held > 1;
     const int32_t last = two ? (int32_t)(first + axis->held - 2) : first;
-    int32_t slid[POINTS];
+    int32_t slid[POINTS], beside = !two;
+    for (int j = 0; j < m; j++) {
+        const int32_t before = index[j] < first, after = index[j] > last;
+        beside |= before | after;
+    }
+    if (!beside) { /* what follows gives the same: the window is where it should be */
+        for (int j = 0; j < m; j++) {
+            index[j] = index[j] - first;
+            w0[j] = 1 - fraction[j];
+            w1[j] = fraction[j];
+        }
+        return;
+    }
     for (int j = 0; j < m; j++) {
         const int32_t i = index[j], from = i < last ? i : last, start = from > first ? from : first;
         slid[j] = i - start;
@@ -123,18 +135,22 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
 
 /* How many taps of an axis have any weight in this block, and whether a weight among those is zero. */
 static void S(survey)(const ACC *const *w, int taps, int m, int *used, int *ragged) {
-    int zero = 0, most = 1;
-    for (int k = taps - 1; k >= 0; k--) {
-        int any = 0, all = 1;
+    int32_t zero[MOST_TAPS], some[MOST_TAPS];
+    for (int k = 0; k < taps; k++) {
+        const ACC *restrict weight = w[k];
+        int32_t has_zero = 0, has_some = 0;
         for (int j = 0; j < m; j++) {
-            any |= w[k][j] != 0;
-            all &= w[k][j] != 0;
+            const int32_t is_zero = weight[j] == 0;
+            has_zero |= is_zero;
+            has_some |= 1 - is_zero;
         }
-        if (any && k + 1 > most) most = k + 1;
-        if (k < most) zero |= !all;
+        zero[k] = has_zero;
+        some[k] = has_some;
     }
-    *used = most;
-    *ragged = zero;
+    *used = taps;
+    while (*used > 1 && !some[*used - 1]) --*used;
+    *ragged = 0;
+    for (int k = 0; k < *used; k++) *ragged |= zero[k];
 }
 
 static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, const char *src, char *dst) {
@@ -146,10 +162,16 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
     const ACC *w[AXES][MOST_TAPS], *line[MOST_TAPS];
     Py_ssize_t step[AXES][MOST_TAPS];
     const int taps = job->taps, n = m * taps;
+#ifdef CORNERS
+    const int in_corners = taps == 2 && job->in_type == F32 && job->axis[AXES - 1].stride == sizeof(float) &&
+                           job->axis[AXES - 1].held > 1;
+#else
+    const int in_corners = 0;
+#endif
     locate(job, r, begin, m, b, FRACTIONS(&fraction[0][0]));
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
-        const int wider = axis->sampled && a < AXES - 1;
+        const int wider = axis->sampled && a < AXES - 1 && !in_corners;
         for (int k = 0; k < MOST_TAPS; k++) {
             w[a][k] = weight[a][k];
             step[a][k] = (k < axis->held ? k : axis->held - 1) * axis->stride;
@@ -199,6 +221,12 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         char *to = dst + job->dst_channel[c];
         const int direct = job->out_type == ACC_TYPE && job->dst_step == job->out_size;
         ACC *restrict value = direct ? (ACC *)to : lines[0];
+#ifdef CORNERS
+        if (in_corners) {
+            corners(from, b, step, w, m, value);
+        } else
+#endif
+        {
         for (int y = 0; y < b->used[1]; y++) {
             for (int z = 0; z < b->used[0]; z++) {
                 const char *start = from + step[0][z] + step[1][y];
@@ -215,6 +243,7 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         for (int y = 0; y < b->used[1]; y++) line[y] = sums[y];
         S(sum_lines)(line, w[1], b->used[1], b->ragged[1], n, row);
         S(sum_taps)(row, w[2], taps, b->ragged[2] || b->used[2] < taps, m, value);
+        }
         if (blend)
             for (int j = 0; j < m; j++) {
                 const ACC more = value[j] + fill * missing[j];
