@@ -27,10 +27,10 @@
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
-enum { MAX_LEVELS = 66, BLOCK = 1024, PAD = 64 };
-/* Of a block of lanes: taps that all lanes have, taps that any has, the largest index; for two half-blocks, the
- * upper one's smallest index and the larger of their spans. */
-enum { ALL_TAPS, ANY_TAPS, SPAN, UPPER, HALF_SPAN, SHAPE };
+enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };
+/* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
+ * all lanes the same taps. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
 
 static const Py_ssize_t ELEMENT_SIZE[] = {1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
 
@@ -39,12 +39,16 @@ typedef struct {
     Py_ssize_t size;        /* outputs */
     Py_ssize_t tile;        /* outputs per tile */
     Py_ssize_t max_reads;   /* largest source interval of any tile */
-    int taps;               /* width of weights; also the ring's length */
+    int taps;               /* width of weights */
     const Py_ssize_t *start; /* [size] first source position of each output */
     const int32_t *count;   /* [size] true number of taps of each output */
     const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
     Py_ssize_t src_stride, dst_stride; /* bytes */
-    Py_ssize_t scratch, slab; /* offsets in a thread's scratch: [taps] row pointers; a slab, or a ring of them */
+    int group;              /* outputs contracted together */
+    Py_ssize_t ring;        /* AFTER: source slabs kept */
+    Py_ssize_t shared;      /* BEFORE: source rows of a group at most, where they are converted once; 0 for not */
+    /* offsets in a thread's scratch: row pointers; terms; slabs; strips of converted rows with pointers to them */
+    Py_ssize_t scratch, terms, slab, converted;
     /* ROW only: outputs in blocks of LANES, one block per SIMD register */
     int step;               /* elements between taps: the number of channels */
     Py_ssize_t channels;
@@ -59,8 +63,9 @@ typedef struct {
     int in_type, out_type, acc_type;
     level_t level[MAX_LEVELS];
     Py_ssize_t scratch_bytes; /* per thread */
-    Py_ssize_t row_scratch;   /* offset of two row buffers */
+    Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
+    Py_ssize_t rows_at_once;  /* rows contracted together */
 } job_t;
 
 typedef struct { /* one tile: per level an output interval and the source interval it reads */
@@ -72,6 +77,11 @@ typedef struct { /* an array, or a slab of scratch, at a tile's origin */
     int type;
     const Py_ssize_t *stride; /* bytes, by level */
 } view_t;
+
+typedef struct { /* what the outputs of a group share */
+    Py_ssize_t shared;
+    const char *const *converted;
+} group_t;
 
 #define CLAMP(a, lo, hi) ((a) > (lo) ? ((a) < (hi) ? (a) : (hi)) : (lo))
 #define NUMBER(a) ((a) == (a) ? (a) : 0)
@@ -86,9 +96,15 @@ static inline uint64_t double_to_u64(double a) {
     return a >= 0x1p64 ? UINT64_MAX : a > 0 ? (uint64_t)rint(a) : 0;
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
+#else
+enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
+#endif
+
 #define ACC float
 #define S(x) x##_float
-#define LANES 16
+#define LANES FLOAT_LANES
 #define ACC_TYPE F32
 #include "contract_acc.h"
 #undef ACC
@@ -98,7 +114,7 @@ static inline uint64_t double_to_u64(double a) {
 
 #define ACC double
 #define S(x) x##_double
-#define LANES 8
+#define LANES DOUBLE_LANES
 #define ACC_TYPE F64
 #define ACC_IS_DOUBLE
 #include "contract_acc.h"

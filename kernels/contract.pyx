@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, F32
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct level_t:
@@ -20,7 +20,9 @@ cdef extern from "contract.h" nogil:
         const Py_ssize_t *start
         const int32_t *count
         const void *weights
-        Py_ssize_t src_stride, dst_stride, scratch, slab
+        Py_ssize_t src_stride, dst_stride
+        int group
+        Py_ssize_t ring, shared, scratch, terms, slab, converted
         int step
         Py_ssize_t channels
         const Py_ssize_t *base
@@ -31,12 +33,17 @@ cdef extern from "contract.h" nogil:
     ctypedef struct job_t:
         int levels, in_type, out_type, acc_type
         level_t level[MAX_LEVELS]
-        Py_ssize_t scratch_bytes, row_scratch, row_bytes
+        Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
 
     Py_ssize_t tile_count(const job_t *job)
     void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch)
 
 
+cdef enum:
+    ROW_BUFFER_BYTES = 32768
+
+LANES = {4: FLOAT_LANES, 8: DOUBLE_LANES}
+"""Outputs per block of a row, by the size of the accumulator."""
 KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY}
 
 
@@ -51,8 +58,8 @@ cdef const void *address(const unsigned char[::1] table):
 cdef class Contraction:
     """One contraction, prepared: levels, tables and tiles; call it with a source and a destination array.
 
-    levels : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps and
-        tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
+    levels : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
+        group_reads and tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
         Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
     """
@@ -61,7 +68,7 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, levels, int in_type, int out_type, int acc_type):
+    def __cinit__(self, levels, int in_type, int out_type, int acc_type, Py_ssize_t rows_at_once=8):
         cdef level_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
@@ -76,7 +83,9 @@ cdef class Contraction:
             v.size, v.tile, v.max_reads = level["size"], level["tile"], level["max_reads"]
             if v.kind in (BEFORE, AFTER, ROW):
                 tables = level["tables"]
-                v.taps = level["taps"]
+                v.taps, v.group = level["taps"], level["group"]
+                v.ring = level["group_reads"]
+                v.shared = level["group_reads"] if level["share"] else 0
                 v.start = <const Py_ssize_t *> address(tables["start"])
                 v.count = <const int32_t *> address(tables["count"])
                 v.weights = address(tables["weights"])
@@ -92,17 +101,22 @@ cdef class Contraction:
             v = &self.job.level[d]
             if v.kind in (BEFORE, AFTER):
                 v.scratch = used
-                used += aligned(v.taps * sizeof(void *))
+                used += aligned(v.ring * sizeof(void *))
+                v.terms = used
+                used += aligned(v.group * 4 * sizeof(void *))
+                v.converted = used
+                used += aligned(v.shared * (sizeof(void *) + STRIP * size))
                 v.slab = used
                 extent = 1
                 for e in range(d + 1, self.job.levels):
                     extent *= self.job.level[e].max_reads if v.kind == BEFORE else min(self.job.level[e].tile, self.job.level[e].size)
-                used += aligned((extent * (v.taps if v.kind == AFTER else 1) + PAD) * size)
+                used += aligned((extent * (v.ring if v.kind == AFTER else v.group) + PAD) * size)
         v = &self.job.level[self.job.levels - 1]
-        elements = max(v.max_reads, min(v.tile, v.size), 1024)
+        elements = max(v.max_reads, min(v.tile, v.size), STRIP)
+        self.job.rows_at_once = max(1, min(rows_at_once, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
         self.job.row_scratch = used
-        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.row_bytes
+        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes
         self.tiles = tile_count(&self.job)
 
     def __call__(self, src, dst, unsigned char[:, ::1] scratch):

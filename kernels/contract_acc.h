@@ -88,6 +88,51 @@
 #include "element.h"
 #endif
 
+/* to[i] = sum over k of w[k] * rows[k][i] for many taps of ACC rows: sums stay in registers over all taps. */
+#if defined(__GNUC__)
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+typedef ACC S(vector_t) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ACC)), may_alias));
+#define AT(k, j) (*(const S(vector_t) *)(rows[k] + offset + i * (Py_ssize_t)sizeof(ACC) + (j) * VECTOR_BYTES))
+#endif
+static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, Py_ssize_t n,
+                            ACC *restrict to) {
+    Py_ssize_t i = 0;
+#if defined(__GNUC__)
+    enum { STEP = 4 * VECTOR_BYTES / sizeof(ACC) };
+    for (; i + STEP <= n; i += STEP) {
+        S(vector_t) a = w[0] * AT(0, 0), b = w[0] * AT(0, 1), c = w[0] * AT(0, 2), d = w[0] * AT(0, 3);
+        for (int k = 1; k < taps; k++) {
+            a = a + w[k] * AT(k, 0);
+            b = b + w[k] * AT(k, 1);
+            c = c + w[k] * AT(k, 2);
+            d = d + w[k] * AT(k, 3);
+        }
+        S(vector_t) *out = (S(vector_t) *)(to + i);
+        out[0] = a, out[1] = b, out[2] = c, out[3] = d;
+    }
+    enum { ONE = VECTOR_BYTES / sizeof(ACC) };
+    while (i < n && n >= ONE) { /* the last vector may overlap the one before: it writes the same values again */
+        if (i + ONE > n) i = n - ONE;
+        S(vector_t) a = w[0] * AT(0, 0);
+        for (int k = 1; k < taps; k++) a = a + w[k] * AT(k, 0);
+        *(S(vector_t) *)(to + i) = a;
+        i += ONE;
+    }
+#endif
+    for (; i < n; i++) {
+        ACC a = w[0] * ((const ACC *)(rows[0] + offset))[i];
+        for (int k = 1; k < taps; k++) a = a + w[k] * ((const ACC *)(rows[k] + offset))[i];
+        to[i] = a;
+    }
+}
+#undef AT
+
 typedef struct {
     void (*load)(const void *, Py_ssize_t, ACC *);
     void (*store)(const ACC *, Py_ssize_t, void *);
@@ -103,155 +148,55 @@ static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u
 };
 #undef ELEMENT
 
-/* One block of LANES outputs of a row, the general way. `index` stays inside the source for every tap that
- * counts; a tap that does not count reads the lane's first sample and its product is thrown away, so that no
- * NaN leaks in from outside the support. */
-static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
-                                const int32_t *shape, int step, ACC *restrict acc) {
-    for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[index[j]];
-    for (int k = 1; k < shape[ALL_TAPS]; k++) {
-        const ACC *rk = r + (Py_ssize_t)k * step;
-        w += LANES;
-        for (int j = 0; j < LANES; j++) acc[j] = acc[j] + w[j] * rk[index[j]];
-    }
-    for (int k = shape[ALL_TAPS]; k < shape[ANY_TAPS]; k++) {
-        w += LANES;
-        for (int j = 0; j < LANES; j++) {
-            ACC more = acc[j] + w[j] * r[index[j] + (k < count[j] ? k * step : 0)];
-            acc[j] = k < count[j] ? more : acc[j];
-        }
-    }
+#include "row.h"
+#undef VECTOR_BYTES
+
+/* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
+typedef struct {
+    const char *const *rows;
+    const ACC *w;
+    int taps;
+    char *to;
+} S(term_t);
+
+/* to[i] = sum_k w[k] * rows[k][i] over a run of n elements, any element type to any other. */
+static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
+                          Py_ssize_t n) {
+    ACC buffer[STRIP];
+    ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
+    if (in_type == ACC_TYPE && term->taps > 4)
+        S(combine_many)(term->rows, from, term->w, term->taps, n, to);
+    else
+        S(ELEMENTS)[in_type].combine(term->rows, from, term->w, term->taps, n, to);
+    if (out_type != ACC_TYPE) S(ELEMENTS)[out_type].store(buffer, n, term->to + at);
 }
 
-/* The same block without gathers, where all lanes' samples of one tap lie within two registers: the lanes are
- * picked from two loads by one permutation, which serves every tap. */
-#if defined(__AVX512F__) && !defined(ACC_IS_DOUBLE)
-#define REACH 32
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m512i lane = _mm512_loadu_si512(index);
-    __m512 a = _mm512_mul_ps(_mm512_loadu_ps(w),
-                             _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_add_ps(a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 16;
-        __mmask16 m = _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count));
-        __m512 s = _mm512_permutex2var_ps(_mm512_loadu_ps(r), lane, _mm512_loadu_ps(r + 16));
-        a = _mm512_mask_add_ps(a, m, a, _mm512_mul_ps(_mm512_loadu_ps(w), s));
-    }
-    _mm512_storeu_ps(acc, a);
-}
-#elif defined(__AVX512F__)
-#define REACH 16
-static inline void row_block_near_double(const double *r, const int32_t *index, const int32_t *count, const double *w,
-                                         const int32_t *shape, int step, double *restrict acc) {
-    const __m512i lane = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)index));
-    __m512d a = _mm512_mul_pd(_mm512_loadu_pd(w),
-                              _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8)));
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_add_pd(a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += 8;
-        __mmask8 m = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)count));
-        __m512d s = _mm512_permutex2var_pd(_mm512_loadu_pd(r), lane, _mm512_loadu_pd(r + 8));
-        a = _mm512_mask_add_pd(a, m, a, _mm512_mul_pd(_mm512_loadu_pd(w), s));
-    }
-    _mm512_storeu_pd(acc, a);
-}
-#elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
-#define REACH 16
-static inline __m256 pick_float(const float *r, __m256i lane, __m256 high) {
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(r), lane),
-                            _mm256_permutevar8x32_ps(_mm256_loadu_ps(r + 8), lane), high);
-}
-static inline void row_block_near_float(const float *r, const int32_t *index, const int32_t *count, const float *w,
-                                        const int32_t *shape, int step, float *restrict acc) {
-    const __m256i seven = _mm256_set1_epi32(7);
-    for (int half = 0; half < 2; half++) {
-        const int first = half ? shape[UPPER] : 0;
-        const float *rh = r + first, *wh = w + 8 * half;
-        const __m256i lane = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(index + 8 * half)),
-                                              _mm256_set1_epi32(first));
-        const __m256 high = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lane, seven));
-        const __m256i counts = _mm256_loadu_si256((const __m256i *)(count + 8 * half));
-        __m256 a = _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high));
-        for (int k = 1; k < shape[ANY_TAPS]; k++) {
-            rh += step;
-            wh += 16;
-            __m256 more = _mm256_add_ps(a, _mm256_mul_ps(_mm256_loadu_ps(wh), pick_float(rh, lane, high)));
-            __m256i counted = _mm256_cmpgt_epi32(counts, _mm256_set1_epi32(k));
-            a = k < shape[ALL_TAPS] ? more : _mm256_blendv_ps(a, more, _mm256_castsi256_ps(counted));
-        }
-        _mm256_storeu_ps(acc + 8 * half, a);
-    }
-}
-#endif
-
-/* Contract a row: outputs [begin, end), begin a multiple of LANES. `row` points at source element `origin`,
- * of which `readable` elements may be loaded. */
-static void S(row)(const level_t *v, const ACC *row, Py_ssize_t origin, Py_ssize_t readable, Py_ssize_t begin,
-                   Py_ssize_t end, ACC *restrict out) {
-    const ACC *weights = (const ACC *)v->weights;
-    for (Py_ssize_t b = begin / LANES; b * LANES < end; b++) {
-        const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
-        const ACC *w = weights + b * LANES * v->taps;
-        const Py_ssize_t at = v->base[b] - origin, left = end - b * LANES;
-        ACC last[LANES], *to = left < LANES ? last : out + (b * LANES - begin);
-#ifdef REACH
-#if defined(__AVX512F__)
-        const int near = shape[SPAN] < REACH && at + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#else
-        const int near = shape[HALF_SPAN] < REACH &&
-                         at + shape[UPPER] + (Py_ssize_t)(shape[ANY_TAPS] - 1) * v->step + REACH <= readable;
-#endif
-        if (near)
-            S(row_block_near)(row + at, index, count, w, shape, v->step, to);
-        else
-#endif
-            S(row_block)(row + at, index, count, w, shape, v->step, to);
-        if (left < LANES) memcpy(out + (b * LANES - begin), last, (size_t)left * sizeof(ACC));
-    }
-}
-#undef REACH
-
-/* A run of n elements: to[i] = sum_k w[k] * rows[k][i], any element type to any other. */
-static void S(run)(const char *const *rows, Py_ssize_t offset, int in_type, const ACC *w, int taps, Py_ssize_t n,
-                   char *to, int out_type) {
+/* The same for several terms at once, strip by strip, so that a source row that many terms share comes from memory
+ * once. Where they share many rows, each strip is first brought side by side with the others, converted: rows that lie
+ * a power of two apart would compete for the same few lines of the cache. */
+static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
+                         Py_ssize_t n, const group_t *group) {
     const Py_ssize_t in_size = ELEMENT_SIZE[in_type], out_size = ELEMENT_SIZE[out_type];
-    const S(element_t) *in = &S(ELEMENTS)[in_type];
-    ACC buffer[BLOCK];
-    if (out_type == ACC_TYPE && taps <= 4) {
-        in->combine(rows, offset, w, taps, n, (ACC *)to);
-        return;
-    }
-    for (Py_ssize_t i = 0; i < n; i += BLOCK) {
-        const Py_ssize_t m = n - i < BLOCK ? n - i : BLOCK;
-        if (out_type == ACC_TYPE) {
-            in->combine(rows, offset + i * in_size, w, taps, m, (ACC *)to + i);
+    for (Py_ssize_t i = 0; i < n; i += STRIP) {
+        const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+        if (group->shared > 0) {
+            for (Py_ssize_t r = 0; r < group->shared; r++)
+                S(ELEMENTS)[in_type].load(terms[0].rows[r] + from + i * in_size, m, (ACC *)group->converted[r]);
+            for (int g = 0; g < count; g++) {
+                S(term_t) term = terms[g];
+                term.rows = group->converted + (terms[g].rows - terms[0].rows);
+                S(run)(&term, 0, ACC_TYPE, at + i * out_size, out_type, m);
+            }
         } else {
-            in->combine(rows, offset + i * in_size, w, taps, m, buffer);
-            S(ELEMENTS)[out_type].store(buffer, m, to + i * out_size);
+            for (int g = 0; g < count; g++) S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m);
         }
     }
 }
 
 /* The same for slabs of levels [d, levels) and extents `size`, joining levels that are contiguous in both. */
-static void S(slab)(int levels, int d, const char *const *rows, Py_ssize_t offset, int in_type,
-                    const Py_ssize_t *in_stride, const ACC *w, int taps, char *to, int out_type,
-                    const Py_ssize_t *out_stride, const Py_ssize_t *size) {
+static void S(slab)(int levels, int d, const S(term_t) *terms, int count, Py_ssize_t from, int in_type,
+                    const Py_ssize_t *in_stride, Py_ssize_t at, int out_type, const Py_ssize_t *out_stride,
+                    const Py_ssize_t *size, const group_t *group) {
     Py_ssize_t n = 1;
     int joined = levels;
     while (joined > d && (size[joined - 1] == 1 || (in_stride[joined - 1] == n * ELEMENT_SIZE[in_type] &&
@@ -260,14 +205,14 @@ static void S(slab)(int levels, int d, const char *const *rows, Py_ssize_t offse
         n *= size[joined];
     }
     if (joined <= d) {
-        S(run)(rows, offset, in_type, w, taps, n, to, out_type);
-    } else if (joined == d + 1) {
-        for (Py_ssize_t i = 0; i < size[d]; i++)
-            S(run)(rows, offset + i * in_stride[d], in_type, w, taps, n, to + i * out_stride[d], out_type);
-    } else {
-        for (Py_ssize_t i = 0; i < size[d]; i++)
-            S(slab)(levels, d + 1, rows, offset + i * in_stride[d], in_type, in_stride, w, taps,
-                    to + i * out_stride[d], out_type, out_stride, size);
+        S(run_group)(terms, count, from, in_type, at, out_type, n, group);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < size[d]; i++, from += in_stride[d], at += out_stride[d]) {
+        if (joined == d + 1)
+            S(run_group)(terms, count, from, in_type, at, out_type, n, group);
+        else
+            S(slab)(levels, d + 1, terms, count, from, in_type, in_stride, at, out_type, out_stride, size, group);
     }
 }
 
@@ -281,41 +226,57 @@ static Py_ssize_t S(slab_strides)(int levels, int d, const Py_ssize_t *size, Py_
     return bytes;
 }
 
-static void S(resolve_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
+/* Contract `rows` rows of the last level, of any type to any type, a few at a time. Strides are bytes. */
+static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_stride, int in_type, Py_ssize_t rows,
+                             char *to, Py_ssize_t out_stride, int out_type, const tile_t *t, char *scratch) {
     const int d = job->levels - 1;
     const level_t *v = &job->level[d];
-    const Py_ssize_t n_in = t->src_size[d], n_out = t->out_size[d];
-    ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = (ACC *)(scratch + job->row_scratch + job->row_bytes);
-    const ACC *row = (const ACC *)in.data;
-    Py_ssize_t readable = n_in;
-    if (v->kind == COPY) {
-        if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
-            memcpy(out.data, in.data, (size_t)n_in * sizeof(ACC));
-        } else if (in.type == ACC_TYPE) {
-            S(ELEMENTS)[out.type].store(row, n_in, out.data);
-        } else if (out.type == ACC_TYPE) {
-            S(ELEMENTS)[in.type].load(in.data, n_in, (ACC *)out.data);
-        } else {
-            for (Py_ssize_t i = 0; i < n_in; i += BLOCK) {
-                const Py_ssize_t m = n_in - i < BLOCK ? n_in - i : BLOCK;
-                S(ELEMENTS)[in.type].load(in.data + i * ELEMENT_SIZE[in.type], m, loaded);
-                S(ELEMENTS)[out.type].store(loaded, m, out.data + i * ELEMENT_SIZE[out.type]);
-            }
+    const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
+    const Py_ssize_t size = sizeof(ACC), buffer_stride = job->row_bytes / size;
+    ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = loaded + job->rows_at_once * buffer_stride;
+    const int own = in_type != ACC_TYPE || (from >= scratch && from < scratch + job->scratch_bytes);
+    for (Py_ssize_t i = 0; i < rows; i += job->rows_at_once, from += job->rows_at_once * in_stride) {
+        const int count = (int)(rows - i < job->rows_at_once ? rows - i : job->rows_at_once);
+        const ACC *row = (const ACC *)from;
+        Py_ssize_t stride = in_stride / size;
+        if (in_type != ACC_TYPE) {
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[in_type].load(from + k * in_stride, n_in, loaded + k * buffer_stride);
+            row = loaded;
+            stride = buffer_stride;
         }
-        return;
-    }
-    if (in.type != ACC_TYPE) {
-        S(ELEMENTS)[in.type].load(in.data, n_in, loaded);
-        row = loaded;
-    }
-    if ((char *)row >= scratch && (char *)row < scratch + job->scratch_bytes) readable += PAD;
-    if (out.type == ACC_TYPE) {
-        S(row)(v, row, t->src_start[d], readable, t->out_start[d], t->out_start[d] + n_out, (ACC *)out.data);
-    } else {
-        S(row)(v, row, t->src_start[d], readable, t->out_start[d], t->out_start[d] + n_out, result);
-        S(ELEMENTS)[out.type].store(result, n_out, out.data);
+        const Py_ssize_t readable = n_in + (own ? PAD : 0);
+        if (out_type == ACC_TYPE) {
+            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, (ACC *)(to + i * out_stride),
+                               out_stride / size);
+        } else {
+            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, result, buffer_stride);
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[out_type].store(result + k * buffer_stride, end - begin, to + (i + k) * out_stride);
+        }
     }
 }
+
+static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const Py_ssize_t n = t->src_size[job->levels - 1];
+    const S(element_t) *from = &S(ELEMENTS)[in.type], *to = &S(ELEMENTS)[out.type];
+    ACC *buffer = (ACC *)(scratch + job->row_scratch);
+    if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
+        memcpy(out.data, in.data, (size_t)n * sizeof(ACC));
+    } else if (in.type == ACC_TYPE) {
+        to->store((const ACC *)in.data, n, out.data);
+    } else if (out.type == ACC_TYPE) {
+        from->load(in.data, n, (ACC *)out.data);
+    } else {
+        for (Py_ssize_t i = 0; i < n; i += STRIP) {
+            const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+            from->load(in.data + i * ELEMENT_SIZE[in.type], m, buffer);
+            to->store(buffer, m, out.data + i * ELEMENT_SIZE[out.type]);
+        }
+    }
+}
+
+static int S(row_next)(const job_t *job, int d) { return d == job->levels - 2 && job->level[d + 1].kind == ROW; }
 
 /* Nothing left to contract inside level d: its slabs combine straight into the output. */
 static int S(is_last)(const job_t *job, int d) {
@@ -324,50 +285,110 @@ static int S(is_last)(const job_t *job, int d) {
     return 1;
 }
 
-static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch);
+
+/* A level that is contracted before those inside it, `group` outputs at a time; or that nothing is inside of. */
+static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const level_t *v = &job->level[d];
-    if (d == job->levels - 1 && (v->kind == ROW || v->kind == COPY)) {
-        S(resolve_row)(job, in, out, t, scratch);
-        return;
-    }
-    const Py_ssize_t in_stride = in.stride[d], out_stride = out.stride[d];
-    if (v->kind == LOOP) {
-        for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
-            view_t a = {in.data + i * in_stride, in.type, in.stride}, b = {out.data + i * out_stride, out.type, out.stride};
-            S(resolve)(job, d + 1, a, b, t, scratch);
-        }
-        return;
-    }
+    const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
+    const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
     const char **rows = (const char **)(scratch + v->scratch);
+    S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_LEVELS];
-    const int last = S(is_last)(job, d);
-    const Py_ssize_t slab_bytes =
-        S(slab_strides)(job->levels, d + 1, v->kind == BEFORE ? t->src_size : t->out_size, stride);
-    Py_ssize_t done = t->src_start[d]; /* AFTER: source slabs resolved so far */
-    for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
-        const Py_ssize_t o = t->out_start[d] + i, start = v->start[o];
-        const int taps = v->count[o];
-        const ACC *w = (const ACC *)v->weights + o * v->taps;
-        char *to = out.data + i * out_stride;
-        if (v->kind == BEFORE || last) {
-            for (int k = 0; k < taps; k++) rows[k] = in.data + (start + k - t->src_start[d]) * in_stride;
-            if (last) {
-                S(slab)(job->levels, d + 1, rows, 0, in.type, in.stride, w, taps, to, out.type, out.stride, t->out_size);
-            } else {
-                S(slab)(job->levels, d + 1, rows, 0, in.type, in.stride, w, taps, own, ACC_TYPE, stride, t->src_size);
-                view_t a = {own, ACC_TYPE, stride}, b = {to, out.type, out.stride};
-                S(resolve)(job, d + 1, a, b, t, scratch);
-            }
-        } else {
-            if (done < start) done = start;
-            for (; done < start + taps; done++) {
-                view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride};
-                view_t b = {own + (done % v->taps) * slab_bytes, ACC_TYPE, stride};
-                S(resolve)(job, d + 1, a, b, t, scratch);
-            }
-            for (int k = 0; k < taps; k++) rows[k] = own + ((start + k) % v->taps) * slab_bytes;
-            S(slab)(job->levels, d + 1, rows, 0, ACC_TYPE, stride, w, taps, to, out.type, out.stride, t->out_size);
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
+    group_t group = {0, (const char *const *)(scratch + v->converted)};
+    if (v->shared > 0) {
+        const char **converted = (const char **)(scratch + v->converted);
+        char *strips = (char *)(converted + v->shared);
+        for (Py_ssize_t s = 0; s < v->shared; s++) converted[s] = strips + s * STRIP * (Py_ssize_t)sizeof(ACC);
+    }
+    for (Py_ssize_t i = 0; i < n; i += v->group) {
+        const int count = (int)(n - i < v->group ? n - i : v->group);
+        const Py_ssize_t first = v->start[t->out_start[d] + i], o = t->out_start[d] + i;
+        const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
+        for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = in.data + (s - t->src_start[d]) * in_stride;
+        for (int g = 0; g < count; g++) {
+            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
+                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
+                              last ? out.data + (i + g) * out_stride : own + g * slab_bytes};
+            terms[g] = term;
         }
+        if (v->shared > 0) group.shared = stop - first;
+        if (last) {
+            S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, out.type, out.stride, t->out_size, &group);
+            continue;
+        }
+        S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
+        if (row_next) {
+            S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type, t,
+                             scratch);
+            continue;
+        }
+        for (int g = 0; g < count; g++) {
+            view_t a = {own + g * slab_bytes, ACC_TYPE, stride};
+            view_t b = {out.data + (i + g) * out_stride, out.type, out.stride};
+            S(resolve)(job, d + 1, a, b, t, scratch);
+        }
+    }
+}
+
+/* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
+ * holds what `group` outputs read. */
+static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const level_t *v = &job->level[d];
+    const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
+    const int row_next = S(row_next)(job, d);
+    const char **rows = (const char **)(scratch + v->scratch);
+    S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
+    char *own = scratch + v->slab;
+    Py_ssize_t stride[MAX_LEVELS], done = t->src_start[d];
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->out_size, stride);
+    const group_t group = {0, NULL};
+    for (Py_ssize_t i = 0; i < n; i += v->group) {
+        const int count = (int)(n - i < v->group ? n - i : v->group);
+        const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];
+        const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
+        if (done < first) done = first;
+        while (done < stop) {
+            const Py_ssize_t slot = done % v->ring;
+            const Py_ssize_t many = row_next ? (stop - done < v->ring - slot ? stop - done : v->ring - slot) : 1;
+            view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride};
+            view_t b = {own + slot * slab_bytes, ACC_TYPE, stride};
+            if (row_next)
+                S(contract_rows)(job, a.data, in_stride, in.type, many, b.data, slab_bytes, ACC_TYPE, t, scratch);
+            else
+                S(resolve)(job, d + 1, a, b, t, scratch);
+            done += many;
+        }
+        for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = own + (s % v->ring) * slab_bytes;
+        for (int g = 0; g < count; g++) {
+            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
+                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
+                              out.data + (i + g) * out_stride};
+            terms[g] = term;
+        }
+        S(slab)(job->levels, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
+    }
+}
+
+static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const int kind = job->level[d].kind;
+    if (kind == ROW) {
+        S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, t, scratch);
+    } else if (kind == COPY) {
+        S(copy_row)(job, in, out, t, scratch);
+    } else if (kind == LOOP && S(row_next)(job, d)) {
+        S(contract_rows)(job, in.data, in.stride[d], in.type, t->out_size[d], out.data, out.stride[d], out.type, t, scratch);
+    } else if (kind == LOOP) {
+        for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
+            view_t a = {in.data + i * in.stride[d], in.type, in.stride};
+            view_t b = {out.data + i * out.stride[d], out.type, out.stride};
+            S(resolve)(job, d + 1, a, b, t, scratch);
+        }
+    } else if (kind == BEFORE || S(is_last)(job, d)) {
+        S(resolve_before)(job, d, in, out, t, scratch);
+    } else {
+        S(resolve_after)(job, d, in, out, t, scratch);
     }
 }

@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+LANES: dict[int, int]
+
 class Contraction:
     scratch_bytes: int
     tiles: int

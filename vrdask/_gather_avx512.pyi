@@ -5,7 +5,6 @@ def gather(
     src: int,
     dst: int,
     rows: npt.NDArray[np.int64],
-    row_bytes: int,
     index: npt.NDArray[np.int32],
     stride: int,
     item_size: int,

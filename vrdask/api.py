@@ -46,12 +46,13 @@ def resample(
         per output chunk that reads its own region of the store. Never changed.
     shape : int or sequence of int
         Target sizes of `axes`.
-    mode : {"nearest", "linear", "area", "cubic"}
-        As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; and as
-        ``scipy.ndimage.zoom(order=3, mode="reflect")``: a cubic B-spline with its prefilter.
+    mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"}
+        As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
+        ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter; and as Pillow's
+        ``Image.resize`` with the antialiased filters of the other names.
     align_corners : bool
-        The centres of the first and last samples stay where they are, rather than the edges of the array. Not for
-        "area".
+        The centres of the first and last samples stay where they are, rather than the edges of the array. For
+        "nearest", "linear" and "cubic".
     axes : int or sequence of int, optional
         Axes to resample; the last ``len(shape)`` by default. All others are batch or channel axes:
         ``axes=(0, 1)`` resamples a channel-last image.
@@ -86,9 +87,11 @@ def resample(
     (240, 320, 3)
     """
     lazily = is_dask_array(x) or is_zarr_array(x)
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError(
+            "x must not be a masked array; fill it first: x.filled(value), or dask.array.ma.filled(x, value)"
+        )
     if not lazily:
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
         x = np.asarray(x)
     what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     if not lazily:

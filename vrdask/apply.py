@@ -6,6 +6,7 @@ output sample depend on the resampling alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import isa
-from vrdask.dtypes import CODES, DType
-from vrdask.intervals import Box, Interval, shape_of
+from vrdask.dtypes import CODES, DType, native
+from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, stage_reads
-from vrdask.tiles import Level, choose_tiles, levels_of
+from vrdask.resampling import Resampling, between_parts, stage_reads
+from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
+Empty = Callable[[tuple[int, ...], DType], Array]
 
 ISA = isa.choose()
 _contract = isa.load("contract", ISA)
@@ -30,49 +32,57 @@ _ELEMENTS_PER_THREAD = 1 << 15
 """Starting a thread for less work than this costs more than it brings."""
 
 
-def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and the resampling's input dtype, in
-    any byte order and memory layout; not
-        changed.
+    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
+        in any byte order and memory layout; not changed.
+    empty : makes the result's array.
     """
-    result = np.empty(shape_of(writes), what.out_dtype)
-    if result.size == 0:
-        return result
-    stages = what.stages
-    if MODES[what.mode].copies:
-        gathered = _gather_box(what, source, reads, writes, num_threads) if stages else source
-        if what.out_dtype == what.in_dtype:
-            return gathered if stages else source.astype(what.out_dtype, order="C")
-        return _contract_stage(what, None, gathered, writes, writes, result, num_threads)
+    if size_of(writes) == 0:
+        return np.empty(shape_of(writes), what.out_dtype)
+    shape, dtype = shape_of(writes), native(what.out_dtype)
     data = source
-    for number, stage in enumerate(stages or (None,)):
-        if number + 1 < len(stages):
-            target_box = stage_reads(stages[number + 1], writes)
-            target = np.empty(shape_of(target_box), what.acc_dtype)
-        else:
-            target_box, target = writes, result
-        if stage is None and what.out_dtype == what.in_dtype:
-            return source.astype(what.out_dtype, order="C")
-        data = _contract_stage(what, None if stage is None else number, data, reads, target_box, target, num_threads)
-        reads = target_box
-    return data
+    if MODES[what.mode].copies and what.stages:
+        data = empty(shape, what.in_dtype)
+        _gather_box(what, source, reads, writes, data, num_threads)
+    elif what.stages:
+        data = empty(shape, dtype)
+        _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)
+    if native(data.dtype) != dtype:
+        copies, data = data, empty(shape, dtype)
+        _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
+    return data.astype(what.out_dtype, order="C", copy=data is source)
 
 
-def _contract_stage(
+def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+    """One stage, or two with the array between them in parts of at most `BETWEEN_BYTES`: parts are small chunks."""
+    if len(what.stages) == 1:
+        _run_stage(what, 0, source, reads, writes, target, num_threads)
+        return
+    parts = between_parts(what, writes)
+    buffer = np.empty(max(size_of(stage_reads(what.stages[1], part)) for part in parts), what.acc_dtype)
+    for part in parts:
+        middle = stage_reads(what.stages[1], part)
+        part_reads = stage_reads(what.stages[0], middle)
+        between = buffer[: size_of(middle)].reshape(shape_of(middle))
+        piece = source[slices_of(part_reads, (start for start, _ in reads))]
+        _run_stage(what, 0, piece, part_reads, middle, between, num_threads)
+        _run_stage(what, 1, between, middle, part, target[slices_of(part, (start for start, _ in writes))], num_threads)
+
+
+def _run_stage(
     what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
-) -> Array:
-    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+) -> None:
+    """A stage, by its number, or only the conversion to the target's dtype."""
     threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
-    if data.strides[-1] != data.itemsize:
-        data = np.ascontiguousarray(data)
     source = data.reshape(*data.shape[:joined], -1)
-    flat = target.reshape(*target.shape[:joined], -1)
+    if source.strides[-1] != source.itemsize:
+        source = np.ascontiguousarray(source)
     threads = min(threads, contraction.tiles)
-    contraction(source, flat, np.empty((threads, contraction.scratch_bytes), np.uint8))
-    return target
+    scratch = np.empty((threads, contraction.scratch_bytes), np.uint8)
+    contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +116,9 @@ def _kernel_level(
     op = None if stage is None or level.axis >= len(stage) else stage[level.axis]
     if op is None or level.start is None:
         return described
-    described["taps"] = level.taps
+    group_reads = level.group_reads
+    described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
+    described["share"] = level.group > 1 and group_reads <= SHARED_ROWS
     begin, end = writes[level.axis]
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]
@@ -127,7 +139,7 @@ def row_tables(
     start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
 ) -> dict[str, Array]:
     """A row's table by blocks of lanes, one lane per output element (position and channel): see kernels/contract.h."""
-    lanes = 64 // weights.itemsize
+    lanes: int = _contract.LANES[weights.itemsize]
     elements = len(start) * channels
     blocks = -(-elements // lanes)
     element = np.minimum(np.arange(blocks * lanes), elements - 1)
@@ -136,27 +148,24 @@ def row_tables(
     base = first.min(axis=1)
     index = (first - base[:, None]).astype(np.int32)
     lane_count = count[position].reshape(blocks, lanes)
-    half = lanes // 2
-    upper = index[:, half:].min(axis=1)
-    half_span = np.maximum(index[:, :half].max(axis=1), index[:, half:].max(axis=1) - upper)
-    shape = np.stack([lane_count.min(axis=1), lane_count.max(axis=1), index.max(axis=1), upper, half_span], axis=1)
+    all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
+    consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
+    shape = np.stack([all_taps, any_taps, index.max(axis=1), consecutive], axis=1)
     by_tap = weights[position].reshape(blocks, lanes, -1).transpose(0, 2, 1)
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 
 
-def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
+def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     (stage,) = what.stages
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     item_size = int(np.prod(source.shape[last + 1 :], dtype=np.int64)) * source.itemsize
     inner = source[(0,) * last] if last else source
     if not inner.flags.c_contiguous:
         source = np.ascontiguousarray(source)
-    result = np.empty(shape_of(writes), what.in_dtype)
     rows, index, stride = _gather_tables(what, reads, writes, source.strides[:last], item_size)
-    threads = max(1, min(num_threads, result.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
-    address = source.__array_interface__["data"][0], result.__array_interface__["data"][0]
-    _gather.gather(*address, rows, len(index) * item_size, index, stride, item_size, threads)
-    return result
+    threads = max(1, min(num_threads, target.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
+    address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
+    _gather.gather(*address, rows, index, stride, item_size, threads)
 
 
 @lru_cache(maxsize=16)
@@ -171,6 +180,8 @@ def _gather_tables(
     index = picks(stage[last], reads[last], writes[last])
     rows = rows + index[0] * item_size
     index = index - index[0]
+    if index[-1] > np.iinfo(np.int32).max:  # a row too long for the kernel's indices: every item a row of its own
+        rows, index = (rows[:, None] + index * item_size).reshape(-1), np.zeros(1, np.int64)
     steps = np.diff(index)
     stride = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
     return rows, index.astype(np.int32), stride

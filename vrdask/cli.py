@@ -37,6 +37,23 @@ AXES = _Numbers(int, "0,1,2")
 RATIOS = _Numbers(float, "0.5,1,1")
 
 
+MODES = ["nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+"""The names in `vrdask.modes`, which imports numpy."""
+
+
+def which_array(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose an array of a source."""
+    for option in (
+        click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
+        click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
+        click.option(
+            "--level", type=click.IntRange(min=0), default=0, help="Level of a pyramid; the full size by default."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 class _OneLineErrors(click.Group):
     """A failed command says what was wrong in one line; no traceback unless --traceback asks for it."""
 
@@ -46,12 +63,14 @@ class _OneLineErrors(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            raise click.ClickException("interrupted; the target was not finished") from None
+            raise click.ClickException("interrupted; the target is not finished") from None
         except Exception as error:
             if ctx.params.get("traceback"):
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
-            if not isinstance(error, ValueError | TypeError | FileExistsError | FileNotFoundError):
+            if not isinstance(
+                error, ValueError | TypeError | FileExistsError | FileNotFoundError | ModuleNotFoundError
+            ):
                 text = f"{type(error).__name__}: {text}"
             raise click.ClickException(text) from error
 
@@ -71,24 +90,27 @@ def main(traceback: bool) -> None:
 @click.option(
     "--spacing", type=RATIOS, metavar="1.5,1.5,1.5", help="Distance between output samples, in the source's units."
 )
-@click.option("--mode", type=click.Choice(["nearest", "linear", "area", "cubic"]), default="linear", show_default=True)
+@click.option("--mode", type=click.Choice(MODES), default="linear", show_default=True)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
 @click.option("--dtype", help="Type of the result; the source's by default.")
 @click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
 @click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
-@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 128 MiB per thread by default.")
+@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 256 MiB per thread by default.")
 @click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default.")
 @click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler.")
+@click.option("--resume", is_flag=True, help="Go on from an unfinished run at TARGET.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
+@which_array
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def resample(
     source: str, target: str, threads: int | None, scheduler: str | None, dry_run: bool, quiet: bool, **options: Any
 ) -> None:
-    """Resample the Zarr array at SOURCE into a new one at TARGET.
+    """Resample the array at SOURCE into a new one at TARGET.
 
-    Paths or URLs. Of an OME-Zarr image level 0 is read, and TARGET becomes an OME-Zarr image.
+    SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
+    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .png or .tif makes a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:
@@ -123,12 +145,13 @@ def cluster(scheduler: str | None) -> AbstractContextManager[Any]:
 
 @main.command()
 @click.argument("source")
-def info(source: str) -> None:
-    """Print shape, dtype, chunks and spacing of the array at SOURCE."""
+@which_array
+def info(source: str, **which: Any) -> None:
+    """Print shape, axes, dtype, chunks, levels and pixel size of the array at SOURCE."""
     from vrdask.show import describe_source
     from vrdask.sources import open_source
 
-    for name, value in describe_source(open_source(source)):
+    for name, value in describe_source(open_source(source, **which)):
         click.echo(f"{name:<16}{value}")
 
 
@@ -136,7 +159,7 @@ def info(source: str) -> None:
 @click.option(
     "--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels."
 )
-@click.option("--mode", type=click.Choice(["nearest", "linear", "area", "cubic"]), default="cubic", show_default=True)
+@click.option("--mode", type=click.Choice(MODES), default="cubic", show_default=True)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True
 )

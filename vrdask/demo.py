@@ -148,10 +148,10 @@ def run_demo(folder: Path, size: int, mode: str, quiet: bool, say: Any) -> Check
     check = check_seams(job, result)
     picture = folder / "seams.png"
     draw(picture, job, result, check)
-    voxels = int(np.prod(result.shape))
+    read, voxels = int(np.prod(job.source.array.shape)), int(np.prod(result.shape))
     say("")
     say(f"     time           {seconds:.1f} s")
-    say(f"     speed          {rate(voxels, seconds)} written, {rate(job.source.array.size, seconds)} read")
+    say(f"     speed          {rate(voxels, seconds)} written, {rate(read, seconds)} read")
     say(f"     peak memory    {format_bytes(peak_memory())} (the whole process; source {format_bytes(2 * size**3)})")
     say(f"     seams          {check.differing} of {check.stored.size:,} voxels differ from resampling at once")
     say(f"     result         {target}")
@@ -161,6 +161,9 @@ def run_demo(folder: Path, size: int, mode: str, quiet: bool, say: Any) -> Check
 
 def peak_memory() -> int:
     """Most resident memory that this process has had, in bytes."""
+    status = Path("/proc/self/status")  # on Linux rusage counts from the peak of the process that started this one
+    if status.exists():
+        return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
     try:
         import resource
     except ImportError:  # Windows

@@ -1,7 +1,8 @@
 """Antialiased filters: Pillow's, whose support grows with the downscaling factor.
 
-A filter is a support and a function of x. Shrinking an axis by r stretches both by r, so that each output averages over all
-samples that it stands for. Rows are cut off at the ends of the axis and then normalised, as in Pillow's ``precompute_coeffs``.
+A filter is a support and a function of x. Shrinking an axis by r stretches both by r, so that each output averages
+over all samples that it stands for. Rows are cut off at the ends of the axis and then normalised, as in Pillow's
+``precompute_coeffs``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _box(x: Floats) -> Floats:
 
 
 def _triangle(x: Floats) -> Floats:
-    return np.maximum(1 - np.abs(x), 0.0)
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
 
 
 def _hamming(x: Floats) -> Floats:
@@ -62,17 +63,18 @@ FILTERS = {
 def filtered(name: str, n_in: int, n_out: int) -> Operator:
     """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
 
-    Output i has its centre at ``(2i + 1) * n_in / (2 * n_out)`` and weighs the samples whose centres lie within the support
-    of it, found in integers. The argument of the filter is exact up to one rounding.
+    Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
+    of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
+    its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
     kernel = FILTERS[name]
-    widest = max(n_in, n_out)
-    reach = int(2 * kernel.support) * widest
-    centre = (2 * np.arange(n_out, dtype=np.int64) + 1) * n_in
-    start = ((centre - reach + n_out) // (2 * n_out)).clip(0, n_in - 1)
-    stop = ((centre + reach + n_out) // (2 * n_out)).clip(start + 1, n_in)
+    scale = n_in / n_out
+    stretch = max(scale, 1.0)
+    centre = (np.arange(n_out) + 0.5) * scale
+    support = kernel.support * stretch
+    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
+    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
     index = start[:, None] + np.arange(int((stop - start).max()))
     inside = index < stop[:, None]
-    x = ((2 * index + 1) * n_out - centre[:, None]) / (2 * widest)
-    weight = np.where(inside, kernel.weight(x), 0.0)
+    weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
     return banded(n_in, np.where(inside, index, start[:, None]), weight / weight.sum(axis=1, keepdims=True))

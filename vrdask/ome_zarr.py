@@ -15,11 +15,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Multiscale:
-    """The first multiscale image of an OME-Zarr group, as far as level 0 goes.
+    """One level of an image: of the first multiscale image of an OME-Zarr group, or an array by itself.
 
     axes : the metadata's own list, one mapping per array axis.
-    path : of level 0 within the group.
-    scale, translation : one number per axis, in the axes' units.
+    path : of the level within the group; empty for an array by itself.
+    scale, translation : one number per axis, in the axes' units; NaN where a file does not say (never in OME-Zarr).
     extra : what else the group says (name, omero, ..), kept as it is.
     """
 
@@ -67,13 +67,17 @@ class Multiscale:
         return {"ome": {"version": "0.5", "multiscales": [multiscale], **deepcopy(dict(self.extra))}}
 
 
-def read_multiscale(attributes: Mapping[str, Any]) -> Multiscale | None:
-    """The image that a group's attributes describe, or None where they describe none."""
+def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Multiscale | None:
+    """A level of the image that a group's attributes describe, or None where they describe none."""
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, Mapping) or not ome.get("multiscales"):
         return None
     multiscale = ome["multiscales"][0]
-    dataset = multiscale["datasets"][0]
+    datasets = multiscale["datasets"]
+    if not 0 <= level < len(datasets):
+        there = ", ".join(f"{k} ({dataset['path']})" for k, dataset in enumerate(datasets))
+        raise ValueError(f"level must be one of {there}; got {level}")
+    dataset = datasets[level]
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", "tczyx")]
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
     for transformation in (

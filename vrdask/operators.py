@@ -67,11 +67,15 @@ class Operator:
 def banded(n_in: int, index: Indices, weight: Weights) -> Operator:
     """The operator whose row i adds ``weight[i, k]`` onto source sample ``index[i, k]``, for all k.
 
-    Taps of weight zero are not part of the support. Indices of one row may repeat (folded boundaries).
+    Taps of weight zero are not part of the support, but for those that keep starts and stops sorted: a filter that is
+    zero at whole numbers has rows of one tap, between rows that begin before it and end after it. Indices of one row
+    may repeat (folded boundaries).
     """
     counts = weight != 0
     low = np.where(counts, index, n_in).min(axis=1)
     high = np.where(counts, index, -1).max(axis=1) + 1
+    low = np.minimum.accumulate(low[::-1])[::-1]
+    high = np.maximum.accumulate(high)
     count = (high - low).astype(np.int32)
     table = np.zeros((len(index), int(count.max(initial=1))))
     rows = np.broadcast_to(np.arange(len(index))[:, None], index.shape)

@@ -11,7 +11,8 @@ are their product, made when asked for, so that a plan of a million chunks is sm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import product
@@ -20,8 +21,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.dtypes import native
 from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges
-from vrdask.operators import Operator
+from vrdask.modes import MODES
+from vrdask.operators import Indices, Operator
 from vrdask.resampling import Resampling, resampling
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
@@ -111,17 +114,30 @@ class ResamplePlan:
     @property
     def peak_bytes(self) -> int:
         """Most memory that one task holds at a time: what it reads, every intermediate, what it writes."""
+        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes
+
+    @property
+    def peak_read_bytes(self) -> int:
+        """The largest source box of any task."""
         reads = [int((axis.reads_stop - axis.reads_start).max(initial=0)) for axis in self.axes]
-        writes = [int(np.diff(self.axes[d].edges).max(initial=0)) for d in range(len(self.axes))]
-        between = 0
-        if len(self.resampling.stages) > 1:
-            second = self.resampling.stages[1]
-            between = prod(map(_largest_reads, second, (axis.edges for axis in self.axes)))
-        return (
-            prod(reads) * self.resampling.in_dtype.itemsize
-            + between * self.resampling.acc_dtype.itemsize
-            + prod(writes) * self.resampling.out_dtype.itemsize
-        )
+        return prod(reads) * self.resampling.in_dtype.itemsize
+
+    @property
+    def peak_between_bytes(self) -> int:
+        """The largest intermediate array of any task: B-spline coefficients, or copies to be converted."""
+        what = self.resampling
+        if MODES[what.mode].copies and what.stages and native(what.in_dtype) != native(what.out_dtype):
+            return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
+        if len(what.stages) < 2:
+            return 0
+        sizes = map(_largest_reads, what.stages[1], (axis.edges for axis in self.axes))
+        return prod(sizes) * what.acc_dtype.itemsize
+
+    @property
+    def peak_write_bytes(self) -> int:
+        """The largest output box of any task."""
+        writes = [int(np.diff(axis.edges).max(initial=0)) for axis in self.axes]
+        return prod(writes) * self.resampling.out_dtype.itemsize
 
     def _decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         start, stop = self.axes[axis].reads_start, self.axes[axis].reads_stop
@@ -173,10 +189,19 @@ def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
+def _reads_many(axis_operator: Operator | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
+    """The source intervals of output intervals; an empty one reads nothing, at its place."""
+    if axis_operator is None:
+        return starts, stops
+    empty = stops <= starts
+    reads_start, reads_stop = axis_operator.reads_many(
+        np.minimum(starts, axis_operator.n_out - 1), np.maximum(stops, np.minimum(starts, axis_operator.n_out - 1) + 1)
+    )
+    return reads_start, np.where(empty, reads_start, reads_stop)
+
+
 def _largest_reads(axis_operator: Operator | None, edges: Edges) -> int:
-    starts, stops = edges[:-1], edges[1:]
-    if axis_operator is not None:
-        starts, stops = axis_operator.reads_many(starts, stops)
+    starts, stops = _reads_many(axis_operator, edges[:-1], edges[1:])
     return int((stops - starts).max(initial=0))
 
 
@@ -229,40 +254,47 @@ def plan_chunks(what: Resampling, out_edges: Sequence[Edges], in_edges: Sequence
     axes = []
     for axis, edges in enumerate(out_edges):
         starts, stops = edges[:-1], edges[1:]
-        if stops[-1] > 0:
-            for stage in reversed(what.stages):
-                axis_operator = stage[axis]
-                if axis_operator is not None:
-                    starts, stops = axis_operator.reads_many(starts, stops)
+        for stage in reversed(what.stages):
+            starts, stops = _reads_many(stage[axis], starts, stops)
         axes.append(AxisPlan(edges, starts, stops))
     return ResamplePlan(what, tuple(axes), None if in_edges is None else tuple(in_edges))
 
 
 def chunk_edges(shape: Sequence[int], chunks: ChunksLike, name: str = "chunks") -> tuple[Edges, ...]:
     """Chunk boundaries of every axis from the notations of `plan_resample`."""
-    if chunks is None or isinstance(chunks, int):
-        chunks = [chunks or -1] * len(shape)
-    if len(chunks) != len(shape):
-        raise ValueError(f"{name} must have one entry per axis; got {len(chunks)} for {len(shape)} axes")
-    edges = []
-    for axis, (size, chunk) in enumerate(zip(shape, chunks, strict=True)):
-        if chunk is None or chunk == -1:
-            edges.append(regular_edges(size, size))
-        elif isinstance(chunk, Sequence):
-            edges.append(edges_of(chunk))
-            if edges[-1][-1] != size or min(chunk, default=0) < (size > 0):
-                raise ValueError(f"{name} of axis {axis} must be positive and add up to {size}; got {tuple(chunk)}")
-        elif chunk < 1:
-            raise ValueError(f"{name} must be positive; got {chunk} for axis {axis}")
-        else:
-            edges.append(regular_edges(size, int(chunk)))
-    return tuple(edges)
+    per_axis = list(chunks) if isinstance(chunks, Iterable) else [chunks] * len(shape)
+    if len(per_axis) != len(shape):
+        raise ValueError(f"{name} must have one entry per axis; got {len(per_axis)} for {len(shape)} axes")
+    return tuple(
+        _axis_edges(n, chunk, f"{name} of axis {axis}")
+        for axis, (n, chunk) in enumerate(zip(shape, per_axis, strict=True))
+    )
+
+
+def _axis_edges(size: int, chunk: int | Iterable[int] | None, name: str) -> Edges:
+    if chunk is None:
+        return regular_edges(size, size)
+    try:
+        sizes = list(map(operator.index, chunk)) if isinstance(chunk, Iterable) else operator.index(chunk)
+    except TypeError:
+        raise TypeError(f"{name} must be integers; got {chunk!r}") from None
+    if isinstance(sizes, list):
+        if sum(sizes) != size or min(sizes, default=0) < min(size, 1):
+            raise ValueError(f"{name} must be positive and add up to {size}; got {tuple(sizes)}")
+        return edges_of(sizes)
+    if sizes == -1:
+        return regular_edges(size, size)
+    if sizes < 1:
+        raise ValueError(f"{name} must be positive; got {sizes}")
+    return regular_edges(size, sizes)
 
 
 def _sizes_of_axes(in_shape: Sequence[int], out_shape: Sequence[int], axes: Sequence[int]) -> list[int]:
     """The sizes of `axes` from a full output shape, whose other sizes must be the input's."""
     if len(axes) == len(in_shape):
         return list(out_shape)
+    if not all(-len(in_shape) <= axis < len(in_shape) for axis in axes):
+        return list(out_shape)  # refused later, in words
     chosen = {axis % len(in_shape) for axis in axes}
     for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)):
         if axis not in chosen and n_in != n_out:

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.intervals import Box, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
+
+BETWEEN_BYTES = 8 << 20
+"""What the array between two stages may take at a time: it stays in cache, and off the page allocator."""
 
 Stage = tuple[Operator | None, ...]
 """One operator per array axis, applied together; None where an axis passes through."""
@@ -86,6 +90,19 @@ def stage_reads(stage: Stage, writes: Box) -> Box:
     )
 
 
+def between_parts(what: Resampling, writes: Box) -> list[Box]:
+    """Output boxes, slabs of `writes`, whose array between two stages takes at most `BETWEEN_BYTES` where that can be.
+
+    Cut along the first axis that is longer than one sample.
+    """
+    axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
+    start, stop = writes[axis]
+    middle = size_of(stage_reads(what.stages[1], writes)) * what.acc_dtype.itemsize
+    count = min(stop - start, max(1, -(-middle // BETWEEN_BYTES)))
+    edges = [start + (stop - start) * k // count for k in range(count + 1)]
+    return [(*writes[:axis], slab, *writes[axis + 1 :]) for slab in pairwise(edges)]
+
+
 def contraction_order(stage: Stage) -> tuple[int, ...]:
     """The axes of a stage in the order in which they are contracted: shrinking ones first, growing ones last.
 
@@ -116,19 +133,14 @@ def resampling(
     axes = _axes(axes, len(sizes), len(in_shape))
     if len(sizes) != len(axes):
         raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     if align_corners and not MODES[mode].takes_align_corners:
         able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
         raise ValueError(
             f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
         )
-    for size in in_shape:
-        if size != size:
-            raise ValueError(
-                f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
-            )
-    out_shape = [int(size) for size in in_shape]
+    out_shape = [_known(size, in_shape) for size in in_shape]
     for axis, size in zip(axes, sizes, strict=True):
         if in_shape[axis] < 1:
             raise ValueError(f"resampled axis {axis} must have at least one sample; got shape {tuple(in_shape)}")
@@ -147,6 +159,20 @@ def resampling(
 
 
 _interned = lru_cache(maxsize=256)(Resampling)
+
+
+def _known(size: int, in_shape: Sequence[int]) -> int:
+    if size != size:
+        raise ValueError(
+            f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
+        )
+    try:
+        known = operator.index(size)
+    except TypeError:
+        raise TypeError(f"the array's sizes must be integers; got {size!r} in {tuple(in_shape)}") from None
+    if known < 0:
+        raise ValueError(f"the array's sizes must not be negative; got {tuple(in_shape)}")
+    return known
 
 
 def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
@@ -172,7 +198,10 @@ def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int,
         if count > ndim:
             raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {count}")
         return tuple(range(ndim - count, ndim))
-    given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    try:
+        given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    except TypeError:
+        raise TypeError(f"axes must be integers; got {axes!r}") from None
     for axis in given:
         if not -ndim <= axis < ndim:
             raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")

@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import zarr
+
 from vrdask.executors.zarr_to_zarr import Job
+from vrdask.geometry import is_group
 from vrdask.plan import format_bytes
 from vrdask.sources import Source
 
 
 def describe_source(source: Source) -> list[tuple[str, str]]:
     """Name and value, a line each."""
-    array = source.array
-    compressors = ", ".join(map(_codec, array.compressors)) or "none"
+    array, image = source.array, source.image
+    is_zarr = isinstance(array, zarr.Array)
     rows = [
-        ("shape", "x".join(map(str, array.shape)) or "()"),
+        *source.details,
+        ("shape", _sizes(array.shape) or "()"),
         ("dtype", str(array.dtype)),
-        ("size", format_bytes(array.nbytes)),
-        ("chunks", "x".join(map(str, array.chunks))),
-        ("shards", "none" if array.shards is None else "x".join(map(str, array.shards))),
-        ("compressors", compressors),
-        ("zarr format", str(array.metadata.zarr_format)),
+        ("size", format_bytes(math.prod(array.shape) * array.dtype.itemsize)),
+        ("chunks", "none" if array.chunks is None else _sizes(array.chunks)),
     ]
-    image = source.image
-    if image is not None:
-        units = [axis.get("unit", "") for axis in image.axes]
+    if isinstance(array, zarr.Array):
         rows += [
-            ("OME-Zarr level", image.path),
-            ("axes", ", ".join(image.axis_names)),
-            ("spacing", ", ".join(f"{s:g} {unit}".strip() for s, unit in zip(image.scale, units, strict=True))),
-            ("origin", ", ".join(f"{t:g} {unit}".strip() for t, unit in zip(image.translation, units, strict=True))),
+            ("shards", "none" if array.shards is None else _sizes(array.shards)),
+            ("compressors", ", ".join(map(_codec, array.compressors)) or "none"),
+            ("zarr format", str(array.metadata.zarr_format)),
         ]
-    elif any(names := getattr(array.metadata, "dimension_names", None) or ()):
+        if is_group(image) and image is not None:
+            rows.append(("OME-Zarr level", image.path))
+    if image is not None:
+        origin = [
+            f"{t:g} {axis.get('unit', '')}".strip() for t, axis in zip(image.translation, image.axes, strict=True)
+        ]
+        rows.append(("axes", ", ".join(image.axis_names)))
+        if is_zarr:
+            rows += [("spacing", ", ".join(map(_size, image.axes, image.scale))), ("origin", ", ".join(origin))]
+        else:
+            named = [
+                f"{image.axis_names[axis]} {_size(image.axes[axis], image.scale[axis])}" for axis in image.space_axes
+            ]
+            rows.append(("pixel size", ", ".join(named)))
+    elif any(names := source.layout.dimension_names or ()):
         rows.append(("axes", ", ".join(str(name) for name in names)))
     return rows
+
+
+def _size(axis: Mapping[str, Any], scale: float) -> str:
+    return f"{scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else "unknown"
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _codec(codec: Any) -> str:

@@ -1,21 +1,27 @@
 """Targets: a Zarr array that becomes visible when it is complete.
 
-Chunks are written first and the metadata last: until `finish`, no reader takes the target for an array. This holds on
-any store, object stores too, which cannot rename.
+Chunks are written first and the metadata last: until `Target.finish`, no reader takes the target for an array. This
+holds on any store, object stores too, which cannot rename.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-from zarr.storage import MemoryStore, StorePath
+from zarr.storage import LocalStore, MemoryStore, StorePath
 
+from vrdask import stores
+from vrdask.geometry import attributes_of, is_group
+from vrdask.intervals import Box, ceil_div
 from vrdask.ome_zarr import Multiscale
-from vrdask.sources import store_path
+from vrdask.resampling import Resampling
+from vrdask.sources import Layout, Source, store_path
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,19 @@ class Target:
         """What one task must write whole: a shard, or a chunk where there are none."""
         return self.array.shards or self.array.chunks
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this process can write it: an array in its memory."""
+        return isinstance(self.array.store, MemoryStore)
+
+    def stored_sizes(self, box: Box) -> list[int | None]:
+        """Stored bytes of each unit of a box of whole units; none on stores whose objects cannot be cut off."""
+        at = self.array.store_path
+        if not isinstance(at.store, LocalStore):
+            return []
+        units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, self.unit, strict=True))
+        return [stores.size(at / self.array.metadata.encode_chunk_key(unit)) for unit in product(*units)]
+
     def finish(self) -> zarr.Array[Any]:
         """Write the metadata, innermost first; the array as it is read from now on."""
         if self.root is None:
@@ -41,14 +60,9 @@ class Target:
             _put_metadata(self.root, group.metadata)
         return zarr.open_array(self.array.store_path, mode="r+")
 
-    def discard(self) -> None:
-        """Remove what was written of an unfinished target."""
-        if self.root is not None:
-            sync(self.root.store.delete_dir(self.root.path))
-
 
 def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> Target:
-    """A target at a place that `clear` has made free; writes nothing.
+    """A target at a place that is free, or will be by the time it is written; writes nothing.
 
     array_arguments : of `zarr.create_array`.
     """
@@ -58,18 +72,100 @@ def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> 
     return Target(zarr.Array(zarr.AsyncArray(metadata=blank.metadata, store_path=at)), root, image)
 
 
+def existing_target(
+    array: zarr.Array[Any],
+    what: Resampling,
+    chunks: Sequence[int] | int | None = None,
+    shards: Sequence[int] | int | None = None,
+) -> Target:
+    """An array that is there already, to be written into as it is."""
+    if array.shape != what.out_shape or array.dtype != what.out_dtype:
+        raise ValueError(
+            f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
+            f"got {array.shape} and {array.dtype}"
+        )
+    if chunks is not None or shards is not None:
+        raise ValueError(
+            f"chunks and shards must be None when the target is an array, which has its own; got {chunks} and {shards}"
+        )
+    return Target(array, None, None)
+
+
+def array_arguments(
+    layout: Layout,
+    image: Multiscale | None,
+    what: Resampling,
+    chunks: Sequence[int] | int | None,
+    shards: Sequence[int] | int | None,
+    compressors: Any,
+) -> dict[str, Any]:
+    """Arguments of `zarr.create_array` for a result: as its source is stored where nothing else is asked for."""
+    ndim = len(what.out_shape)
+    chunk = _per_axis("chunks", chunks, ndim) or layout.chunks
+    chunk = tuple(max(1, min(c, n)) for c, n in zip(chunk, what.out_shape, strict=True))
+    shard = _per_axis("shards", shards, ndim)
+    if shard is None and chunks is None and layout.shards is not None:
+        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(layout.shards, chunk, what.out_shape, strict=True))
+    if shard is not None:
+        for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
+            if s % c:
+                raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
+    by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
+    return {
+        "shape": what.out_shape,
+        "dtype": what.out_dtype.newbyteorder("="),
+        "chunks": chunk,
+        "shards": shard,
+        "compressors": layout.compressors if compressors == "auto" else compressors,
+        "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
+        "dimension_names": image.axis_names if image is not None else layout.dimension_names,
+        "attributes": {**layout.attributes, **by_itself},
+    }
+
+
+def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    try:
+        given = tuple(map(operator.index, sizes)) if isinstance(sizes, Iterable) else (operator.index(sizes),) * ndim
+    except TypeError:
+        raise TypeError(f"{name} must be integers; got {sizes!r}") from None
+    if len(given) != ndim:
+        raise ValueError(f"{name} must have one size per axis; got {len(given)} for {ndim} axes")
+    if min(given, default=1) < 1:
+        raise ValueError(f"{name} must be positive integers; got {given}")
+    return given
+
+
+def refuse_same_place(source: Any, target: Any) -> None:
+    """A target at, above or inside the source would destroy what it is made from."""
+    a, b = (_place_of(place) for place in (source, target))
+    if isinstance(a.store, LocalStore) and isinstance(b.store, LocalStore):
+        one, other = ((at.store.root / at.path).resolve() for at in (a, b))  # type: ignore[attr-defined]
+        same = one == other or one in other.parents or other in one.parents
+    else:
+        one_key, other_key = (f"{at.path}/".removeprefix("/") for at in (a, b))
+        same = a.store == b.store and (one_key.startswith(other_key) or other_key.startswith(one_key))
+    if same:
+        raise ValueError(f"target must lie outside the source; got {target} for the source {source}")
+
+
+def _place_of(given: Any) -> StorePath:
+    if isinstance(given, Source):
+        given = given.array if isinstance(given.array, zarr.Array) else given.place
+    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, "a")
+
+
 def is_taken(place: Any) -> bool:
     """Whether anything is stored at a place."""
-    root = store_path(place, "a")
-    return not sync(root.store.is_empty(root.path))
+    return not stores.is_empty(store_path(place, "a"))
 
 
 def clear(place: Any) -> None:
     """Remove whatever is stored at a place."""
-    root = store_path(place, "a")
-    sync(root.store.delete_dir(root.path))
+    stores.remove_all(store_path(place, "a"))
 
 
 def _put_metadata(at: StorePath, metadata: Any) -> None:
     for key, value in metadata.to_buffer_dict(default_buffer_prototype()).items():
-        sync((at / key).set(value))
+        stores.put(at / key, value)

@@ -18,11 +18,18 @@ from vrdask.resampling import Stage
 
 SCRATCH_BYTES = 512 * 1024
 """What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
+WIDE = 8
+"""With many taps arithmetic is the limit, not memory: smaller tiles would compute their margins again and again."""
 ROW_ELEMENTS = 8192
 CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
 TILES_PER_THREAD = 6
 LANES = 16
+FEW_TAPS = 4
+GROUP = 8
+"""Outputs of a shrinking level with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
+SHARED_ROWS = 256
+"""Of which at most so many are converted to the accumulator once for all."""
 
 
 @dataclass
@@ -42,6 +49,7 @@ class Level:
     stop: npt.NDArray[np.int64] | None = None
     taps: int = 1
     channels: int = 1
+    group: int = 1
 
     @property
     def tiles(self) -> int:
@@ -55,6 +63,14 @@ class Level:
         begin = np.arange(0, self.size, self.tile)
         last = np.minimum(begin + self.tile, self.size) - 1
         return int((self.stop[last // self.channels] - self.start[begin // self.channels]).max()) * self.channels
+
+    @property
+    def group_reads(self) -> int:
+        """The most source positions that `group` outputs in a row read together."""
+        if self.start is None or self.stop is None:
+            return 0
+        begin = np.arange(len(self.start))
+        return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
 
 
 def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
@@ -73,8 +89,12 @@ def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
         level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis], start)
         level.stop = start + op.count[begin:end]
         level.taps = _width(op, writes[axis])
+        if level.taps > FEW_TAPS:
+            level.group = min(GROUP, sizes[axis])
         levels.append(level)
     if trailing < CHANNELS:
+        if last > 0 and levels[-2].kind != "loop":
+            levels[-2].group = min(GROUP, sizes[last - 1])
         row = levels[-1]
         row.kind, row.channels = "row", trailing
         row.size = row.tile = row.size * trailing
@@ -91,8 +111,11 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
     """Set every level's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
     row = levels[-1]
     row.tile = min(row.size, ROW_ELEMENTS)
+    while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
+        row.tile = ceil_div(row.tile, 2 * LANES) * LANES
     outermost = next(d for d, level in enumerate(levels) if level.start is not None)
-    while _scratch_elements(levels) * acc_bytes > SCRATCH_BYTES:
+    budget = SCRATCH_BYTES * (WIDE if levels[outermost].taps > FEW_TAPS else 1)
+    while _scratch_elements(levels) * acc_bytes > budget:
         inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
         widest = max(inner, key=lambda level: level.tile, default=None)
         if widest is not None and (widest.tile > 4 or row.tile <= 512):
@@ -117,7 +140,7 @@ def _scratch_elements(levels: list[Level]) -> int:
     total = 0
     for d, level in enumerate(levels[:-1]):
         if level.kind == "before":
-            total += prod(inner.max_reads for inner in levels[d + 1 :])
+            total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
         elif level.kind == "after":
-            total += level.taps * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
+            total += level.group_reads * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
     return total

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from vrdask import reuse
 from vrdask.apply import apply
 from vrdask.intervals import slices_of
 from vrdask.resampling import Resampling
@@ -14,4 +15,4 @@ from vrdask.resampling import Resampling
 def resample_in_memory(what: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
     reads, writes = what.whole
-    return apply(what, x[slices_of(reads)], reads, writes, num_threads)
+    return apply(what, x[slices_of(reads)], reads, writes, num_threads, reuse.empty)

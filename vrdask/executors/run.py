@@ -1,11 +1,12 @@
 """Run independent tasks, a bounded number at a time: on threads, or on the workers of a dask cluster.
 
-A task is a function of one argument that reads and writes stores itself and returns the number of samples it wrote. The
-first failure ends the run; what has not started then does not start.
+A task is a function of one argument that reads and writes stores itself. The first failure ends the run; what has not
+started then does not start.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -13,9 +14,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 TASKS_PER_WORKER_THREAD = 4
 """Tasks in the scheduler's hands, per worker thread: enough to keep it busy, few enough to keep it small."""
+LOST_WORKERS_PER_TASK = 20
+"""How often a task is begun again because its worker died. It may not be the task's fault."""
 
 
 def active_client() -> Any | None:
@@ -29,7 +35,7 @@ def active_client() -> Any | None:
         return None
 
 
-def run_on_threads(work: Callable[[Item], int], items: Iterable[Item], threads: int) -> Iterator[int]:
+def run_on_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Run `work` on every item; yield its results as they come."""
     if threads == 1:
         yield from map(work, items)
@@ -48,27 +54,39 @@ def run_on_threads(work: Callable[[Item], int], items: Iterable[Item], threads: 
                 future.cancel()
 
 
-def run_on_cluster(work: Callable[[Item], int], items: Iterable[Item], client: Any, label: str) -> Iterator[int]:
-    """The same on the workers of a dask client; `work` travels once, items one by one."""
+def run_on_cluster(
+    work: Callable[[Item], Result], items: Iterable[tuple[tuple[Any, ...], Item]], client: Any
+) -> Iterator[Result]:
+    """The same on the workers of a dask client, for pairs of a key (a name, then numbers) and an item.
+
+    A bounded number of tasks is in the scheduler's hands at a time. A worker that dies costs the tasks that it was at.
+    """
     from distributed import as_completed
+    from distributed.scheduler import KilledWorker
 
     queue = iter(items)
-    threads = sum(client.nthreads().values()) or 1
-    shared = client.scatter(work, broadcast=True, hash=False)
+    attempts: dict[Any, tuple[Item, int]] = {}
+    ahead = TASKS_PER_WORKER_THREAD * (sum(client.nthreads().values()) or 1)
 
-    def submit(item: Item) -> Any:
-        return client.submit(_call, shared, item, key=f"{label}-{item}-{id(queue):x}", pure=False)
+    def submit(key: tuple[Any, ...], item: Item, attempt: int = 0) -> Any:
+        name = (key[0] if attempt == 0 else f"{key[0]}-again-{attempt}", *key[1:])
+        attempts[name] = (item, attempt)
+        return client.submit(work, item, key=name, pure=False)
 
-    running = as_completed([submit(item) for item in islice(queue, TASKS_PER_WORKER_THREAD * threads)])
+    running = as_completed([submit(*pair) for pair in islice(queue, ahead)])
     try:
         for future in running:
-            yield future.result()
-            for item in islice(queue, 1):
-                running.add(submit(item))
-    except BaseException:
+            item, attempt = attempts.pop(future.key)
+            try:
+                result = future.result()
+            except KilledWorker:
+                if attempt >= LOST_WORKERS_PER_TASK:
+                    raise
+                _log.warning("a worker died at %s; begun again", future.key)
+                running.add(submit((str(future.key[0]).split("-again-")[0], *future.key[1:]), item, attempt + 1))
+                continue
+            yield result
+            for pair in islice(queue, 1):
+                running.add(submit(*pair))
+    finally:
         client.cancel(list(running.futures))
-        raise
-
-
-def _call(work: Callable[[Item], int], item: Item) -> int:
-    return work(item)

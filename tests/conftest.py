@@ -1,0 +1,85 @@
+"""Profiles of hypothesis, and the fixtures that more than one file needs.
+
+`HYPOTHESIS_PROFILE` is "default" (a few minutes for the whole suite), "ci" (more, and the same examples every time) or
+"wide". Fixtures that properties use are of session scope: they hand out functions and hold no state.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import vrdask.apply
+import vrdask.tiles
+from vrdask import isa
+
+SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW_IS_FINE)
+settings.register_profile("ci", settings.get_profile("default"), max_examples=150, derandomize=True, print_blob=True)
+settings.register_profile("wide", settings.get_profile("default"), max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., str]:
+    """Run code in a fresh interpreter that can import these helpers; environment as keywords; gives standard output."""
+
+    def run(code: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+@contextmanager
+def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_elements: int | None = None) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vrdask.apply, "_ELEMENTS_PER_THREAD", 1)
+        if build is not None:
+            patch.setattr(vrdask.apply, "_contract", isa.load("contract", build))
+            patch.setattr(vrdask.apply, "_gather", isa.load("gather", build))
+        if scratch_bytes is not None:
+            patch.setattr(vrdask.tiles, "SCRATCH_BYTES", scratch_bytes)
+        if row_elements is not None:
+            patch.setattr(vrdask.tiles, "ROW_ELEMENTS", row_elements)
+        _forget()
+        try:
+            yield
+        finally:
+            _forget()
+
+
+def _forget() -> None:
+    vrdask.apply._contraction.cache_clear()
+    vrdask.apply._gather_tables.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def machine() -> Callable[..., AbstractContextManager[None]]:
+    """A context with another build of the kernels or other tiles, where threads start however little work there is."""
+    return _machine
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """A dask client of two worker processes; the active one for as long as the fixture lives."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        Client(cluster) as connected,
+    ):
+        yield connected

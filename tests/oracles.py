@@ -1,0 +1,135 @@
+"""What results are compared with: dense float64 matrices from exact fractions, torch, and scipy.
+
+Nothing here uses `vrdask`: the matrices follow from the definitions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+HALF = Fraction(1, 2)
+
+
+def position(i: int, n_in: int, n_out: int, align_corners: bool) -> Fraction:
+    """Where output i lies on the input axis, in samples."""
+    if align_corners:
+        return Fraction(i * (n_in - 1), max(n_out - 1, 1))
+    return (i + HALF) * n_in / n_out - HALF
+
+
+def nearest_index(i: int, n_in: int, n_out: int, align_corners: bool) -> int:
+    """Round half up; never beyond the ends, for either convention."""
+    return floor(position(i, n_in, n_out, align_corners) + HALF)
+
+
+def mirrored(j: int, n: int) -> int:
+    """... 2 1 0 | 0 1 2 ... n-1 | n-1 n-2 ..., by walking."""
+    while not 0 <= j < n:
+        j = -1 - j if j < 0 else 2 * n - 1 - j
+    return j
+
+
+def b_spline(x: float) -> float:
+    """The cubic B-spline."""
+    x = abs(x)
+    return (4 - 6 * x**2 + 3 * x**3) / 6 if x < 1 else (2 - x) ** 3 / 6 if x < 2 else 0.0
+
+
+def spline_collocation(n: int) -> Matrix:
+    """Values at the samples from mirrored B-spline coefficients."""
+    matrix = np.zeros((n, n))
+    for i in range(n):
+        for k in (-1, 0, 1):
+            matrix[i, mirrored(i + k, n)] += b_spline(k)
+    return matrix
+
+
+@lru_cache(maxsize=512)
+def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False) -> Matrix:
+    """The matrix of one axis; rows are output samples."""
+    dense = np.zeros((n_out, n_in))
+    for i in range(n_out):
+        p = position(i, n_in, n_out, align_corners)
+        if mode == "nearest":
+            dense[i, nearest_index(i, n_in, n_out, align_corners)] = 1
+        elif mode == "linear":
+            low = floor(p)
+            for j, weight in ((low, 1 - (p - low)), (low + 1, p - low)):
+                dense[i, min(max(j, 0), n_in - 1)] += float(weight)
+        elif mode == "area":
+            low, high = floor(Fraction(i * n_in, n_out)), ceil(Fraction((i + 1) * n_in, n_out))
+            dense[i, low:high] = 1 / (high - low)
+        elif mode == "cubic":
+            for j in range(floor(p) - 1, floor(p) + 3):
+                dense[i, mirrored(j, n_in)] += b_spline(float(p - j))
+    if mode == "cubic":
+        dense = np.linalg.solve(spline_collocation(n_in).T, dense.T).T
+    return dense if n_in != n_out or mode == "cubic" else np.eye(n_in)
+
+
+@lru_cache(maxsize=512)
+def support(mode: str, n_in: int, n_out: int, align_corners: bool, radius: int) -> npt.NDArray[np.bool_]:
+    """Which source samples each output depends on; a cubic's prefilter reaches `radius` coefficients either way.
+
+    Not the non-zeros of a cubic's matrix: there products may cancel, to zero or to something tiny.
+    """
+    if n_in == n_out:
+        return np.eye(n_in, dtype=bool)
+    if mode != "cubic":
+        return matrix(mode, n_in, n_out, align_corners) != 0
+    coefficients, samples = np.zeros((n_out, n_in), bool), np.zeros((n_in, n_in), bool)
+    for i in range(n_out):
+        p = position(i, n_in, n_out, align_corners)
+        for j in range(floor(p) - 1, floor(p) + 3):
+            coefficients[i, mirrored(j, n_in)] |= abs(p - j) < 2
+    for i in range(n_in):
+        samples[i, [mirrored(i + k, n_in) for k in range(-radius, radius + 1)]] = True
+    return coefficients @ samples
+
+
+def along(x: npt.NDArray[Any], dense: Matrix, axis: int) -> npt.NDArray[Any]:
+    return np.moveaxis(np.tensordot(dense, x, (1, axis)), 0, axis)
+
+
+def exact(x: npt.NDArray[Any], shape: Sequence[int], mode: str, align_corners: bool = False) -> npt.NDArray[np.float64]:
+    """The last ``len(shape)`` axes resampled in float64."""
+    result = x.astype(np.float64)
+    for axis, n_out in zip(range(x.ndim - len(shape), x.ndim), shape, strict=True):
+        result = along(result, matrix(mode, x.shape[axis], n_out, align_corners), axis)
+    return result
+
+
+def torch(x: npt.NDArray[Any], shape: Sequence[int], mode: str, align_corners: bool = False) -> npt.NDArray[Any]:
+    """`torch.nn.functional.interpolate` of the last ``len(shape)`` axes, all axes of the array."""
+    import torch as library
+
+    name = {"nearest": "nearest-exact", "area": "area", "linear": ("linear", "bilinear", "trilinear")[len(shape) - 1]}
+    options = {"align_corners": align_corners} if mode == "linear" else {}
+    result = library.nn.functional.interpolate(
+        library.from_numpy(x)[None, None], tuple(shape), mode=name[mode], **options
+    )
+    return result[0, 0].numpy()
+
+
+def scipy(x: npt.NDArray[Any], shape: Sequence[int], mode: str, align_corners: bool = False) -> npt.NDArray[Any]:
+    """`scipy.ndimage.zoom(order=3, mode="reflect")`, all axes of the array."""
+    from scipy import ndimage
+
+    assert mode == "cubic"
+    factors = [n_out / n_in for n_in, n_out in zip(x.shape, shape, strict=True)]
+    result = ndimage.zoom(x, factors, order=3, mode="reflect", grid_mode=not align_corners)
+    assert result.shape == tuple(shape)
+    return result
+
+
+REFERENCES: dict[str, Callable[..., npt.NDArray[Any]]] = {
+    "nearest": torch, "linear": torch, "area": torch, "cubic": scipy,
+}  # fmt: skip

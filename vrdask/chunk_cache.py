@@ -1,0 +1,74 @@
+"""Stored chunks of a source, decoded once and kept for the tasks around them.
+
+Blocks overlap in what they read: a margin on each side, in whole stored chunks. Decoding those again for each block
+would cost more than resampling. Threads that want the same chunk wait for one of them to decode it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.intervals import Box, regular_edges, shape_of, slices_of, touched
+
+Array = npt.NDArray[Any]
+
+
+class ChunkCache:
+    """Boxes of an array from a least-recently-used cache of its decoded chunks, at most `capacity` bytes."""
+
+    def __init__(self, array: Any, capacity: int) -> None:
+        self._array = array
+        self._capacity = capacity
+        self._edges = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
+        self._chunks: OrderedDict[tuple[int, ...], Future[Array]] = OrderedDict()
+        self._bytes = 0
+        self._mutex = threading.Lock()
+
+    def read(self, box: Box) -> Array:
+        """The samples of a non-empty box."""
+        result = np.empty(shape_of(box), self._array.dtype)
+        origin = [start for start, _ in box]
+        ranges = (touched(edges, interval) for edges, interval in zip(self._edges, box, strict=True))
+        for index in product(*ranges):
+            place = self._place(index)
+            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, box, strict=True))
+            chunk = self._chunk(index, place)
+            result[slices_of(part, origin)] = chunk[slices_of(part, (start for start, _ in place))]
+        return result
+
+    def _place(self, index: tuple[int, ...]) -> Box:
+        return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self._edges, index, strict=True))
+
+    def _chunk(self, index: tuple[int, ...], place: Box) -> Array:
+        with self._mutex:
+            found = self._chunks.get(index)
+            if found is None:
+                mine: Future[Array] = Future()
+                self._chunks[index] = mine
+            else:
+                self._chunks.move_to_end(index)
+        if found is not None:
+            return found.result()
+        try:
+            chunk = np.asarray(self._array[slices_of(place)])
+        except BaseException as error:
+            with self._mutex:
+                del self._chunks[index]
+            mine.set_exception(error)
+            raise
+        mine.set_result(chunk)
+        with self._mutex:
+            self._bytes += chunk.nbytes
+            while self._bytes > self._capacity and len(self._chunks) > 1:
+                oldest = next(iter(self._chunks))
+                if not self._chunks[oldest].done():
+                    break
+                self._bytes -= self._chunks.pop(oldest).result().nbytes
+        return chunk

@@ -1,0 +1,99 @@
+"""Axes and pixel sizes of images that come from files, and of plain Zarr arrays made from them.
+
+Zarr to Zarr, an OME-Zarr image stays one. A file becomes one where OME-Zarr allows its axes (time, channels, then two
+or three of space) and the pixel size is known. Anything else (colours last, above all) becomes a plain array that says
+the same under one attribute, "vrdask", from which `image_from` reads it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vrdask.ome_zarr import Multiscale
+
+ATTRIBUTE = "vrdask"
+TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
+_RANK = {"time": 0, "channel": 1, "space": 2}
+UNITS = {
+    "pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "\u03bcm": "micrometer",
+    "um": "micrometer", "micron": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "meter": "meter",
+    "in": "inch", "inch": "inch", "µs": "microsecond", "usec": "microsecond", "ms": "millisecond",
+    "msec": "millisecond", "s": "second", "sec": "second",
+}  # fmt: skip
+"""OME-Zarr's names of the units that files abbreviate."""
+
+
+def image_of(
+    names: Sequence[str], sizes: Mapping[str, tuple[float, str | None]], name: str | None = None
+) -> Multiscale:
+    """The geometry of an image.
+
+    names : of its axes, in their order.
+    sizes : pixel size and unit of axes by name; NaN stands for a size of space that is not known.
+    """
+    axes: list[dict[str, Any]] = []
+    scale = []
+    for axis in names:
+        kind = TYPES.get(axis, "other")
+        size, unit = sizes.get(axis, (math.nan if kind == "space" else 1.0, None))
+        axes.append({"name": axis, "type": kind} | ({"unit": unit} if unit is not None else {}))
+        scale.append(size if size > 0 else math.nan)
+    image = Multiscale(tuple(axes), "", tuple(scale), (0.0,) * len(axes), name, {})
+    return (
+        image if not may_be_ome_zarr(image) else Multiscale(image.axes, "0", image.scale, image.translation, name, {})
+    )
+
+
+def may_be_ome_zarr(image: Multiscale) -> bool:
+    """Whether OME-Zarr 0.5 allows these axes, and every scale is known."""
+    ranks = [_RANK.get(axis.get("type", ""), 1) for axis in image.axes]
+    return (
+        ranks == sorted(ranks)
+        and ranks.count(0) <= 1
+        and ranks.count(1) <= 1
+        and ranks.count(2) in (2, 3)
+        and len(set(image.axis_names)) == len(ranks)
+        and all(map(math.isfinite, image.scale))
+    )
+
+
+def is_group(image: Multiscale | None) -> bool:
+    """Whether an image is a level of an OME-Zarr group, rather than an array by itself."""
+    return image is not None and image.path != ""
+
+
+def attributes_of(image: Multiscale) -> dict[str, Any]:
+    """Attributes of a plain array that say its axes and pixel sizes; null where one is not known."""
+    axes = [
+        {
+            **axis,
+            "scale": scale if math.isfinite(scale) else None,
+            "translation": shift if math.isfinite(shift) else None,
+        }
+        for axis, scale, shift in zip(image.axes, image.scale, image.translation, strict=True)
+    ]
+    return {ATTRIBUTE: {"axes": axes}}
+
+
+def image_from(attributes: Mapping[str, Any]) -> Multiscale | None:
+    """What `attributes_of` wrote, or None."""
+    said = attributes.get(ATTRIBUTE)
+    if not isinstance(said, Mapping) or "axes" not in said:
+        return None
+    numbers = [
+        tuple(math.nan if axis[key] is None else float(axis[key]) for axis in said["axes"])
+        for key in ("scale", "translation")
+    ]
+    axes = tuple({k: v for k, v in axis.items() if k not in ("scale", "translation")} for axis in said["axes"])
+    return Multiscale(axes, "", numbers[0], numbers[1], None, {})
+
+
+def without_axis(image: Multiscale, axis: int) -> Multiscale:
+    """The image of one place along an axis."""
+
+    def cut(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return values[:axis] + values[axis + 1 :]
+
+    return Multiscale(cut(image.axes), image.path, cut(image.scale), cut(image.translation), image.name, {})

@@ -1,0 +1,190 @@
+"""Pictures: PNG and TIFF targets, for results that fit in memory.
+
+The result is gathered in memory and encoded when it is complete, into a file beside the target that then takes its
+name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.storage import MemoryStore
+
+from vrdask.dtypes import DType
+from vrdask.ome_zarr import Multiscale
+from vrdask.plan import format_bytes
+from vrdask.resampling import Resampling
+from vrdask.targets import Target
+
+SUFFIXES = (".png", ".tif", ".tiff")
+COPIES = 2
+"""Of the result, in memory: as chunks, and as the array that is encoded."""
+MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
+
+
+@dataclass(frozen=True)
+class PictureTarget(Target):
+    """A file to encode; until then, an array in memory."""
+
+    path: Path
+    geometry: Multiscale | None
+
+    def finish(self) -> zarr.Array[Any]:
+        beside = self.path.with_name(f".{self.path.name}.partial")
+        encode = _write_png if self.path.suffix.lower() == ".png" else _write_tiff
+        try:
+            encode(beside, self.path.name, np.asarray(self.array[...]), self.geometry)
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return self.array
+
+
+def is_picture(target: Any) -> bool:
+    """Whether a target is a picture: a local path whose name ends like one."""
+    return isinstance(target, str | Path) and "://" not in str(target) and str(target).lower().endswith(SUFFIXES)
+
+
+def picture_target(
+    target: str | Path,
+    what: Resampling,
+    image: Multiscale | None,
+    chunks: Sequence[int],
+    memory_limit: int | None,
+    overwrite: bool,
+) -> PictureTarget:
+    """A picture to write; nothing is written yet.
+
+    Raises
+    ------
+    FileExistsError
+        There is something at `target` and `overwrite` is False.
+    ValueError
+        The result does not fit in memory, or the format cannot hold it.
+    ModuleNotFoundError
+        The package that writes the format is not installed.
+    """
+    path = Path(target)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise FileExistsError(f"target must not exist; got {target} (overwrite=True or --overwrite replaces a file)")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder of a picture must exist; got {target}")
+    needed, limit = COPIES * prod(what.out_shape) * what.out_dtype.itemsize, memory_limit or _half_of_memory()
+    if needed > limit:
+        raise ValueError(
+            f"a picture must fit in memory, {format_bytes(limit)}; got a result that takes {format_bytes(needed)}: "
+            "write Zarr, or ask for a smaller result"
+        )
+    if path.suffix.lower() == ".png":
+        png_order(what.out_shape, what.out_dtype, image)
+        _package("PIL", "pillow", "images", path)
+    else:
+        _package("tifffile", "tifffile", "tiff", path)
+    array = zarr.create_array(
+        MemoryStore(),
+        shape=what.out_shape,
+        dtype=what.out_dtype.newbyteorder("="),
+        chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, what.out_shape, strict=True)),
+        compressors=None,
+    )
+    return PictureTarget(array, None, image, path, image)
+
+
+def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None) -> tuple[int, ...]:
+    """The axes that a PNG shows, rows, columns and perhaps channels; all others have a single sample.
+
+    >>> png_order((3, 200, 100), np.dtype("uint8"), None)
+    (1, 2, 0)
+    """
+    space = image.space_axes if image is not None else tuple(range(len(shape)))
+    shown = [axis for axis in range(len(shape)) if axis in space or shape[axis] > 1]
+    if len(shown) == 3:
+        channel = next((axis for axis in shown if axis not in space), shown[0] if shape[shown[2]] > 4 else shown[2])
+        shown.remove(channel)
+        shown.append(channel)
+    channels = shape[shown[2]] if len(shown) == 3 else 1
+    if len(shown) not in (2, 3) or channels > 4:
+        raise ValueError(
+            f"a PNG must show 2 axes, and up to 4 channels of a third; got {'x'.join(map(str, shape))}: "
+            "choose a channel, or write TIFF or Zarr"
+        )
+    if dtype != np.uint8 and not (dtype == np.uint16 and channels == 1):
+        raise ValueError(
+            f"a PNG must hold uint8, or uint16 without channels; got {dtype}: ask for dtype uint8, or write TIFF"
+        )
+    return tuple(shown)
+
+
+def _write_png(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale | None) -> None:
+    from PIL import Image
+
+    order = png_order(data.shape, data.dtype, image)
+    rest = [axis for axis in range(data.ndim) if axis not in order]
+    shown = data.transpose(*rest, *order).reshape([data.shape[axis] for axis in order])
+    if shown.ndim == 3 and shown.shape[2] == 1:
+        shown = shown[..., 0]
+    Image.fromarray(np.ascontiguousarray(shown)).save(file, format="PNG")
+
+
+def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale | None) -> None:
+    import tifffile
+
+    codes = _tiff_axes(data.shape, image)
+    sizes = {code: size for code, size in zip(codes, _micrometres(image, data.ndim), strict=True) if size is not None}
+    order = sorted(range(data.ndim), key=lambda axis: ("QTCZYXS".index(codes[axis]), axis))
+    data, codes = data.transpose(order), "".join(codes[axis] for axis in order)
+    colours_last = codes.endswith("S")
+    is_ome = name.lower().endswith((".ome.tif", ".ome.tiff"))
+    metadata: dict[str, Any] = {"axes": codes}
+    options: dict[str, Any] = {}
+    if is_ome:
+        for code in sizes.keys() & set("XYZ"):
+            metadata |= {f"PhysicalSize{code}": sizes[code], f"PhysicalSize{code}Unit": "µm"}
+    elif {"X", "Y"} <= sizes.keys():
+        options = {"resolution": (1e4 / sizes["X"], 1e4 / sizes["Y"]), "resolutionunit": "CENTIMETER"}
+    if codes.endswith(("YX", "YXS")):
+        options |= {"tile": (256, 256), "compression": "zlib"}
+    is_rgb = colours_last and data.shape[-1] in (3, 4) and data.dtype in (np.uint8, np.uint16)
+    options |= {"photometric": "rgb" if is_rgb else "minisblack"}
+    options |= {"planarconfig": "contig"} if colours_last else {}
+    tifffile.imwrite(file, data, ome=is_ome, metadata=metadata, **options)
+
+
+def _tiff_axes(shape: Sequence[int], image: Multiscale | None) -> str:
+    """tifffile's letters of the axes; S for colours that stand last, C for channels elsewhere."""
+    if image is None:
+        return "YXS" if len(shape) == 3 and shape[-1] in (3, 4) else "QQQQQQQQZYX"[-len(shape) :]
+    codes = "".join(name.upper() if name in ("x", "y", "z", "c", "t") else "Q" for name in image.axis_names)
+    return codes[:-1] + "S" if codes.endswith("YXC") else codes
+
+
+def _micrometres(image: Multiscale | None, ndim: int) -> list[float | None]:
+    if image is None:
+        return [None] * ndim
+    return [
+        scale * MICROMETRES[axis["unit"]] if axis.get("unit") in MICROMETRES and math.isfinite(scale) else None
+        for axis, scale in zip(image.axes, image.scale, strict=True)
+    ]
+
+
+def _package(module: str, package: str, extra: str, path: Path) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise ModuleNotFoundError(f"writing {path} needs the package {package}: pip install 'vrdask[{extra}]'")
+
+
+def _half_of_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 1 << 62

@@ -1,0 +1,67 @@
+"""Sources: whatever can be read region by region.
+
+    zarr     Zarr arrays, OME-Zarr images           paths, URLs, stores, arrays
+    tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
+    nifti    .nii, .nii.gz                          local files; vrdask[nifti]
+    npy      .npy                                   local files
+
+Each file opens one format and gives a `Source`: an array, the geometry of its axes, and how a target made from it is
+stored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vrdask.sources.channel import one_channel
+from vrdask.sources.source import Layout, Readable, Source
+from vrdask.sources.zarr import open_zarr, store_path
+
+__all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
+
+
+def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | None = None) -> Source:
+    """What is at a place; a source itself is taken as it is.
+
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source.
+    level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
+    series : of a TIFF, one of its images.
+    channel : only this one, without the channel axis.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing.
+    ValueError
+        There is nothing that can be read, or no such level, series or channel.
+    ModuleNotFoundError
+        A package that reads the format is not installed.
+    """
+    opened = source if isinstance(source, Source) else _open(source, level, series)
+    return opened if channel is None else one_channel(opened, channel)
+
+
+def _open(source: Any, level: int, series: int) -> Source:
+    from vrdask.sources import nifti, npy, tiff
+
+    path = Path(source) if isinstance(source, str | Path) else None
+    name = str(source).lower() if path is not None else ""
+    if "://" in name and name.endswith((*tiff.SUFFIXES, *nifti.SUFFIXES, ".npy")):
+        raise ValueError(f"a source other than Zarr must be a local file; got {source}")
+    if path is not None and path.is_file():
+        with path.open("rb") as file:
+            magic = file.read(8)
+        if name.endswith(tiff.SUFFIXES) or magic[:4] in tiff.MAGICS:
+            return tiff.open_tiff(path, level, series)
+        if series or level:
+            raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
+        if name.endswith(nifti.SUFFIXES):
+            return nifti.open_nifti(path)
+        if name.endswith(".npy") or magic[: len(npy.MAGIC)] == npy.MAGIC:
+            return npy.open_npy(path)
+        if not name.endswith(".zip"):
+            raise ValueError(f"source must be Zarr, or a TIFF, NIfTI or .npy file; got {path}, which is none of these")
+    if series:
+        raise ValueError(f"series must be 0 for a Zarr source; got {series}")
+    return open_zarr(source, level)

@@ -1,0 +1,36 @@
+"""`.npy` files, memory-mapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from numpy.lib import format as npy_format
+
+from vrdask.sources.mapped import MappedArray, require_whole
+from vrdask.sources.source import Layout, Source, file_stamp, square_chunks
+
+MAGIC = npy_format.MAGIC_PREFIX
+
+
+def open_npy(path: Path) -> Source:
+    """The array in a `.npy` file; nothing but its header is read.
+
+    Raises
+    ------
+    ValueError
+        The file is truncated, or holds Python objects.
+    """
+    with path.open("rb") as file:
+        try:
+            version = npy_format.read_magic(file)
+            header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+            shape, fortran_order, dtype = header(file)
+        except ValueError as error:
+            raise ValueError(f"a .npy source must have a whole header; got {path}: {error}") from None
+        offset = file.tell()
+    if dtype.hasobject:
+        raise ValueError(f"a .npy source must hold numbers; got {path} with Python objects")
+    array = MappedArray(str(path), shape, dtype, offset, "F" if fortran_order else "C")
+    require_whole(array, "a .npy source")
+    layout = Layout(square_chunks(array.shape, dtype.itemsize))
+    return Source(array, layout, str(path), file_stamp(path), details=(("format", "npy, memory-mapped"),))

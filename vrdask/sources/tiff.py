@@ -1,0 +1,243 @@
+"""TIFF images, through tifffile: OME-TIFF, SVS and other slides, ImageJ stacks, plain tiled or pyramidal files.
+
+A series is one image of a file; its levels are the image at falling sizes, the full one first. Tiles or strips are the
+stored units. They are decoded by tifffile and imagecodecs behind a Zarr array, on as many threads as there are cores;
+samples that are stored as they are, in one piece, are memory-mapped instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from vrdask.dtypes import DType
+from vrdask.geometry import image_of
+from vrdask.ome_zarr import Multiscale
+from vrdask.sources.mapped import MappedArray, require_whole
+from vrdask.sources.source import Layout, Readable, Source, file_layout, file_stamp
+from vrdask.sources.tiff_sizes import pixel_sizes
+from vrdask.threads import usable_cores
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPageSeries
+
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8")
+
+
+class TiffArray:
+    """One level of one series, decoded tile by tile; travels as the file's path and these two numbers."""
+
+    def __init__(
+        self, path: str, series: int, level: int, shape: tuple[int, ...], dtype: DType, chunks: tuple[int, ...]
+    ):
+        self.path, self.series, self.level = path, series, level
+        self.shape, self.dtype, self.chunks = shape, dtype, chunks
+        self._lock = threading.Lock()
+        self._opened: zarr.Array[Any] | None = None
+
+    def __reduce__(self) -> Any:
+        return TiffArray, (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
+
+    def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+        return np.asarray(self._opened[box])
+
+    def _open(self) -> zarr.Array[Any]:
+        file = _tifffile(self.path).TiffFile(self.path)
+        weakref.finalize(self, file.close)
+        return _zarr_view(file.series[self.series], self.level)
+
+
+def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
+    """A level of a series of a TIFF file; nothing but its directories are read.
+
+    Raises
+    ------
+    ValueError
+        The file is truncated, holds no image, or is compressed in a way that cannot be read here; or there is no such
+        series or level.
+    ModuleNotFoundError
+        tifffile is not installed.
+    """
+    tifffile = _tifffile(path)
+    try:
+        with _complaints_raised(path), tifffile.TiffFile(path) as file:
+            return _source(file, path, level, series)
+    except (tifffile.TiffFileError, struct.error, EOFError) as error:
+        raise ValueError(f"a TIFF source must be whole; got {path}: {error}") from None
+
+
+def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
+    known = [one for one in file.series if one.keyframe.shape and one.dtype is not None]
+    if not known:
+        raise ValueError(f"a TIFF source must hold an image; got none in {path}, which is no image or truncated")
+    if not 0 <= series < len(file.series):
+        there = ", ".join(f"{k} ({_named(one)})" for k, one in enumerate(file.series))
+        raise ValueError(f"series must be one of {there} of {path}; got {series}")
+    chosen = file.series[series]
+    levels = chosen.levels
+    if not 0 <= level < len(levels):
+        there = ", ".join(f"{k} ({_sizes(one.shape)})" for k, one in enumerate(levels))
+        raise ValueError(f"level must be one of {there} of {path}; got {level}")
+    one = levels[level]
+    _require_readable(one, path)
+    image = _image(file, series).resampled(chosen.shape, one.shape, align_corners=False)
+    array: Readable
+    layout: Layout
+    if one.dataoffset is not None:
+        array = MappedArray(
+            str(path),
+            tuple(one.shape),
+            np.dtype(one.dtype).newbyteorder(file.byteorder),
+            one.dataoffset,
+        )
+        require_whole(array, "a TIFF source")
+        layout = file_layout(array, image)
+    else:
+        _require_all_pages(one, path)
+        chunks = _zarr_view(chosen, level).chunks
+        array = TiffArray(str(path), series, level, tuple(one.shape), np.dtype(one.dtype), chunks)
+        layout = file_layout(array, image)
+        if one.keyframe.is_tiled:
+            layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)
+    stamp = file_stamp(path, series=series, level=level)
+    return Source(array, layout, str(path), stamp, image, tuple(_details(file, series, level)))
+
+
+def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
+    # with one worker, tifffile decodes in Zarr's only event loop
+    store: Any = series.aszarr(level=level, maxworkers=max(2, usable_cores()))
+    return zarr.open_array(store, mode="r", zarr_format=2)
+
+
+def _image(file: TiffFile, series: int) -> Multiscale:
+    """The geometry of a series at its full size."""
+    names: list[str] = []
+    for code in file.series[series].axes.lower():
+        name = "c" if code == "s" and "C" not in file.series[series].axes else code
+        names.append(name if name not in names else f"{name}{len(names)}")
+    return image_of(names, pixel_sizes(file, series), file.series[series].name or None)
+
+
+def _details(file: TiffFile, series: int, level: int) -> Iterator[tuple[str, str]]:
+    chosen = file.series[series]
+    page = chosen.levels[level].keyframe
+    stored = f"tiles of {page.tilelength}x{page.tilewidth}" if page.is_tiled else f"strips of {page.rowsperstrip} rows"
+    mapped = ", memory-mapped" if chosen.levels[level].dataoffset is not None else ""
+    yield "format", f"TIFF ({chosen.kind}), axes {chosen.axes}, {stored}{mapped}"
+    yield "compression", _compression(page)
+    yield "series", f"{series} of " + ", ".join(f"{k}: {_named(one)}" for k, one in enumerate(file.series))
+    yield "levels", ", ".join(f"{k}: {_sizes(one.shape)}" for k, one in enumerate(chosen.levels))
+    yield "level", str(level)
+
+
+def _require_readable(level: TiffPageSeries, path: Path) -> None:
+    """Refuse data that tifffile or imagecodecs cannot decode here."""
+    page = level.keyframe
+    way_out = _missing_decoder(page.compression)
+    if way_out is not None:
+        raise ValueError(
+            f"a TIFF source must have a compression that can be decoded; got {_compression(page)} in {path}: {way_out}"
+        )
+    try:
+        page.decode(None, 0)
+    except (ValueError, NotImplementedError) as error:
+        raise ValueError(f"a TIFF source must have samples that can be decoded; got {path}: {error}") from None
+
+
+def _missing_decoder(compression: int) -> str | None:
+    """What would read a compression that cannot be read here; None for one that can."""
+    import tifffile
+
+    if compression == 1:
+        return None
+    reason = ""
+    try:
+        tifffile.TIFF.DECOMPRESSORS[compression](bytes(16))
+    except KeyError as error:
+        reason = str(error)
+    except ImportError as error:  # imagecodecs has been built without it
+        return f"the installed imagecodecs lacks it ({error})"
+    except Exception:  # there is a decoder, and these bytes are no image
+        return None
+    if "requires the 'imagecodecs' package" in reason and find_spec("imagecodecs") is None:
+        return "the package imagecodecs reads it: pip install 'vrdask[tiff]'"
+    if reason:
+        return "neither tifffile nor imagecodecs reads it: convert the file with the software that wrote it"
+    return None
+
+
+def _require_all_pages(level: TiffPageSeries, path: Path) -> None:
+    """Refuse a level some of whose tiles or strips lie beyond the end of its file, or whose pages are missing."""
+    sizes: dict[int, int] = {}
+    for number, page in enumerate(level.pages):
+        if page is None:
+            raise ValueError(f"a TIFF source must hold all its pages; {path} lacks page {number} of {len(level.pages)}")
+        file = page.parent.filehandle
+        size = sizes.setdefault(id(file), file.size)
+        stop = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
+        if not page.dataoffsets:
+            raise ValueError(
+                f"a TIFF source must say where its samples are; {path} does not: it is truncated or damaged"
+            )
+        if stop > size:
+            raise ValueError(f"a TIFF source must hold all its samples, {stop} bytes; got {size}: {path} is truncated")
+
+
+@contextmanager
+def _complaints_raised(path: Path) -> Iterator[None]:
+    """Raise what tifffile only logs: directories or values that lie beyond the end of the file."""
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if any(sign in text for sign in ("invalid value offset", "invalid page offset", "corrupted")):
+                found.append(text)
+
+    found: list[str] = []
+    collector = Collector(logging.WARNING)
+    logger = logging.getLogger("tifffile")
+    heard, logger.propagate = logger.propagate, False
+    logger.addHandler(collector)
+    try:
+        yield
+    finally:
+        logger.removeHandler(collector)
+        logger.propagate = heard
+    if found:
+        raise ValueError(f"a TIFF source must be whole; {path} is truncated or damaged: {found[0]}")
+
+
+def _tifffile(path: Any) -> Any:
+    try:
+        import tifffile
+    except ImportError:
+        raise ModuleNotFoundError(f"reading {path} needs the package tifffile: pip install 'vrdask[tiff]'") from None
+    return tifffile
+
+
+def _named(series: TiffPageSeries) -> str:
+    return f"{series.name} {_sizes(series.shape)}".strip()
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _compression(page: Any) -> str:
+    name = getattr(page.compression, "name", None)
+    return f"{name.lower()} ({int(page.compression)})" if name else str(int(page.compression))

@@ -1,0 +1,82 @@
+"""Zarr arrays and OME-Zarr images, found by path, URL or store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, StorePath
+from zarr.storage._common import make_store_path
+
+from vrdask.geometry import image_from
+from vrdask.ome_zarr import Multiscale, read_multiscale
+from vrdask.sources.source import Layout, Source
+from vrdask.stores import described
+
+
+def store_path(place: Any, mode: str) -> StorePath:
+    """A place in a store from a path, a URL (fsspec), a store or a place."""
+    if not isinstance(place, str | Path | StorePath | dict | Store):
+        raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
+    if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
+        return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
+    made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
+    return made
+
+
+def open_zarr(source: Any, level: int = 0) -> Source:
+    """The array at a place; of an OME-Zarr group, one level.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing.
+    ValueError
+        There is a group that is no OME-Zarr image, or no such level.
+    """
+    if isinstance(source, zarr.Array | zarr.Group):
+        node: zarr.Array[Any] | zarr.Group = source
+    else:
+        local = isinstance(source, Path) or (isinstance(source, str) and "://" not in source)
+        if local and not Path(source).exists():
+            raise FileNotFoundError(f"source must exist; got {str(source)!r}")
+        try:
+            node = zarr.open(store=store_path(source, "r"), mode="r")
+        except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError):
+            raise FileNotFoundError(
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
+            ) from None
+    if isinstance(node, zarr.Array):
+        if level:
+            raise ValueError(f"level must be 0 for a single array; got {level}")
+        return _source(node, image_from(dict(node.attrs)))
+    image = read_multiscale(dict(node.attrs), level)
+    if image is None:
+        arrays = ", ".join(sorted(name for name, _ in node.arrays())) or "none"
+        raise ValueError(
+            f"source must be an array or an OME-Zarr image; got a group at {source} with the arrays: {arrays}"
+        )
+    array = node[image.path]
+    if not isinstance(array, zarr.Array):
+        raise ValueError(f"level {level} of an OME-Zarr image must be an array; got a group at {image.path!r}")
+    return _source(array, image)
+
+
+def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
+    layout = Layout(
+        array.chunks,
+        array.shards,
+        array.compressors if array.metadata.zarr_format == 3 else "auto",
+        0 if array.fill_value is None else array.fill_value,
+        getattr(array.metadata, "dimension_names", None),
+        dict(array.attrs),
+    )
+
+    def stamp() -> dict[str, Any]:
+        again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
+        return described(again)
+
+    return Source(array, layout, str(array.store_path), stamp, image)
