@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.dtypes import DType
 from vrdask.intervals import Box
 from vrdask.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
 from vrdask.spline import SplineFilter
@@ -48,6 +49,14 @@ class Affine:
     axes: tuple[int, ...]
     matrix: tuple[tuple[float, ...], ...]
     offset: tuple[float, ...]
+
+    @property
+    def in_dtype(self) -> DType:
+        return self.sampling.in_dtype
+
+    @property
+    def out_dtype(self) -> DType:
+        return self.sampling.out_dtype
 
     @property
     def prefilter(self) -> SplineFilter | None:
