@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask import threads
+from vrdask import reuse, threads
 from vrdask.affine import affine
 from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.intervals import slices_of, whole
@@ -80,14 +80,14 @@ def affine_transform(
     Examples
     --------
     >>> import numpy as np
-    >>> affine_transform(np.array([[1.0, 2.0], [3.0, 4.0]]), [[0, 1], [-1, 0]], offset=[0, 1])  # np.rot90, clockwise
-    array([[3., 1.],
-           [4., 2.]])
+    >>> affine_transform(np.array([[1.0, 2.0], [3.0, 4.0]]), [[0, 1], [-1, 0]], offset=[0, 1])  # np.rot90
+    array([[2., 4.],
+           [1., 3.]])
     """
     lazily = is_dask_array(x) or is_zarr_array(x)
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
     if not lazily:
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
         x = np.asarray(x)
     what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
     if lazily:
@@ -100,4 +100,4 @@ def affine_transform(
 
     writes = whole(what.out_shape)
     reads = what.reads(writes)
-    return sample_affine(what, x[slices_of(reads)], reads, writes, threads.resolve(num_threads))
+    return sample_affine(what, x[slices_of(reads)], reads, writes, threads.resolve(num_threads), reuse.empty)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vrdask import threads
+from vrdask import reuse, threads
 from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.grid_sampling import grid_sampling
 
@@ -81,7 +81,7 @@ def grid_sample(
     lazily = [is_dask_array(array) or is_zarr_array(array) for array in (input, grid)]
     arrays = []
     for name, array, lazy in zip(("input", "grid"), (input, grid), lazily, strict=True):
-        if isinstance(array, np.ma.MaskedArray):
+        if isinstance(getattr(array, "_meta", array), np.ma.MaskedArray):
             raise TypeError(f"{name} must not be a masked array; fill it first: {name}.filled(value)")
         arrays.append(array if lazy else np.asarray(array))
     x, points = arrays
@@ -95,4 +95,4 @@ def grid_sample(
     from vrdask.sample import sample_grid
 
     whole = tuple((0, n) for n in x.shape)
-    return sample_grid(what, x, whole, whole, points, x.shape[1], threads.resolve(num_threads))
+    return sample_grid(what, x, whole, whole, points, x.shape[1], threads.resolve(num_threads), reuse.empty)

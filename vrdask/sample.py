@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vrdask import isa, reference
 from vrdask.affine import Affine
-from vrdask.apply import ISA, apply
+from vrdask.apply import ISA, Empty, apply
 from vrdask.dtypes import CODES
 from vrdask.grid_sampling import GridSampling
 from vrdask.intervals import Box, Interval, shape_of, slices_of
@@ -31,13 +31,18 @@ _ROW = 2048
 """A grid's points are taken in rows of this many."""
 
 
-def sample_affine(what: Affine, source: Array, reads: Box, writes: Box, num_threads: int) -> Array:
-    """The output box `writes`, from `source`, which holds the samples of the box ``what.reads(writes)``."""
+def sample_affine(
+    what: Affine, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
+) -> Array:
+    """The output box `writes`, from `source`, which holds the samples of the box ``what.reads(writes)``.
+
+    empty : makes the result's array.
+    """
     window = what.window(writes)
     if any(start >= stop for start, stop in window):
         return np.broadcast_to(what.sampling.fill_item, shape_of(writes)).copy()
     data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
-    result = np.empty(shape_of(writes), what.sampling.out_dtype)
+    result = empty(shape_of(writes), what.sampling.out_dtype)
     axes: list[dict[str, Any] | None] = [None] * 3
     first, stride = [0, 0, 0], [0, 0, 0]
     sizes = [1, 1, 1]
@@ -61,21 +66,23 @@ def sample_affine(what: Affine, source: Array, reads: Box, writes: Box, num_thre
 
 
 def sample_grid(
-    what: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int
-) -> Array:
+    what: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int,
+    empty: Empty = np.empty,
+) -> Array:  # fmt: skip
     """Values at the positions of `grid`.
 
     source : (n, c, ..), which holds the box `reads` of the input, ``what.reads(window)``.
     window : the box of what is sampled that holds every sample the grid's positions weigh; see `touched`.
     grid : (n, .., rank), numbers for the same n.
     channels : c, of the result where the window is empty.
+    empty : makes the result's array.
     """
     grid = _numbers(what, grid)
     shape = (grid.shape[0], channels, *grid.shape[1:-1])
     if any(start >= stop for start, stop in window) or 0 in shape:
         return np.broadcast_to(what.sampling.fill_item, shape).copy()
     data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
-    result = np.empty(shape, what.sampling.out_dtype)
+    result = empty(shape, what.sampling.out_dtype)
     item = result.itemsize
     for n in range(len(grid)):
         axes = _grid_axes(what, window, data.strides)
