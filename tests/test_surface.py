@@ -32,6 +32,20 @@ SIGNATURES = {  # positional or keyword; keyword only
             "progress": None, "num_threads": None,
         },
     ),
+    "grid_sample": (
+        {
+            "input": REQUIRED, "grid": REQUIRED, "mode": "linear", "padding_mode": "zeros", "fill_value": 0,
+            "rounding_rule": "bankers",
+        },
+        {"align_corners": False, "num_threads": None},
+    ),
+    "affine_transform": (
+        {"x": REQUIRED, "matrix": REQUIRED, "offset": 0.0, "output_shape": None, "mode": "linear"},
+        {
+            "padding_mode": "constant", "fill_value": 0, "axes": None, "chunks": None, "dtype": None,
+            "num_threads": None,
+        },
+    ),
     "set_num_threads": ({"n": REQUIRED}, {}),
     "get_num_threads": ({}, {}),
 }  # fmt: skip
@@ -69,7 +83,7 @@ def test_version_is_the_packages():
 def test_types_are_declared_for_every_kernel():
     assert (PACKAGE / "py.typed").exists()
     for build in isa.built():
-        for kernel in ("contract", "gather"):
+        for kernel in ("contract", "gather", "sample"):
             assert (PACKAGE / f"_{kernel}_{build}.pyi").exists()
     assert (PACKAGE / "_cpu_baseline.pyi").exists()
 

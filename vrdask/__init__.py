@@ -1,6 +1,8 @@
 """Resample arrays larger than memory, chunk by chunk, with exactly the bits that resampling the whole array would give.
 
     resample(x, shape, mode)                numpy, dask and zarr arrays
+    grid_sample(input, grid, mode)          the same arrays at any positions
+    affine_transform(x, matrix, offset)     rotated, sheared, shifted
     resample_zarr(source, target, shape)    Zarr to Zarr, with bounded memory
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
 
@@ -13,8 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vrdask.affines import affine_transform as affine_transform
     from vrdask.api import resample as resample
     from vrdask.executors.zarr_to_zarr import resample_zarr as resample_zarr
+    from vrdask.grids import grid_sample as grid_sample
     from vrdask.plan import ResamplePlan as ResamplePlan
     from vrdask.plan import plan_resample as plan_resample
     from vrdask.threads import get_num_threads as get_num_threads
@@ -24,6 +28,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "resample": "vrdask.api",
+    "grid_sample": "vrdask.grids",
+    "affine_transform": "vrdask.affines",
     "resample_zarr": "vrdask.executors.zarr_to_zarr",
     "plan_resample": "vrdask.plan",
     "ResamplePlan": "vrdask.plan",
@@ -34,7 +40,9 @@ _HOMES = {
 __all__ = [
     "ResamplePlan",
     "__version__",
+    "affine_transform",
     "get_num_threads",
+    "grid_sample",
     "plan_resample",
     "resample",
     "resample_zarr",

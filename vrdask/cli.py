@@ -1,4 +1,4 @@
-"""The command line: `vrdask resample`, `vrdask info`, `vrdask demo`.
+"""The command line: `vrdask resample`, `vrdask affine`, `vrdask info`, `vrdask demo`.
 
 Exit status 0; 1 for an error, told in one line; 2 for wrong usage.
 """
@@ -175,3 +175,6 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
     say: Callable[[str], None] = click.echo
     check = run_demo(folder, size, mode, quiet, say)
     sys.exit(1 if check.differing else 0)
+
+
+import vrdask.cli_affine  # noqa: E402, F401 (adds its command)

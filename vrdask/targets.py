@@ -10,18 +10,29 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from vrdask import stores
+from vrdask.dtypes import DType
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
 from vrdask.ome_zarr import Multiscale
-from vrdask.resampling import Resampling
 from vrdask.sources import Layout, Source, store_path
+
+
+class Form(Protocol):
+    """What a target has to know of the result that it is for."""
+
+    @property
+    def in_dtype(self) -> DType: ...
+    @property
+    def out_dtype(self) -> DType: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> 
 
 def existing_target(
     array: zarr.Array[Any],
-    what: Resampling,
+    what: Form,
     chunks: Sequence[int] | int | None = None,
     shards: Sequence[int] | int | None = None,
 ) -> Target:
@@ -94,7 +105,7 @@ def existing_target(
 def array_arguments(
     layout: Layout,
     image: Multiscale | None,
-    what: Resampling,
+    what: Form,
     chunks: Sequence[int] | int | None,
     shards: Sequence[int] | int | None,
     compressors: Any,

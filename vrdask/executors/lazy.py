@@ -92,9 +92,15 @@ def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:
 def collection(
     graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
 ) -> Any:
+    """The dask array of a plan's graph."""
+    return collect(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
+
+
+def collect(
+    graph: Mapping[Any, Any], name: str, chunks: Sequence[Sequence[int]], dtype: np.dtype[Any], parents: Sequence[Any]
+) -> Any:
     """The dask array of a graph, with dask's query planning off or on."""
-    chunks = plan_chunk_sizes(plan)
-    meta = np.empty((0,) * len(chunks), what.out_dtype)
+    meta = np.empty((0,) * len(chunks), dtype)
     if not da.ARRAY_EXPR_ENABLED:
         return da.Array(HighLevelGraph.from_collections(name, graph, parents), name, chunks, meta=meta)
     from dask.array._array_expr._collection import from_graph
@@ -102,7 +108,7 @@ def collection(
     layer = dict(graph)
     for parent in parents:
         layer |= dict(parent.__dask_graph__())
-    keys = [(name, *task) for task in np.ndindex(plan.shape)]
+    keys = [(name, *index) for index in np.ndindex(*map(len, chunks))]
     return from_graph(layer, meta, chunks, keys, name)
 
 

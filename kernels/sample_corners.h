@@ -1,0 +1,66 @@
+/* Two taps per axis of float samples: gather and sums in registers. Included by sample.h; CORNERS says that it is there.
+ *
+ * The order of operations is that of sample_sum.h, which serves everywhere else, and the tests hold them together. */
+#if defined(__AVX512F__)
+#define CORNERS
+/* The same sums for float samples side by side along x and two taps, in registers: a gather fetches both taps along x
+ * of eight points. Offsets and weights are there for a multiple of 16 points. */
+static inline __m512 two_taps(__m512 p, __m512 a, __m512 q, __m512 b, const int ragged) {
+    const __m512 x = _mm512_mul_ps(p, a), y = _mm512_mul_ps(q, b), both = _mm512_add_ps(x, y);
+    if (!ragged) return both;
+    const __m512 one = _mm512_mask_mov_ps(both, _mm512_cmp_ps_mask(q, _mm512_setzero_ps(), _CMP_EQ_OQ), x);
+    return _mm512_mask_mov_ps(one, _mm512_cmp_ps_mask(p, _mm512_setzero_ps(), _CMP_EQ_OQ), y);
+}
+
+static inline __m512 pairs(const char *from, __m512i offset) {
+    return _mm512_castsi512_ps(_mm512_i64gather_epi64(offset, from, 1));
+}
+
+/* Eight weights, each for both taps along x. */
+static inline __m512 twice(const float *w) {
+    const __m512i each = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(each, _mm512_castps256_ps512(_mm256_loadu_ps(w)));
+}
+
+static inline void corners_of(const char *from, const Py_ssize_t *offset, const Py_ssize_t (*step)[MOST_TAPS],
+                              const float *const (*w)[MOST_TAPS], int m, const int z2, const int y2, const int ragged,
+                              float *value) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const char *y1 = from + step[1][1], *z1 = from + step[0][1], *zy = z1 + step[1][1];
+    for (int j = 0; j < m; j += 16) {
+        __m512 row[2];
+        for (int half = 0; half < 2; half++) {
+            const int i = j + 8 * half;
+            const __m512i at = _mm512_loadu_si512(offset + i);
+            __m512 low = pairs(from, at), high = y2 ? pairs(y1, at) : low;
+            const __m512 zp = twice(w[0][0] + i), yp = twice(w[1][0] + i);
+            if (z2) {
+                const __m512 zq = twice(w[0][1] + i);
+                low = two_taps(zp, low, zq, pairs(z1, at), ragged);
+                if (y2) high = two_taps(zp, high, zq, pairs(zy, at), ragged);
+            } else {
+                low = _mm512_mul_ps(zp, low);
+                high = _mm512_mul_ps(zp, high);
+            }
+            row[half] = y2 ? two_taps(yp, low, twice(w[1][1] + i), high, ragged) : _mm512_mul_ps(yp, low);
+        }
+        const __m512 sum = two_taps(_mm512_loadu_ps(w[2][0] + j), _mm512_permutex2var_ps(row[0], even, row[1]),
+                                    _mm512_loadu_ps(w[2][1] + j), _mm512_permutex2var_ps(row[0], odd, row[1]), ragged);
+        _mm512_mask_storeu_ps(value + j, (__mmask16)(m - j >= 16 ? 0xffff : (1 << (m - j)) - 1), sum);
+    }
+}
+
+static void corners(const char *from, const block_t *b, const Py_ssize_t (*step)[MOST_TAPS],
+                    const float *const (*w)[MOST_TAPS], int m, float *value) {
+    const int ragged = b->ragged[0] || b->ragged[1] || b->ragged[2] || b->used[2] < 2;
+    if (b->used[0] == 2 && b->used[1] == 2 && !ragged)
+        corners_of(from, b->offset, step, w, m, 1, 1, 0, value);
+    else if (b->used[0] == 2 && b->used[1] == 2)
+        corners_of(from, b->offset, step, w, m, 1, 1, 1, value);
+    else if (b->used[1] == 2)
+        corners_of(from, b->offset, step, w, m, 0, 1, 1, value);
+    else
+        corners_of(from, b->offset, step, w, m, b->used[0] == 2, 0, 1, value);
+}
+#endif

@@ -1,0 +1,116 @@
+"""affine_zarr and `vrdask affine`: the bits of at once, bounded plans, refusals that leave no trace."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+from numpy.testing import assert_allclose, assert_array_equal
+
+import vrdask
+from vrdask.affine import affine
+from vrdask.affine_plan import plan_affine
+from vrdask.cli import main
+from vrdask.executors.affine_to_zarr import affine_zarr, prepare
+from vrdask.intervals import shape_of, size_of, slices_of
+from vrdask.ome_zarr import read_multiscale
+
+TURN = np.deg2rad(25)
+MATRIX = np.array([[1.1, 0.1, 0], [0, np.cos(TURN), -np.sin(TURN)], [0, np.sin(TURN), np.cos(TURN)]])
+OFFSET = (-2.0, 12.5, -9.0)
+
+
+@pytest.fixture
+def source(tmp_path):
+    x = np.random.default_rng(0).integers(0, 65535, (50, 60, 70), np.uint16)
+    zarr.create_array(tmp_path / "source.zarr", data=x, chunks=(16, 16, 16))
+    return tmp_path / "source.zarr"
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("options", [{}, {"chunks": (7, 20, 32)}, {"chunks": 8, "shards": 32}, {"num_threads": 1}])
+def test_block_by_block_equals_at_once(source, tmp_path, mode, options):
+    expected = vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, (40, 55, 80), mode)
+    made = affine_zarr(source, tmp_path / "target.zarr", MATRIX, OFFSET, (40, 55, 80), mode, **options)
+    assert_array_equal(made[:], expected, strict=True)
+
+
+def test_on_a_cluster(source, tmp_path, client):
+    expected = vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, mode="cubic")
+    assert_array_equal(affine_zarr(source, tmp_path / "target.zarr", MATRIX, OFFSET, mode="cubic")[:], expected)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_a_plan_tiles_the_result_and_bounds_every_read(mode):
+    what = affine((300, 310, 320), "uint8", MATRIX, OFFSET, (200, 210, 220), mode)
+    plan = plan_affine(what, (16, 16, 32), 2, 64 << 20)
+    written = np.zeros(what.out_shape, int)
+    for task in plan:
+        written[slices_of(task.writes)] += 1
+        assert size_of(task.reads) <= plan.most_read
+        assert all(b % u == 0 for b, u in zip(plan.block, (16, 16, 32), strict=True))
+        assert max(n - b for n, b in zip(shape_of(task.writes), plan.block, strict=True)) <= 0
+    assert (written == 1).all()
+    assert plan.peak_bytes <= 64 << 20
+    assert plan.bytes_read == sum(size_of(task.reads) for task in plan)
+    with pytest.raises(ValueError, match=r"memory_limit must be at least \d+ bytes .* 16x16x32 of the target"):
+        plan_affine(what, (16, 16, 32), 2, 1000)
+
+
+def test_an_image_keeps_its_scale_where_the_map_has_one(tmp_path):
+    ramp = np.broadcast_to(np.arange(30.0) * 0.5 + 7, (20, 30)).astype("f4")
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    steps = [{"type": "scale", "scale": [2.0, 0.5]}, {"type": "translation", "translation": [0.0, 7.0]}]
+    group = zarr.open_group(tmp_path / "image.zarr", mode="w")
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}],
+    }
+    group.create_array("0", data=ramp, chunks=(8, 8))
+    made = affine_zarr(tmp_path / "image.zarr", tmp_path / "target.zarr", [1, 1.5], (0, 2), (20, 15))
+    image = read_multiscale(dict(zarr.open_group(tmp_path / "target.zarr").attrs))
+    assert image is not None
+    assert_allclose(made[0], image.translation[1] + image.scale[1] * np.arange(15), rtol=1e-6)
+    affine_zarr(tmp_path / "image.zarr", tmp_path / "turned.zarr", [[0, 1], [1, 0]], 0, (30, 20))
+    assert isinstance(zarr.open(tmp_path / "turned.zarr"), zarr.Array)
+
+
+def test_the_command(source, tmp_path):
+    np.savetxt(tmp_path / "map.txt", np.column_stack([MATRIX, OFFSET]))
+    target = tmp_path / "target.zarr"
+    command = ["affine", str(source), str(target), "--matrix", str(tmp_path / "map.txt"), "--output-shape", "30,40,50"]
+    dry = CliRunner().invoke(main, [*command, "--dry-run"])
+    assert dry.exit_code == 0
+    assert "peak bytes" in dry.output
+    assert not target.exists()
+    done = CliRunner().invoke(main, [*command, "--mode", "cubic", "--padding-mode", "border", "--threads", "2"])
+    assert done.exit_code == 0, done.output
+    x = zarr.open_array(source)[:]
+    expected = vrdask.affine_transform(x, MATRIX, OFFSET, (30, 40, 50), "cubic", padding_mode="border")
+    assert_array_equal(zarr.open_array(target)[:], expected)
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 1
+    assert "Error: target must not exist" in again.output
+    assert CliRunner().invoke(main, [*command, "--overwrite", "--quiet"]).output == ""
+    (tmp_path / "map.txt").write_text("1 0\nx 1\n")
+    broken = CliRunner().invoke(main, command)
+    assert broken.exit_code == 2
+    assert "must hold rows of numbers" in broken.output
+
+
+def test_refusals_leave_no_trace(source, tmp_path):
+    target = tmp_path / "target.zarr"
+    for options, message in (
+        ({"matrix": np.zeros((3, 3))}, "matrix must be invertible"),
+        ({"matrix": MATRIX, "memory_limit": 1000}, "memory_limit must be at least"),
+        ({"matrix": MATRIX, "chunks": 5, "shards": 12}, "chunks must divide shards"),
+        ({"matrix": MATRIX, "mode": "area"}, "mode must be one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prepare(source, target, **options)
+    with pytest.raises(ValueError, match="target must lie outside the source"):
+        prepare(source, source / "inside.zarr", MATRIX)
+    with pytest.raises(TypeError, match="target must be a place"):
+        prepare(source, zarr.create_array({}, shape=(3,), dtype="f4"), MATRIX)
+    assert not target.exists()

@@ -1,0 +1,103 @@
+"""`affine_transform` for numpy, dask and zarr arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask import reuse, threads
+from vrdask.affine import affine
+from vrdask.api import is_dask_array, is_zarr_array
+from vrdask.intervals import slices_of, whole
+
+
+def affine_transform(
+    x: Any,
+    matrix: Any,
+    offset: Any = 0.0,
+    output_shape: Sequence[int] | int | None = None,
+    mode: str = "linear",
+    *,
+    padding_mode: str = "constant",
+    fill_value: Any = 0,
+    axes: Iterable[int] | int | None = None,
+    chunks: Any = None,
+    dtype: npt.DTypeLike | None = None,
+    num_threads: int | None = None,
+) -> Any:
+    """The array seen through an affine map of indices, as ``scipy.ndimage.affine_transform``: the output at index o is
+    the input at ``matrix @ o + offset``.
+
+    Chunk by chunk gives the same bits as the whole array at once, for every chunking, thread count and scheduler.
+
+    Parameters
+    ----------
+    x : numpy, dask or zarr array
+        Never changed.
+    matrix : (n,), (n, n), (n, n + 1) or (n + 1, n + 1) array
+        n is 1, 2 or 3. One number per axis is a diagonal. A last column is the offset, and `offset` is not looked at; a
+        last row must be zeros and a one. It must be invertible.
+    offset : float or (n,) array
+    output_shape : sequence of int, optional
+        Sizes of `axes`, or of every axis; the input's by default.
+    mode : {"linear", "nearest", "cubic"}
+        SciPy's order 1, 0 (ties round up) and 3, a B-spline through the samples, filtered over the whole input.
+    padding_mode : {"constant", "zeros", "border", "reflection", "mirror", "grid-constant"}
+        What positions outside ``[0, n - 1]`` give. "constant" is `fill_value` for all of them, as SciPy's "constant":
+        nothing is interpolated beyond the last samples. "grid-constant" is an input surrounded by samples of that
+        value, with which it blends, and "zeros" the same with 0, as in `grid_sample` (cubic: like "constant").
+        "border", "reflection" and "mirror" are SciPy's "nearest", "reflect" and "mirror"; a cubic "border" holds the
+        mirrored spline's end values, where SciPy filters a padded array.
+    fill_value : number
+    axes : int or sequence of int, optional
+        The axes that the matrix maps, in its order; by default the last n. All others are batch or channel axes.
+    chunks : optional
+        Chunks of a lazy result, in any notation of dask. By default the input's.
+    dtype : optional
+        Type of the result; the input's by default. Integers round half to even and saturate.
+    num_threads : int, optional
+        As in `resample`.
+
+    Returns
+    -------
+    numpy.ndarray or dask.array.Array
+        Lazy for a dask or zarr array: each output chunk reads the box that the positions of its corners span, with
+        the neighbours that the mode weighs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described; nothing has been read then.
+
+    Notes
+    -----
+    Positions are computed in float64 from output indices; there is no grid of them in memory. Types are computed in as
+    in `resample`. A sample of weight zero takes no part: the identity gives the input back, whole shifts its slices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> affine_transform(np.array([[1.0, 2.0], [3.0, 4.0]]), [[0, 1], [-1, 0]], offset=[0, 1])  # np.rot90
+    array([[2., 4.],
+           [1., 3.]])
+    """
+    lazily = is_dask_array(x) or is_zarr_array(x)
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
+    if not lazily:
+        x = np.asarray(x)
+    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
+    if lazily:
+        from vrdask.executors.lazy_sampling import affine_lazily
+
+        return affine_lazily(what, x, chunks, 1 if num_threads is None else threads.resolve(num_threads))
+    if chunks is not None:
+        raise ValueError(f"chunks must be None for a numpy array, which is sampled at once; got {chunks!r}")
+    from vrdask.sample import sample_affine
+
+    writes = whole(what.out_shape)
+    reads = what.reads(writes)
+    return sample_affine(what, x[slices_of(reads)], reads, writes, threads.resolve(num_threads), reuse.empty)

@@ -1,0 +1,184 @@
+"""Sample one box: from the samples that its positions weigh to its values. Calls the kernel.
+
+Everything above this chooses boxes and brings their samples here. The bits of a value depend on the sampling and on its
+position alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask import isa, reference
+from vrdask.affine import Affine
+from vrdask.apply import ISA, Empty, apply
+from vrdask.dtypes import CODES
+from vrdask.grid_sampling import GridSampling
+from vrdask.intervals import Box, Interval, shape_of, slices_of
+from vrdask.sampling import Sampling
+from vrdask.spline import SplineFilter
+
+Array = npt.NDArray[Any]
+
+_kernel = isa.load("sample", ISA)
+
+_POINTS_AT_ONCE = 8192
+_ROW = 2048
+"""A grid's points are taken in rows of this many."""
+
+
+def sample_affine(
+    what: Affine, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
+) -> Array:
+    """The output box `writes`, from `source`, which holds the samples of the box ``what.reads(writes)``.
+
+    empty : makes the result's array.
+    """
+    window = what.window(writes)
+    if any(start >= stop for start, stop in window):
+        return np.broadcast_to(what.sampling.fill_item, shape_of(writes)).copy()
+    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
+    result = empty(shape_of(writes), what.sampling.out_dtype)
+    axes: list[dict[str, Any] | None] = [None] * 3
+    first, stride = [0, 0, 0], [0, 0, 0]
+    sizes = [1, 1, 1]
+    dummies = 3 - len(what.axes)
+    for number, axis in enumerate(what.axes):
+        place = dummies + number
+        axes[place] = _axis(what.sampling, number, window[axis], data.strides[axis]) | {
+            "matrix": (0.0,) * dummies + what.matrix[number],
+            "offset": what.offset[number],
+        }
+        first[place], stride[place] = writes[axis][0], result.strides[axis]
+        sizes[place] = result.shape[axis]
+    rest = [axis for axis in range(data.ndim) if axis not in what.axes]
+    width = sizes[2]
+    _run(
+        what.sampling, axes, data, result, num_threads, max(1, _POINTS_AT_ONCE // width),
+        points=prod(sizes), width=width, inner=sizes[1], first=first, dst=stride,
+        src_channel=_offsets(data, rest), dst_channel=_offsets(result, rest),
+    )  # fmt: skip
+    return result
+
+
+def sample_grid(
+    what: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int,
+    empty: Empty = np.empty,
+) -> Array:  # fmt: skip
+    """Values at the positions of `grid`.
+
+    source : (n, c, ..), which holds the box `reads` of the input, ``what.reads(window)``.
+    window : the box of what is sampled that holds every sample the grid's positions weigh; see `touched`.
+    grid : (n, .., rank), numbers for the same n.
+    channels : c, of the result where the window is empty.
+    empty : makes the result's array.
+    """
+    grid = _numbers(what, grid)
+    shape = (grid.shape[0], channels, *grid.shape[1:-1])
+    if any(start >= stop for start, stop in window) or 0 in shape:
+        return np.broadcast_to(what.sampling.fill_item, shape).copy()
+    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
+    result = empty(shape, what.sampling.out_dtype)
+    item = result.itemsize
+    for n in range(len(grid)):
+        axes = _grid_axes(what, window, data.strides)
+        _run(
+            what.sampling, axes, data[n], result[n], num_threads, _POINTS_AT_ONCE // _ROW,
+            **_grid_points(what, grid[n]), dst=(0, _ROW * item, item),
+            src_channel=_offsets(data[n], [0]), dst_channel=_offsets(result[n], [0]),
+        )  # fmt: skip
+    return result
+
+
+def touched(what: GridSampling, grid: Array) -> Box:
+    """Per spatial axis the interval of samples (cubic: coefficients) that a grid's positions weigh; (0, 0) for none."""
+    grid = _numbers(what, grid)
+    whole = tuple((0, n) for n in what.in_shape)
+    none = np.zeros(0, np.int64)
+    low, high = list(what.sampling.sizes), [-1] * what.rank
+    for n in range(len(grid)):
+        axes = _grid_axes(what, whole, (0,) * len(whole))
+        sampler = _kernel.Sampler(
+            axes, taps=what.sampling.taps, rule=what.sampling.padding.rule, rounding=int(what.sampling.half_up),
+            two_d=what.sampling.two_d, **_grid_points(what, grid[n]), dst=(0, 0, 0), src_channel=none, dst_channel=none,
+        )  # fmt: skip
+        for axis, (first, last) in enumerate(sampler.extent()[3 - what.rank :]):
+            low[axis], high[axis] = min(low[axis], first), max(high[axis], last)
+    if any(last < first for first, last in zip(low, high, strict=True)):
+        return ((0, 0),) * what.rank
+    return tuple((first, last + 1) for first, last in zip(low, high, strict=True))
+
+
+def _numbers(what: GridSampling, grid: Array) -> Array:
+    return np.ascontiguousarray(grid, what.grid_dtype)
+
+
+def _data(
+    sampling: Sampling, prefilter: SplineFilter | None, source: Array, reads: Box, window: Box, num_threads: int
+) -> Array:
+    """What the kernel samples: the window's samples or coefficients, in this machine's byte order."""
+    source = source.astype(source.dtype.newbyteorder("="), copy=False)
+    if prefilter is not None:
+        return apply(prefilter, source, reads, window, num_threads)
+    if reads != window:
+        source = source[slices_of(window, (start for start, _ in reads))]
+    if sampling.mode == "nearest" and source.dtype != sampling.out_dtype:
+        return reference.convert(source.astype(sampling.acc_dtype), sampling.out_dtype)
+    return source
+
+
+def _axis(sampling: Sampling, number: int, held: Interval, stride: int) -> dict[str, Any]:
+    n = sampling.sizes[number]
+    return {"n": n, "origin": held[0], "held": held[1] - held[0], "stride": stride, "low": sampling.low}
+
+
+def _grid_axes(what: GridSampling, window: Box, strides: Sequence[int]) -> list[dict[str, Any] | None]:
+    axes: list[dict[str, Any] | None] = [None] * (3 - what.rank)
+    for number in range(what.rank):
+        scale, shift = what.scale_and_shift(number)
+        axis = _axis(what.sampling, number, window[number + 2], strides[number + 2])
+        axes.append(axis | {"scale": scale, "shift": shift})
+    return axes
+
+
+def _grid_points(what: GridSampling, grid: Array) -> dict[str, Any]:
+    points = prod(grid.shape[:-1])
+    return {
+        "grid": grid.__array_interface__["data"][0], "grid_is_double": grid.dtype == np.float64, "rank": what.rank,
+        "points": points, "width": _ROW, "inner": max(points, 1),
+    }  # fmt: skip
+
+
+def _offsets(array: Array, axes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Bytes from the first item to that of each index along `axes`, in C order."""
+    total = np.zeros(1, np.int64)
+    for axis in axes:
+        total = (total[:, None] + np.arange(array.shape[axis]) * array.strides[axis]).reshape(-1)
+    return total
+
+
+def _run(
+    sampling: Sampling,
+    axes: Sequence[dict[str, Any] | None],
+    data: Array,
+    result: Array,
+    num_threads: int,
+    rows_at_once: int,
+    **points: Any,
+) -> None:
+    codes: dict[str, Any] = {"item_size": data.itemsize}
+    if sampling.mode != "nearest":
+        codes = {
+            "in_type": CODES[data.dtype], "acc_type": CODES[sampling.acc_dtype], "out_type": CODES[result.dtype],
+            "fill": float(sampling.fill), "fill_taps": sampling.padding.fills_taps,
+        }  # fmt: skip
+    sampler = _kernel.Sampler(
+        axes, taps=sampling.taps, rule=sampling.padding.rule, rounding=int(sampling.half_up), two_d=sampling.two_d,
+        mirror=sampling.mirror, fill_item=sampling.fill_item.tobytes(), **codes, **points,
+    )  # fmt: skip
+    threads = max(1, min(num_threads, result.size // _POINTS_AT_ONCE))
+    sampler.run(data.__array_interface__["data"][0], result.__array_interface__["data"][0], rows_at_once, threads)
