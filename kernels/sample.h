@@ -169,13 +169,13 @@ static void offsets(const job_sample_t *job, int m, block_t *b) {
         T *restrict t = (T *)to;                                                            \
         T fill;                                                                             \
         memcpy(&fill, job->fill_item, sizeof(T));                                           \
-        for (int j = 0; j < m; j++) memcpy(t + j, src + b->offset[j], sizeof(T));           \
+        for (Py_ssize_t j = 0; j < m; j++) memcpy(t + j, src + b->offset[j], sizeof(T));           \
         if (!b->all_inside)                                                                 \
-            for (int j = 0; j < m; j++) t[j] = b->inside[j] ? t[j] : fill;                  \
+            for (Py_ssize_t j = 0; j < m; j++) t[j] = b->inside[j] ? t[j] : fill;                  \
     } while (0)
 
 #define SCATTER_ITEMS(T)                                                                    \
-    for (int j = 0; j < m; j++) memcpy(to + j * step, from + j * (Py_ssize_t)sizeof(T), sizeof(T))
+    for (Py_ssize_t j = 0; j < m; j++) memcpy(to + j * step, from + j * (Py_ssize_t)sizeof(T), sizeof(T))
 
 static void scatter(const char *from, int m, Py_ssize_t size, char *to, Py_ssize_t step) {
     switch (size) {
@@ -184,7 +184,7 @@ static void scatter(const char *from, int m, Py_ssize_t size, char *to, Py_ssize
     case 4: SCATTER_ITEMS(uint32_t); break;
     case 8: SCATTER_ITEMS(uint64_t); break;
     default:
-        for (int j = 0; j < m; j++) memcpy(to + j * step, from + j * size, (size_t)size);
+        for (Py_ssize_t j = 0; j < m; j++) memcpy(to + j * step, from + j * size, (size_t)size);
     }
 }
 
@@ -231,10 +231,10 @@ static void nearest_block(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begi
 
 /* Lines of `taps` samples side by side, one per point: `bytes` together; or sample by sample, `step` bytes apart. */
 #define COPY_LINES(N) \
-    for (int j = 0; j < m; j++) memcpy(to + j * (N), src + offset[j], N)
+    for (Py_ssize_t j = 0; j < m; j++) memcpy(to + j * (N), src + offset[j], N)
 #define COPY_TAPS(N)                                                                        \
-    for (int j = 0; j < m; j++)                                                             \
-        for (int k = 0; k < taps; k++) memcpy(to + (j * taps + k) * (N), src + offset[j] + step[k], N)
+    for (Py_ssize_t j = 0; j < m; j++)                                                             \
+        for (Py_ssize_t k = 0; k < taps; k++) memcpy(to + (j * taps + k) * (N), src + offset[j] + step[k], N)
 
 static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m, int taps, Py_ssize_t size,
                           const Py_ssize_t *step, char *restrict to) {

@@ -1,19 +1,20 @@
 /* Positions of a block of points, in REAL (float or double). Included by sample.h with REAL, R(name), WITHIN. */
 
-/* torch's grid_sampler_unnormalize: from [-1, 1] to samples; x comes first in a grid, last among the axes. */
+/* torch's grid_sampler_unnormalize: from [-1, 1] to samples; x comes first in a grid, last among the axes. Where an
+ * index is multiplied it is no int: gcc, told that those wrap, takes no vector of steps. */
 static void R(from_grid)(const REAL *grid, const job_sample_t *job, int m, REAL (*restrict at)[POINTS]) {
     const axis_t *axis = job->axis;
     const REAL zs = (REAL)axis[0].scale, ys = (REAL)axis[1].scale, xs = (REAL)axis[2].scale;
     const REAL zo = (REAL)axis[0].shift, yo = (REAL)axis[1].shift, xo = (REAL)axis[2].shift;
     REAL *restrict z = at[0], *restrict y = at[1], *restrict x = at[2];
     if (job->rank == 3)
-        for (int j = 0; j < m; j++) {
+        for (Py_ssize_t j = 0; j < m; j++) {
             x[j] = (grid[3 * j] + 1) * xs - xo;
             y[j] = (grid[3 * j + 1] + 1) * ys - yo;
             z[j] = (grid[3 * j + 2] + 1) * zs - zo;
         }
     else
-        for (int j = 0; j < m; j++) {
+        for (Py_ssize_t j = 0; j < m; j++) {
             x[j] = (grid[2 * j] + 1) * xs - xo;
             y[j] = (grid[2 * j + 1] + 1) * ys - yo;
         }

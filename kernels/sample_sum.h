@@ -108,19 +108,19 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
                         ACC *restrict sum) {
     const ACC *restrict p = weight[0], *restrict q = weight[1];
     if (taps == 1) {
-        for (int i = 0; i < m; i++) sum[i] = p[i] * line[i];
+        for (Py_ssize_t i = 0; i < m; i++) sum[i] = p[i] * line[i];
     } else if (taps == 2) {
-        for (int i = 0; i < m; i++) {
+        for (Py_ssize_t i = 0; i < m; i++) {
             const ACC x = p[i] * line[2 * i], y = q[i] * line[2 * i + 1];
             const ACC both = x + y, one = q[i] == 0 ? x : both;
             sum[i] = p[i] == 0 ? y : one;
         }
     } else if (!ragged) {
         const ACC *restrict r = weight[2], *restrict s = weight[3];
-        for (int i = 0; i < m; i++)
+        for (Py_ssize_t i = 0; i < m; i++)
             sum[i] = ((p[i] * line[4 * i] + q[i] * line[4 * i + 1]) + r[i] * line[4 * i + 2]) + s[i] * line[4 * i + 3];
     } else {
-        for (int i = 0; i < m; i++) {
+        for (Py_ssize_t i = 0; i < m; i++) {
             ACC total = p[i] * line[4 * i];
             int any = p[i] != 0;
             for (int k = 1; k < 4; k++) {
@@ -194,9 +194,9 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         for (int k = 0; wider && k < b->used[a]; k++) {
             ACC *restrict to = wide[a][k];
             if (taps == 2)
-                for (int j = 0; j < m; j++) to[2 * j] = to[2 * j + 1] = weight[a][k][j];
+                for (Py_ssize_t j = 0; j < m; j++) to[2 * j] = to[2 * j + 1] = weight[a][k][j];
             else
-                for (int j = 0; j < m; j++)
+                for (Py_ssize_t j = 0; j < m; j++)
                     to[4 * j] = to[4 * j + 1] = to[4 * j + 2] = to[4 * j + 3] = weight[a][k][j];
         }
         for (int k = 0; wider && k < taps; k++) w[a][k] = wide[a][k];
