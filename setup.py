@@ -63,20 +63,20 @@ class BuildKernels(build_ext):
             extension.extra_link_args += [] if MSVC else flags
             if flags:
                 extension.define_macros.append(("VRDASK_OPENMP", "1"))
+            extension.sources = self.cythonized(extension)
+        self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 
-    def build_extension(self, ext: Extension) -> None:
+    def cythonized(self, extension: Extension) -> list[str]:
         from Cython.Build import cythonize
 
-        folder = Path(self.build_temp) / ext.name
-        ext.sources = cythonize(
-            [Extension(ext.name, ext.sources)],
-            build_dir=str(folder),
+        return cythonize(
+            [Extension(extension.name, extension.sources)],
+            build_dir=str(Path(self.build_temp) / extension.name),
             compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
             force=True,
             quiet=True,
         )[0].sources
-        super().build_extension(ext)
 
 
 setup(
