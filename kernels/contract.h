@@ -9,6 +9,7 @@
  *     BEFORE   contract this level first, then the levels inside it (it shrinks: they get less to do)
  *     AFTER    resolve the levels inside first, each source slab once, kept in a ring; then contract this one
  *              (it grows: they get less to do)
+ *     PAIR     contract this level and the next at once: both shrink, have at most two taps, and the row follows
  *     ROW      contract along contiguous memory       COPY     a row without operator
  *
  * The output is cut into tiles; each is computed from nothing but its own source box, exactly as a chunk is,
@@ -25,7 +26,7 @@
 #endif
 #include "half.h"
 
-enum { LOOP, BEFORE, AFTER, ROW, COPY };
+enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
 enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, MAX_LEVELS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_LEVELS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct level_t:
@@ -44,7 +44,7 @@ cdef enum:
 
 LANES = {4: FLOAT_LANES, 8: DOUBLE_LANES}
 """Outputs per block of a row, by the size of the accumulator."""
-KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY}
+KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY, "pair": PAIR}
 
 
 cdef Py_ssize_t aligned(Py_ssize_t size):
@@ -81,7 +81,7 @@ cdef class Contraction:
             v = &self.job.level[d]
             v.kind = KINDS[level["kind"]]
             v.size, v.tile, v.max_reads = level["size"], level["tile"], level["max_reads"]
-            if v.kind in (BEFORE, AFTER, ROW):
+            if v.kind in (BEFORE, AFTER, ROW, PAIR):
                 tables = level["tables"]
                 v.taps, v.group = level["taps"], level["group"]
                 v.ring = level["group_reads"]

@@ -137,9 +137,10 @@ typedef struct {
     void (*load)(const void *, Py_ssize_t, ACC *);
     void (*store)(const ACC *, Py_ssize_t, void *);
     void (*combine)(const char *const *, Py_ssize_t, const ACC *, int, Py_ssize_t, ACC *);
+    void (*pair)(const char *const *, const ACC *, int, const ACC *, int, Py_ssize_t, ACC *);
 } S(element_t);
 
-#define ELEMENT(t) {S(load_##t), S(store_##t), S(combine_##t)}
+#define ELEMENT(t) {S(load_##t), S(store_##t), S(combine_##t), S(pair_##t)}
 static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u16), ELEMENT(i16), ELEMENT(f16),
                                            ELEMENT(f32),
 #ifdef ACC_IS_DOUBLE
@@ -333,6 +334,31 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     }
 }
 
+/* Two levels of up to two taps before the row: each row of the two contracted at once, in registers. */
+static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const level_t *v = &job->level[d], *u = v + 1;
+    const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1];
+    char *own = scratch + job->row_scratch;
+    for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
+        const Py_ssize_t o = t->out_start[d] + i;
+        const char *slab = in.data + (v->start[o] - t->src_start[d]) * stride;
+        char *to = out.data + i * out.stride[d];
+        for (Py_ssize_t j = 0; j < t->out_size[d + 1]; j += job->rows_at_once) {
+            const Py_ssize_t left = t->out_size[d + 1] - j, count = left < job->rows_at_once ? left : job->rows_at_once;
+            for (Py_ssize_t g = 0; g < count; g++) {
+                const Py_ssize_t p = t->out_start[d + 1] + j + g;
+                const char *row = slab + (u->start[p] - t->src_start[d + 1]) * next;
+                const char *rows[4] = {row, row + stride, row + next, row + stride + next};
+                S(ELEMENTS)[in.type].pair(rows, (const ACC *)v->weights + o * v->taps, v->count[o],
+                                          (const ACC *)u->weights + p * u->taps, u->count[p], n_in,
+                                          (ACC *)(own + g * job->row_bytes));
+            }
+            S(contract_rows)(job, own, job->row_bytes, ACC_TYPE, count, to + j * out.stride[d + 1], out.stride[d + 1],
+                             out.type, t, scratch);
+        }
+    }
+}
+
 /* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
  * holds what `group` outputs read. */
 static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
@@ -386,6 +412,8 @@ static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const til
             view_t b = {out.data + i * out.stride[d], out.type, out.stride};
             S(resolve)(job, d + 1, a, b, t, scratch);
         }
+    } else if (kind == PAIR) {
+        S(resolve_pair)(job, d, in, out, t, scratch);
     } else if (kind == BEFORE || S(is_last)(job, d)) {
         S(resolve_before)(job, d, in, out, t, scratch);
     } else {

@@ -56,6 +56,27 @@ static void NAME(combine)(const char *const *rows, Py_ssize_t offset, const ACC 
     }
 }
 
+/* Both ways at once: to[i] = sum over j of w[j] * (sum over k of v[k] * rows[2 * j + k][i]), for up to two taps each. */
+static void NAME(pair)(const char *const *rows, const ACC *v, int inner, const ACC *w, int outer, Py_ssize_t n,
+                       ACC *restrict to) {
+    const Py_ssize_t offset = 0;
+    const T *restrict a = ROW(0), *restrict b = ROW(1), *restrict c = ROW(2), *restrict d = ROW(3);
+    const ACC va = v[0], wa = w[0];
+    if (inner == 2 && outer == 2) {
+        const ACC vb = v[1], wb = w[1];
+        for (Py_ssize_t i = 0; i < n; i++)
+            to[i] = wa * (va * LOAD(a[i]) + vb * LOAD(b[i])) + wb * (va * LOAD(c[i]) + vb * LOAD(d[i]));
+    } else if (inner == 2) {
+        const ACC vb = v[1];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = wa * (va * LOAD(a[i]) + vb * LOAD(b[i]));
+    } else if (outer == 2) {
+        const ACC wb = w[1];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = wa * (va * LOAD(a[i])) + wb * (va * LOAD(c[i]));
+    } else {
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = wa * (va * LOAD(a[i]));
+    }
+}
+
 #undef ROW
 #undef T
 #undef NAME

@@ -32,7 +32,8 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define TIMES(a, b) _mm512_mul_ps(a, b)
 #define PLUS(a, b) _mm512_add_ps(a, b)
 #define PATTERN_OF(index) _mm512_loadu_si512(index)
-#define PICK(r, pattern) _mm512_permutex2var_ps(LOAD(r), pattern, LOAD((r) + 16))
+#define PATTERN_PLUS(pattern, n) _mm512_add_epi32(pattern, _mm512_set1_epi32(n))
+#define PICK(x, y, pattern) _mm512_permutex2var_ps(x, pattern, y)
 #define COUNTED(k, count, more, a) \
     _mm512_mask_mov_ps(a, _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count)), more)
 #elif defined(__AVX512F__)
@@ -44,7 +45,8 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define TIMES(a, b) _mm512_mul_pd(a, b)
 #define PLUS(a, b) _mm512_add_pd(a, b)
 #define PATTERN_OF(index) _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(index)))
-#define PICK(r, pattern) _mm512_permutex2var_pd(LOAD(r), pattern, LOAD((r) + 8))
+#define PATTERN_PLUS(pattern, n) _mm512_add_epi64(pattern, _mm512_set1_epi64(n))
+#define PICK(x, y, pattern) _mm512_permutex2var_pd(x, pattern, y)
 #define COUNTED(k, count, more, a) \
     _mm512_mask_mov_pd(a, _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count))), more)
 #elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
@@ -56,8 +58,9 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define TIMES(a, b) _mm256_mul_ps(a, b)
 #define PLUS(a, b) _mm256_add_ps(a, b)
 #define PATTERN_OF(index) _mm256_loadu_si256((const __m256i *)(index))
-#define PICK(r, pattern)                                                                                            \
-    _mm256_blendv_ps(_mm256_permutevar8x32_ps(LOAD(r), pattern), _mm256_permutevar8x32_ps(LOAD((r) + 8), pattern), \
+#define PATTERN_PLUS(pattern, n) _mm256_add_epi32(pattern, _mm256_set1_epi32(n))
+#define PICK(x, y, pattern)                                                                             \
+    _mm256_blendv_ps(_mm256_permutevar8x32_ps(x, pattern), _mm256_permutevar8x32_ps(y, pattern), \
                      _mm256_castsi256_ps(_mm256_cmpgt_epi32(pattern, _mm256_set1_epi32(7))))
 #define COUNTED(k, count, more, a)                                                                              \
     _mm256_blendv_ps(a, more,                                                                                   \
@@ -111,7 +114,7 @@ static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, co
 static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w, int taps,
                                   int step, ACC *out, Py_ssize_t out_stride) {
     const PATTERN pattern = PATTERN_OF(index);
-#define PICKED(p) PICK(p, pattern)
+#define PICKED(p) PICK(LOAD(p), LOAD((p) + LANES), pattern)
     if (taps == 2) {
         const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
         for (int i = 0; i < rows; i++, r += stride, out += out_stride)
@@ -119,18 +122,64 @@ static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, con
         return;
     }
     EACH_TAP(PICKED)
-#undef PICKED
+}
+
+/* The same where the samples of all taps lie within two registers: those are loaded once. */
+static inline void S(rows_picked_once)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w,
+                                       int taps, int step, ACC *out, Py_ssize_t out_stride) {
+    PATTERN pattern = PATTERN_OF(index);
+    if (taps == 2) {
+        const PATTERN second = PATTERN_PLUS(pattern, step);
+        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
+        for (int i = 0; i < rows; i++, r += stride, out += out_stride) {
+            const VECTOR x = LOAD(r), y = LOAD(r + LANES);
+            SAVE(out, PLUS(TIMES(wa, PICK(x, y, pattern)), TIMES(wb, PICK(x, y, second))));
+        }
+        return;
+    }
+    int i = 0;
+    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) {
+        const ACC *q = r + stride, *s = q + stride, *t = s + stride;
+        const VECTOR r0 = LOAD(r), r1 = LOAD(r + LANES), q0 = LOAD(q), q1 = LOAD(q + LANES);
+        const VECTOR s0 = LOAD(s), s1 = LOAD(s + LANES), t0 = LOAD(t), t1 = LOAD(t + LANES);
+        PATTERN next = pattern;
+        VECTOR weight = LOAD(w);
+        VECTOR a = TIMES(weight, PICK(r0, r1, next)), b = TIMES(weight, PICK(q0, q1, next));
+        VECTOR c = TIMES(weight, PICK(s0, s1, next)), d = TIMES(weight, PICK(t0, t1, next));
+        for (int k = 1; k < taps; k++) {
+            next = PATTERN_PLUS(next, step);
+            weight = LOAD(w + (Py_ssize_t)k * LANES);
+            a = PLUS(a, TIMES(weight, PICK(r0, r1, next)));
+            b = PLUS(b, TIMES(weight, PICK(q0, q1, next)));
+            c = PLUS(c, TIMES(weight, PICK(s0, s1, next)));
+            d = PLUS(d, TIMES(weight, PICK(t0, t1, next)));
+        }
+        SAVE(out, a);
+        SAVE(out + out_stride, b);
+        SAVE(out + 2 * out_stride, c);
+        SAVE(out + 3 * out_stride, d);
+    }
+    for (; i < rows; i++, r += stride, out += out_stride) {
+        const VECTOR x = LOAD(r), y = LOAD(r + LANES);
+        PATTERN next = pattern;
+        VECTOR a = TIMES(LOAD(w), PICK(x, y, next));
+        for (int k = 1; k < taps; k++) {
+            next = PATTERN_PLUS(next, step);
+            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), PICK(x, y, next)));
+        }
+        SAVE(out, a);
+    }
 }
 
 /* A block whose lanes differ in their number of taps. */
 static inline void S(row_block_picked)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
                                        const int32_t *shape, int step, ACC *acc) {
     const PATTERN pattern = PATTERN_OF(index);
-    VECTOR a = TIMES(LOAD(w), PICK(r, pattern));
+    VECTOR a = TIMES(LOAD(w), PICKED(r));
     for (int k = 1; k < shape[ANY_TAPS]; k++) {
         r += step;
         w += LANES;
-        VECTOR more = PLUS(a, TIMES(LOAD(w), PICK(r, pattern)));
+        VECTOR more = PLUS(a, TIMES(LOAD(w), PICKED(r)));
         a = k < shape[ALL_TAPS] ? more : COUNTED(k, count, more, a);
     }
     SAVE(acc, a);
@@ -153,6 +202,10 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
         const int near = shape[SPAN] < 2 * LANES && at + (Py_ssize_t)(taps - 1) * v->step + 2 * LANES <= readable;
         if (left >= LANES && shape[CONSECUTIVE]) {
             S(rows_in_step)(r, stride, rows, w, taps, v->step, to, out_stride);
+            continue;
+        }
+        if (left >= LANES && near && even && shape[SPAN] + (taps - 1) * v->step < 2 * LANES) {
+            S(rows_picked_once)(r, stride, rows, index, w, taps, v->step, to, out_stride);
             continue;
         }
         if (left >= LANES && near && even) {
@@ -188,5 +241,7 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
 #undef PLUS
 #undef PATTERN_OF
 #undef PICK
+#undef PICKED
+#undef PATTERN_PLUS
 #undef COUNTED
 #undef EACH_TAP

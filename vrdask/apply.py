@@ -119,7 +119,7 @@ def _kernel_level(
         return described
     group_reads = level.group_reads
     described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
-    described["share"] = level.group > 1 and group_reads <= SHARED_ROWS
+    described["share"] = level.group > 1 and level.shares and group_reads <= SHARED_ROWS
     begin, end = writes[level.axis]
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]

@@ -73,6 +73,12 @@ class Level:
         return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
 
 
+    @property
+    def shares(self) -> bool:
+        """Whether the outputs of a group read much of the same."""
+        return self.group_reads < 0.75 * self.group * self.taps
+
+
 def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
     """The levels of a stage with at least one operator, for an output box without empty sides."""
     sizes = [stop - start for start, stop in writes]
@@ -91,6 +97,8 @@ def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
         level.taps = _width(op, writes[axis])
         if level.taps > FEW_TAPS:
             level.group = min(GROUP, sizes[axis])
+            if not level.shares:
+                level.group = 1
         levels.append(level)
     if trailing < CHANNELS:
         if last > 0 and levels[-2].kind != "loop":
@@ -98,6 +106,8 @@ def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
         row = levels[-1]
         row.kind, row.channels = "row", trailing
         row.size = row.tile = row.size * trailing
+        if len(levels) > 2 and all(level.kind == "before" and level.taps <= 2 for level in levels[-3:-1]):
+            levels[-3].kind = "pair"
     else:
         levels.append(Level("copy", last + 1, trailing, trailing))
     return levels
@@ -139,6 +149,8 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
 def _scratch_elements(levels: list[Level]) -> int:
     total = 0
     for d, level in enumerate(levels[:-1]):
+        if level.kind == "pair":
+            return total
         if level.kind == "before":
             total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
         elif level.kind == "after":
