@@ -34,8 +34,12 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PATTERN_OF(index) _mm512_loadu_si512(index)
 #define PATTERN_PLUS(pattern, n) _mm512_add_epi32(pattern, _mm512_set1_epi32(n))
 #define PICK(x, y, pattern) _mm512_permutex2var_ps(x, pattern, y)
-#define COUNTED(k, count, more, a) \
-    _mm512_mask_mov_ps(a, _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count)), more)
+#define MASK __mmask16
+#define FIRST(n) ((__mmask16)((n) >= 16 ? 0xffff : (n) <= 0 ? 0 : (1u << (n)) - 1))
+#define ABOVE(count, k) _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count))
+#define LOAD_SOME(p, mask) _mm512_maskz_loadu_ps(mask, p)
+#define SAVE_SOME(p, mask, v) _mm512_mask_storeu_ps(p, mask, v)
+#define WHERE(mask, a, b) _mm512_mask_mov_ps(b, mask, a)
 #elif defined(__AVX512F__)
 #define HAS_PICK
 #define VECTOR __m512d
@@ -47,8 +51,12 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PATTERN_OF(index) _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(index)))
 #define PATTERN_PLUS(pattern, n) _mm512_add_epi64(pattern, _mm512_set1_epi64(n))
 #define PICK(x, y, pattern) _mm512_permutex2var_pd(x, pattern, y)
-#define COUNTED(k, count, more, a) \
-    _mm512_mask_mov_pd(a, _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count))), more)
+#define MASK __mmask8
+#define FIRST(n) ((__mmask8)((n) >= 8 ? 0xff : (n) <= 0 ? 0 : (1u << (n)) - 1))
+#define ABOVE(count, k) _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count)))
+#define LOAD_SOME(p, mask) _mm512_maskz_loadu_pd(mask, p)
+#define SAVE_SOME(p, mask, v) _mm512_mask_storeu_pd(p, mask, v)
+#define WHERE(mask, a, b) _mm512_mask_mov_pd(b, mask, a)
 #elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
 #define HAS_PICK
 #define VECTOR __m256
@@ -62,10 +70,13 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PICK(x, y, pattern)                                                                             \
     _mm256_blendv_ps(_mm256_permutevar8x32_ps(x, pattern), _mm256_permutevar8x32_ps(y, pattern), \
                      _mm256_castsi256_ps(_mm256_cmpgt_epi32(pattern, _mm256_set1_epi32(7))))
-#define COUNTED(k, count, more, a)                                                                              \
-    _mm256_blendv_ps(a, more,                                                                                   \
-                     _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(count)), \
-                                                            _mm256_set1_epi32(k))))
+#define MASK __m256i
+#define FIRST(n) \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)CLAMP(n, 0, 8)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define ABOVE(count, k) _mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(count)), _mm256_set1_epi32(k))
+#define LOAD_SOME(p, mask) _mm256_maskload_ps(p, mask)
+#define SAVE_SOME(p, mask, v) _mm256_maskstore_ps(p, mask, v)
+#define WHERE(mask, a, b) _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask))
 #elif defined(__GNUC__)
 #define VECTOR S(vector_t)
 #define PATTERN int
@@ -124,65 +135,58 @@ static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, con
     EACH_TAP(PICKED)
 }
 
-/* The same where the samples of all taps lie within two registers: those are loaded once. */
-static inline void S(rows_picked_once)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w,
-                                       int taps, int step, ACC *out, Py_ssize_t out_stride) {
-    PATTERN pattern = PATTERN_OF(index);
-    if (taps == 2) {
-        const PATTERN second = PATTERN_PLUS(pattern, step);
-        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
-        for (int i = 0; i < rows; i++, r += stride, out += out_stride) {
-            const VECTOR x = LOAD(r), y = LOAD(r + LANES);
-            SAVE(out, PLUS(TIMES(wa, PICK(x, y, pattern)), TIMES(wb, PICK(x, y, second))));
-        }
-        return;
+/* Where the samples of all taps lie within two registers: those are loaded once. `n` rows. */
+static inline ALWAYS_INLINE void S(window)(const int n, const ACC *r, Py_ssize_t stride, MASK low, MASK high,
+                                           PATTERN pattern, const int32_t *count, const ACC *w, const int32_t *shape,
+                                           int step, ACC *out, Py_ssize_t out_stride, MASK written) {
+    VECTOR x[4], y[4], a[4], weight = LOAD(w);
+    for (int i = 0; i < n; i++) {
+        x[i] = LOAD_SOME(r + i * stride, low);
+        y[i] = LOAD_SOME(r + i * stride + LANES, high);
+        a[i] = TIMES(weight, PICK(x[i], y[i], pattern));
     }
-    int i = 0;
-    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) {
-        const ACC *q = r + stride, *s = q + stride, *t = s + stride;
-        const VECTOR r0 = LOAD(r), r1 = LOAD(r + LANES), q0 = LOAD(q), q1 = LOAD(q + LANES);
-        const VECTOR s0 = LOAD(s), s1 = LOAD(s + LANES), t0 = LOAD(t), t1 = LOAD(t + LANES);
-        PATTERN next = pattern;
-        VECTOR weight = LOAD(w);
-        VECTOR a = TIMES(weight, PICK(r0, r1, next)), b = TIMES(weight, PICK(q0, q1, next));
-        VECTOR c = TIMES(weight, PICK(s0, s1, next)), d = TIMES(weight, PICK(t0, t1, next));
-        for (int k = 1; k < taps; k++) {
-            next = PATTERN_PLUS(next, step);
-            weight = LOAD(w + (Py_ssize_t)k * LANES);
-            a = PLUS(a, TIMES(weight, PICK(r0, r1, next)));
-            b = PLUS(b, TIMES(weight, PICK(q0, q1, next)));
-            c = PLUS(c, TIMES(weight, PICK(s0, s1, next)));
-            d = PLUS(d, TIMES(weight, PICK(t0, t1, next)));
-        }
-        SAVE(out, a);
-        SAVE(out + out_stride, b);
-        SAVE(out + 2 * out_stride, c);
-        SAVE(out + 3 * out_stride, d);
+    int k = 1;
+    for (; k < shape[ALL_TAPS]; k++) {
+        pattern = PATTERN_PLUS(pattern, step);
+        weight = LOAD(w + (Py_ssize_t)k * LANES);
+        for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
     }
-    for (; i < rows; i++, r += stride, out += out_stride) {
-        const VECTOR x = LOAD(r), y = LOAD(r + LANES);
-        PATTERN next = pattern;
-        VECTOR a = TIMES(LOAD(w), PICK(x, y, next));
-        for (int k = 1; k < taps; k++) {
-            next = PATTERN_PLUS(next, step);
-            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), PICK(x, y, next)));
-        }
-        SAVE(out, a);
+    for (; k < shape[ANY_TAPS]; k++) {
+        const MASK counted = ABOVE(count, k);
+        pattern = PATTERN_PLUS(pattern, step);
+        weight = LOAD(w + (Py_ssize_t)k * LANES);
+        for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
     }
+    for (int i = 0; i < n; i++) SAVE_SOME(out + i * out_stride, written, a[i]);
 }
 
-/* A block whose lanes differ in their number of taps. */
-static inline void S(row_block_picked)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
-                                       const int32_t *shape, int step, ACC *acc) {
+static inline void S(rows_in_window)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *index,
+                                     const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
+                                     Py_ssize_t out_stride, Py_ssize_t left) {
     const PATTERN pattern = PATTERN_OF(index);
-    VECTOR a = TIMES(LOAD(w), PICKED(r));
+    const MASK low = FIRST(readable), high = FIRST(readable - LANES), written = FIRST(left);
+    int i = 0;
+    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride)
+        S(window)(4, r, stride, low, high, pattern, count, w, shape, step, out, out_stride, written);
+    for (; i < rows; i++, r += stride, out += out_stride)
+        S(window)(1, r, stride, low, high, pattern, count, w, shape, step, out, out_stride, written);
+}
+
+/* One row of a block whose lanes differ in their number of taps, or that is cut off by an end. */
+static inline void S(row_picked)(const ACC *r, Py_ssize_t readable, const int32_t *index, const int32_t *count,
+                                 const ACC *w, const int32_t *shape, int step, ACC *out, Py_ssize_t left) {
+    const PATTERN pattern = PATTERN_OF(index);
+#define SOME(p, n) PICK(LOAD_SOME(p, FIRST(n)), LOAD_SOME((p) + LANES, FIRST((n) - LANES)), pattern)
+    VECTOR a = TIMES(LOAD(w), SOME(r, readable));
     for (int k = 1; k < shape[ANY_TAPS]; k++) {
         r += step;
         w += LANES;
-        VECTOR more = PLUS(a, TIMES(LOAD(w), PICKED(r)));
-        a = k < shape[ALL_TAPS] ? more : COUNTED(k, count, more, a);
+        readable -= step;
+        const VECTOR more = PLUS(a, TIMES(LOAD(w), SOME(r, readable)));
+        a = k < shape[ALL_TAPS] ? more : WHERE(ABOVE(count, k), more, a);
     }
-    SAVE(acc, a);
+    SAVE_SOME(out, FIRST(left), a);
+#undef SOME
 }
 #endif
 
@@ -195,41 +199,37 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
         const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
         const ACC *w = (const ACC *)v->weights + b * LANES * v->taps;
         const Py_ssize_t at = v->base[b] - origin, left = end - b * LANES;
-        const int taps = shape[ANY_TAPS], even = shape[ALL_TAPS] == taps;
+        const int taps = shape[ANY_TAPS];
         const ACC *r = row + at;
         ACC *to = out + (b * LANES - begin);
-#ifdef HAS_PICK
-        const int near = shape[SPAN] < 2 * LANES && at + (Py_ssize_t)(taps - 1) * v->step + 2 * LANES <= readable;
+#ifdef VECTOR
         if (left >= LANES && shape[CONSECUTIVE]) {
-            S(rows_in_step)(r, stride, rows, w, taps, v->step, to, out_stride);
-            continue;
-        }
-        if (left >= LANES && near && even && shape[SPAN] + (taps - 1) * v->step < 2 * LANES) {
-            S(rows_picked_once)(r, stride, rows, index, w, taps, v->step, to, out_stride);
-            continue;
-        }
-        if (left >= LANES && near && even) {
-            S(rows_picked)(r, stride, rows, index, w, taps, v->step, to, out_stride);
-            continue;
-        }
-#elif defined(VECTOR)
-        if (left >= LANES && shape[CONSECUTIVE]) {
-            for (int part = 0; part < LANES; part += VECTOR_BYTES / (int)sizeof(ACC))
+            for (int part = 0; part < LANES; part += (int)(sizeof(VECTOR) / sizeof(ACC)))
                 S(rows_in_step)(r + part, stride, rows, w + part, taps, v->step, to + part, out_stride);
+            continue;
+        }
+#endif
+#ifdef HAS_PICK
+        const Py_ssize_t here = readable - at;
+        const int reach = (taps - 1) * v->step;
+        if (shape[SPAN] + reach < 2 * LANES) {
+            S(rows_in_window)(r, stride, rows, here, index, count, w, shape, v->step, to, out_stride, left);
+            continue;
+        }
+        if (shape[SPAN] < 2 * LANES) {
+            if (left >= LANES && shape[ALL_TAPS] == taps && reach + 2 * LANES <= here)
+                S(rows_picked)(r, stride, rows, index, w, taps, v->step, to, out_stride);
+            else
+                for (int i = 0; i < rows; i++)
+                    S(row_picked)(r + i * stride, here, index, count, w, shape, v->step, to + i * out_stride, left);
             continue;
         }
 #endif
         for (int i = 0; i < rows; i++, r += stride, to += out_stride) {
             ACC last[LANES], *acc = left < LANES ? last : to;
-#ifdef HAS_PICK
-            if (near)
-                S(row_block_picked)(r, index, count, w, shape, v->step, acc);
-            else
-#endif
-                S(row_block)(r, index, count, w, shape, v->step, acc);
+            S(row_block)(r, index, count, w, shape, v->step, acc);
             if (left < LANES) memcpy(to, last, (size_t)left * sizeof(ACC));
         }
-        (void)even;
     }
 }
 #undef HAS_PICK
@@ -243,5 +243,10 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
 #undef PICK
 #undef PICKED
 #undef PATTERN_PLUS
-#undef COUNTED
+#undef MASK
+#undef FIRST
+#undef ABOVE
+#undef LOAD_SOME
+#undef SAVE_SOME
+#undef WHERE
 #undef EACH_TAP
