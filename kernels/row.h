@@ -87,106 +87,82 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #endif
 
 #ifdef VECTOR
-/* One vector of outputs of several rows, four rows at a time so that their sums overlap. TAP(r) is one tap's samples. */
-#define EACH_TAP(TAP)                                                       \
-    int i = 0;                                                              \
-    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) { \
-        const ACC *p = r, *q = r + stride, *s = q + stride, *t = s + stride; \
-        const ACC *wk = w;                                                  \
-        VECTOR weight = LOAD(wk);                                           \
-        VECTOR a = TIMES(weight, TAP(p)), b = TIMES(weight, TAP(q)), c = TIMES(weight, TAP(s)), d = TIMES(weight, TAP(t)); \
-        for (int k = 1; k < taps; k++) {                                    \
-            p += step, q += step, s += step, t += step, wk += LANES;        \
-            weight = LOAD(wk);                                              \
-            a = PLUS(a, TIMES(weight, TAP(p)));                             \
-            b = PLUS(b, TIMES(weight, TAP(q)));                             \
-            c = PLUS(c, TIMES(weight, TAP(s)));                             \
-            d = PLUS(d, TIMES(weight, TAP(t)));                             \
-        }                                                                   \
-        SAVE(out, a);                                                       \
-        SAVE(out + out_stride, b);                                          \
-        SAVE(out + 2 * out_stride, c);                                      \
-        SAVE(out + 3 * out_stride, d);                                      \
-    }                                                                       \
-    for (; i < rows; i++, r += stride, out += out_stride) {                 \
-        VECTOR a = TIMES(LOAD(w), TAP(r));                                  \
-        for (int k = 1; k < taps; k++)                                      \
-            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), TAP(r + (Py_ssize_t)k * step))); \
-        SAVE(out, a);                                                       \
-    }
-
+/* One vector of outputs of several rows, four rows at a time so that their sums overlap; source and output keep step. */
 static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, const ACC *w, int taps, int step, ACC *out,
                                    Py_ssize_t out_stride) {
-    EACH_TAP(LOAD)
+    int i = 0;
+    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) {
+        const ACC *p = r, *q = r + stride, *s = q + stride, *t = s + stride;
+        VECTOR weight = LOAD(w);
+        VECTOR a = TIMES(weight, LOAD(p)), b = TIMES(weight, LOAD(q)), c = TIMES(weight, LOAD(s)), d = TIMES(weight, LOAD(t));
+        for (int k = 1; k < taps; k++) {
+            p += step, q += step, s += step, t += step;
+            weight = LOAD(w + (Py_ssize_t)k * LANES);
+            a = PLUS(a, TIMES(weight, LOAD(p)));
+            b = PLUS(b, TIMES(weight, LOAD(q)));
+            c = PLUS(c, TIMES(weight, LOAD(s)));
+            d = PLUS(d, TIMES(weight, LOAD(t)));
+        }
+        SAVE(out, a);
+        SAVE(out + out_stride, b);
+        SAVE(out + 2 * out_stride, c);
+        SAVE(out + 3 * out_stride, d);
+    }
+    for (; i < rows; i++, r += stride, out += out_stride) {
+        VECTOR a = TIMES(LOAD(w), LOAD(r));
+        for (int k = 1; k < taps; k++)
+            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), LOAD(r + (Py_ssize_t)k * step)));
+        SAVE(out, a);
+    }
 }
 #endif
 
 #ifdef HAS_PICK
-static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w, int taps,
-                                  int step, ACC *out, Py_ssize_t out_stride) {
-    const PATTERN pattern = PATTERN_OF(index);
-#define PICKED(p) PICK(LOAD(p), LOAD((p) + LANES), pattern)
-    if (taps == 2) {
-        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
-        for (int i = 0; i < rows; i++, r += stride, out += out_stride)
-            SAVE(out, PLUS(TIMES(wa, PICKED(r)), TIMES(wb, PICKED(r + step))));
-        return;
+/* One vector of outputs of `n` rows. All lanes' samples of a tap lie within two registers, which serve as many taps as
+ * they hold. `readable` elements may be loaded from r, `left` stored. */
+static inline ALWAYS_INLINE void S(picked)(const int n, const ACC *r, Py_ssize_t stride, Py_ssize_t readable,
+                                           const PATTERN first, const int32_t *count, const ACC *w, const int32_t *shape,
+                                           int step, ACC *out, Py_ssize_t out_stride, Py_ssize_t left) {
+    const int all = shape[ALL_TAPS], any = shape[ANY_TAPS], held = (2 * LANES - 1 - shape[SPAN]) / step + 1;
+    VECTOR x[4], y[4], a[4];
+    for (int k = 0, stop = 0; k < any; r += held * step, readable -= held * step) {
+        const MASK low = FIRST(readable), high = FIRST(readable - LANES);
+        PATTERN pattern = first;
+        for (int i = 0; i < n; i++) {
+            x[i] = LOAD_SOME(r + i * stride, low);
+            y[i] = LOAD_SOME(r + i * stride + LANES, high);
+        }
+        stop += held;
+        if (k == 0) {
+            const VECTOR weight = LOAD(w);
+            for (int i = 0; i < n; i++) a[i] = TIMES(weight, PICK(x[i], y[i], pattern));
+            pattern = PATTERN_PLUS(pattern, step);
+            k = 1;
+        }
+        for (; k < stop && k < all; k++) {
+            const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
+            for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
+            pattern = PATTERN_PLUS(pattern, step);
+        }
+        for (; k < stop && k < any; k++) { /* some lanes have fewer taps */
+            const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
+            const MASK counted = ABOVE(count, k);
+            for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
+            pattern = PATTERN_PLUS(pattern, step);
+        }
     }
-    EACH_TAP(PICKED)
+    for (int i = 0; i < n; i++) SAVE_SOME(out + i * out_stride, FIRST(left), a[i]);
 }
 
-/* Where the samples of all taps lie within two registers: those are loaded once. `n` rows. */
-static inline ALWAYS_INLINE void S(window)(const int n, const ACC *r, Py_ssize_t stride, MASK low, MASK high,
-                                           PATTERN pattern, const int32_t *count, const ACC *w, const int32_t *shape,
-                                           int step, ACC *out, Py_ssize_t out_stride, MASK written) {
-    VECTOR x[4], y[4], a[4], weight = LOAD(w);
-    for (int i = 0; i < n; i++) {
-        x[i] = LOAD_SOME(r + i * stride, low);
-        y[i] = LOAD_SOME(r + i * stride + LANES, high);
-        a[i] = TIMES(weight, PICK(x[i], y[i], pattern));
-    }
-    int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
-        pattern = PATTERN_PLUS(pattern, step);
-        weight = LOAD(w + (Py_ssize_t)k * LANES);
-        for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
-    }
-    for (; k < shape[ANY_TAPS]; k++) {
-        const MASK counted = ABOVE(count, k);
-        pattern = PATTERN_PLUS(pattern, step);
-        weight = LOAD(w + (Py_ssize_t)k * LANES);
-        for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
-    }
-    for (int i = 0; i < n; i++) SAVE_SOME(out + i * out_stride, written, a[i]);
-}
-
-static inline void S(rows_in_window)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *index,
-                                     const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
-                                     Py_ssize_t out_stride, Py_ssize_t left) {
+static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *index,
+                                  const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
+                                  Py_ssize_t out_stride, Py_ssize_t left) {
     const PATTERN pattern = PATTERN_OF(index);
-    const MASK low = FIRST(readable), high = FIRST(readable - LANES), written = FIRST(left);
     int i = 0;
     for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride)
-        S(window)(4, r, stride, low, high, pattern, count, w, shape, step, out, out_stride, written);
+        S(picked)(4, r, stride, readable, pattern, count, w, shape, step, out, out_stride, left);
     for (; i < rows; i++, r += stride, out += out_stride)
-        S(window)(1, r, stride, low, high, pattern, count, w, shape, step, out, out_stride, written);
-}
-
-/* One row of a block whose lanes differ in their number of taps, or that is cut off by an end. */
-static inline void S(row_picked)(const ACC *r, Py_ssize_t readable, const int32_t *index, const int32_t *count,
-                                 const ACC *w, const int32_t *shape, int step, ACC *out, Py_ssize_t left) {
-    const PATTERN pattern = PATTERN_OF(index);
-#define SOME(p, n) PICK(LOAD_SOME(p, FIRST(n)), LOAD_SOME((p) + LANES, FIRST((n) - LANES)), pattern)
-    VECTOR a = TIMES(LOAD(w), SOME(r, readable));
-    for (int k = 1; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += LANES;
-        readable -= step;
-        const VECTOR more = PLUS(a, TIMES(LOAD(w), SOME(r, readable)));
-        a = k < shape[ALL_TAPS] ? more : WHERE(ABOVE(count, k), more, a);
-    }
-    SAVE_SOME(out, FIRST(left), a);
-#undef SOME
+        S(picked)(1, r, stride, readable, pattern, count, w, shape, step, out, out_stride, left);
 }
 #endif
 
@@ -210,18 +186,8 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
         }
 #endif
 #ifdef HAS_PICK
-        const Py_ssize_t here = readable - at;
-        const int reach = (taps - 1) * v->step;
-        if (shape[SPAN] + reach < 2 * LANES) {
-            S(rows_in_window)(r, stride, rows, here, index, count, w, shape, v->step, to, out_stride, left);
-            continue;
-        }
         if (shape[SPAN] < 2 * LANES) {
-            if (left >= LANES && shape[ALL_TAPS] == taps && reach + 2 * LANES <= here)
-                S(rows_picked)(r, stride, rows, index, w, taps, v->step, to, out_stride);
-            else
-                for (int i = 0; i < rows; i++)
-                    S(row_picked)(r + i * stride, here, index, count, w, shape, v->step, to + i * out_stride, left);
+            S(rows_picked)(r, stride, rows, readable - at, index, count, w, shape, v->step, to, out_stride, left);
             continue;
         }
 #endif
@@ -241,7 +207,6 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
 #undef PLUS
 #undef PATTERN_OF
 #undef PICK
-#undef PICKED
 #undef PATTERN_PLUS
 #undef MASK
 #undef FIRST
@@ -249,4 +214,3 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
 #undef LOAD_SOME
 #undef SAVE_SOME
 #undef WHERE
-#undef EACH_TAP

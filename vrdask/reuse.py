@@ -1,4 +1,4 @@
-"""Memory of large results, kept for the next one.
+"""Memory of large results and of intermediates, kept for the next ones.
 
 The operating system hands out large arrays page by page, zeroed, and takes them back when they are freed: for a result
 of 100 MB that costs more than computing it. So the memory of a large result that nobody holds any more is kept, at most
@@ -20,11 +20,14 @@ from vrdask.dtypes import DType
 LARGE_BYTES = 8 << 20
 """Smaller arrays are the C library's business: it keeps them itself."""
 KEPT_BYTES = 512 << 20
+WORKSPACE_BYTES = 16 << 20
+"""A thread keeps no larger workspaces than this."""
 SLACK = 1.25
 """How much larger than needed kept memory may be."""
 
 _kept: list[npt.NDArray[np.uint8]] = []
 _mutex = threading.RLock()
+_workspaces = threading.local()
 
 
 class _Loan:
@@ -50,6 +53,17 @@ def empty(shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
     if memory is None:
         memory = np.empty(size, np.uint8)
     return np.asarray(_Loan(memory, size)).view(dtype).reshape(shape)
+
+
+def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
+    """At least `size` bytes for the calling thread's intermediates: the same memory at each call with this name."""
+    if size > WORKSPACE_BYTES:
+        return np.empty(size, np.uint8)
+    kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
+    if kept is None or kept.nbytes < size:
+        kept = np.empty(size, np.uint8)
+        setattr(_workspaces, name, kept)
+    return kept
 
 
 def _take(size: int) -> npt.NDArray[np.uint8] | None:
