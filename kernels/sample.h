@@ -83,6 +83,8 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #define REAL float
 #define R(x) x##_f
 #define WITHIN 4194304.0f /* 2^22: below, products and remainders of a reflection are exact */
+#define MAGIC 12582912.0f /* 1.5 * 2^23 */
+#define MAGIC_BELOW 4194304
 #define FABS fabsf
 #define FMOD fmodf
 #define FLOOR floorf
@@ -91,6 +93,8 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef REAL
 #undef R
 #undef WITHIN
+#undef MAGIC
+#undef MAGIC_BELOW
 #undef FABS
 #undef FMOD
 #undef FLOOR
@@ -99,6 +103,8 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #define REAL double
 #define R(x) x##_d
 #define WITHIN 1073741824.0
+#define MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
+#define MAGIC_BELOW INT32_MAX
 #define FABS fabs
 #define FMOD fmod
 #define FLOOR floor
@@ -107,6 +113,8 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef REAL
 #undef R
 #undef WITHIN
+#undef MAGIC
+#undef MAGIC_BELOW
 #undef FABS
 #undef FMOD
 #undef FLOOR
@@ -263,22 +271,34 @@ static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m
 #define ACC float
 #define S(x) x##_float
 #define ACC_TYPE F32
+#define UINT uint32_t
+#define TO_BITS float_to_bits
+#define OF_BITS bits_to_float
 #define FRACTIONS(f) f, NULL
 #include "sample_sum.h"
 #undef CORNERS
 #undef ACC
 #undef S
 #undef ACC_TYPE
+#undef UINT
+#undef TO_BITS
+#undef OF_BITS
 #undef FRACTIONS
 
 #define ACC double
 #define S(x) x##_double
 #define ACC_TYPE F64
+#define UINT uint64_t
+#define TO_BITS double_to_bits
+#define OF_BITS bits_to_double
 #define FRACTIONS(f) NULL, f
 #include "sample_sum.h"
 #undef ACC
 #undef S
 #undef ACC_TYPE
+#undef UINT
+#undef TO_BITS
+#undef OF_BITS
 #undef FRACTIONS
 
 /* Rows [begin, end) of the output. */

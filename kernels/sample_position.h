@@ -89,6 +89,13 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
                 const int32_t whole = (int32_t)c;
                 index[j] = whole - (c < (REAL)whole);
             }
+        } else if (axis->n + 4 < MAGIC_BELOW) {
+            for (int j = 0; j < m; j++) {
+                REAL c = at[j];
+                c = c > before ? c : before;
+                c = c < after ? c : after;
+                index[j] = (int32_t)((c + MAGIC) - MAGIC); /* rounds half to even */
+            }
         } else {
             for (int j = 0; j < m; j++) {
                 REAL c = at[j];

@@ -73,6 +73,12 @@ static void S(cubic_weights)(const axis_t *axis, int mirror, int m, const ACC *r
     }
 }
 
+/* if_so where it is, else otherwise: by bits, which gcc makes vectors of where it would make branches of a choice. */
+static inline ACC S(choose)(int it_is, ACC if_so, ACC otherwise) {
+    const UINT mask = -(UINT)it_is;
+    return OF_BITS((TO_BITS(if_so) & mask) | (TO_BITS(otherwise) & ~mask));
+}
+
 /* sum[i] = sum over k < taps of weight[k][i] * line[k][i]; `ragged`: some of the weights are zero and take no part. */
 static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int taps, int ragged, int m,
                          ACC *restrict sum) {
@@ -83,8 +89,8 @@ static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int t
         for (int i = 0; i < m; i++) sum[i] = p[i] * a[i] + q[i] * b[i];
     } else if (taps == 2) {
         for (int i = 0; i < m; i++) {
-            const ACC x = p[i] * a[i], y = q[i] * b[i], both = x + y, one = q[i] == 0 ? x : both;
-            sum[i] = p[i] == 0 ? y : one;
+            const ACC u = p[i], v = q[i], x = u * a[i], y = v * b[i], both = x + y;
+            sum[i] = S(choose)(u == 0, y, S(choose)(v == 0, x, both));
         }
     } else if (!ragged && taps == 4) {
         const ACC *restrict c = line[2], *restrict d = line[3], *restrict r = weight[2], *restrict s = weight[3];
@@ -94,8 +100,8 @@ static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int t
             ACC total = p[i] * a[i];
             int any = p[i] != 0;
             for (int k = 1; k < taps; k++) {
-                const ACC w = weight[k][i], x = w * line[k][i], more = any ? total + x : x;
-                total = w == 0 ? total : more;
+                const ACC w = weight[k][i], x = w * line[k][i];
+                total = S(choose)(w == 0, total, S(choose)(any, total + x, x));
                 any |= w != 0;
             }
             sum[i] = total;
@@ -111,9 +117,8 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
         for (Py_ssize_t i = 0; i < m; i++) sum[i] = p[i] * line[i];
     } else if (taps == 2) {
         for (Py_ssize_t i = 0; i < m; i++) {
-            const ACC x = p[i] * line[2 * i], y = q[i] * line[2 * i + 1];
-            const ACC both = x + y, one = q[i] == 0 ? x : both;
-            sum[i] = p[i] == 0 ? y : one;
+            const ACC u = p[i], v = q[i], x = u * line[2 * i], y = v * line[2 * i + 1], both = x + y;
+            sum[i] = S(choose)(u == 0, y, S(choose)(v == 0, x, both));
         }
     } else if (!ragged) {
         const ACC *restrict r = weight[2], *restrict s = weight[3];
@@ -124,8 +129,8 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
             ACC total = p[i] * line[4 * i];
             int any = p[i] != 0;
             for (int k = 1; k < 4; k++) {
-                const ACC w = weight[k][i], x = w * line[4 * i + k], more = any ? total + x : x;
-                total = w == 0 ? total : more;
+                const ACC w = weight[k][i], x = w * line[4 * i + k];
+                total = S(choose)(w == 0, total, S(choose)(any, total + x, x));
                 any |= w != 0;
             }
             sum[i] = total;
@@ -246,11 +251,11 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         }
         if (blend)
             for (int j = 0; j < m; j++) {
-                const ACC more = value[j] + fill * missing[j];
-                value[j] = missing[j] != 0 ? more : value[j];
+                const ACC here = value[j];
+                value[j] = S(choose)(missing[j] != 0, here + fill * missing[j], here);
             }
         if (!b->all_inside)
-            for (int j = 0; j < m; j++) value[j] = b->inside[j] ? value[j] : fill;
+            for (int j = 0; j < m; j++) value[j] = S(choose)(b->inside[j], value[j], fill);
         if (direct) continue;
         if (job->dst_step == job->out_size) {
             S(ELEMENTS)[job->out_type].store(value, m, to);
