@@ -176,6 +176,15 @@ def test_touched_is_no_larger_than_needed():
                 assert np.isnan(vrdask.grid_sample(poisoned, grid, mode, padding)).any()
 
 
+def test_on_a_cluster(client, tmp_path):
+    x, grid = values((2, 2, 20, 21, 22), "float32", 1), np.random.default_rng(2).uniform(-1, 1, (2, 9, 20, 17, 3))
+    stored = zarr.create_array(tmp_path / "input.zarr", data=x, chunks=(1, 2, 8, 8, 8))
+    whole = vrdask.grid_sample(x, grid, "cubic")
+    for one in (da.from_array(x, chunks=(1, 1, 11, 11, 11)), stored):
+        for other in (grid, da.from_array(grid, chunks=(1, 8, 8, 8, 3))):
+            assert_array_equal(vrdask.grid_sample(one, other, "cubic").compute(), whole)
+
+
 def test_nothing_is_computed_until_asked():
     def never(block):
         raise AssertionError("computed while the graph was made")
