@@ -100,6 +100,18 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef FLOOR
 #undef TRUNC
 
+#if defined(__AVX512F__)
+/* Eight doubles into index and float fraction, as `split` does it: the compiler takes many more steps. */
+static inline void split_8(const double *at, double before, double after, int32_t *index, float *fraction) {
+    const __m512d given = _mm512_loadu_pd(at), low = _mm512_set1_pd(before), high = _mm512_set1_pd(after);
+    const __m512d c = _mm512_min_pd(_mm512_max_pd(given, low), high); /* of NaN and low, max gives low */
+    const __m512d whole = _mm512_floor_pd(c);
+    _mm256_storeu_si256((__m256i *)index, _mm512_cvttpd_epi32(whole));
+    _mm256_storeu_ps(fraction, _mm512_cvtpd_ps(_mm512_sub_pd(c, whole)));
+}
+#define SPLIT_8 split_8
+#endif
+
 #define REAL double
 #define R(x) x##_d
 #define WITHIN 1073741824.0
@@ -119,14 +131,21 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef FMOD
 #undef FLOOR
 #undef TRUNC
+#undef SPLIT_8
 
-/* Positions of points [begin, begin + m) of row r along axis a: an affine map of global indices. */
-static void from_indices(const job_sample_t *job, int a, Py_ssize_t r, Py_ssize_t begin, int m, double *restrict at) {
-    const axis_t *axis = &job->axis[a];
+/* Positions of points [begin, begin + m) of row r: an affine map of global indices. */
+static void from_indices(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, double (*at)[POINTS]) {
     const double o0 = (double)(job->first[0] + r / job->inner), o1 = (double)(job->first[1] + r % job->inner);
-    const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
     const int64_t first = job->first[2] + begin;
-    for (int j = 0; j < m; j++) at[j] = (row + step * (double)(first + j)) + offset;
+    double o2[POINTS];
+    for (int j = 0; j < m; j++) o2[j] = (double)(first + j);
+    for (int a = 0; a < AXES; a++) {
+        const axis_t *axis = &job->axis[a];
+        const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
+        double *restrict to = at[a];
+        if (!axis->sampled) continue;
+        for (int j = 0; j < m; j++) to[j] = (row + step * o2[j]) + offset;
+    }
 }
 
 /* Indices and fractions of a block of points along all axes. Fractions go to the one of fraction_f and fraction_d,
@@ -141,6 +160,8 @@ static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int 
         from_grid_f((const float *)job->grid + number, job, m, f);
     else if (job->grid != NULL)
         from_grid_d((const double *)job->grid + number, job, m, d);
+    else
+        from_indices(job, r, begin, m, d);
     for (int j = 0; j < m; j++) b->inside[j] = 1;
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
@@ -151,25 +172,40 @@ static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int 
             pad_f(job, axis, m, f[a]);
             split_f(job, axis, m, f[a], b->index[a], b->inside, to_f, to_d);
         } else {
-            if (job->grid == NULL) from_indices(job, a, r, begin, m, d[a]);
             pad_d(job, axis, m, d[a]);
             split_d(job, axis, m, d[a], b->index[a], b->inside, to_f, to_d);
         }
     }
 }
 
+/* Bytes to the first sample of each point's window. */
 static void offsets(const job_sample_t *job, int m, block_t *b) {
-    for (int j = 0; j < POINTS; j++) b->offset[j] = 0; /* the rest of the block is read, and not used */
-    for (int a = 0; a < AXES; a++) {
-        const int32_t *restrict index = b->index[a];
-        const Py_ssize_t stride = job->axis[a].stride;
-        const int32_t narrow = (int32_t)stride;
-        if (!job->axis[a].sampled) continue;
-        if (narrow == stride)
-            for (int j = 0; j < m; j++) b->offset[j] += (int64_t)index[j] * narrow;
-        else
-            for (int j = 0; j < m; j++) b->offset[j] += index[j] * stride;
-    }
+    const axis_t *axis = job->axis;
+    const int32_t *restrict z = b->index[0], *restrict y = b->index[1], *restrict x = b->index[2];
+    Py_ssize_t *restrict offset = b->offset;
+    const int32_t zs = (int32_t)axis[0].stride, ys = (int32_t)axis[1].stride, xs = (int32_t)axis[2].stride;
+    for (int a = 0; a < AXES - 1; a++)
+        if (!axis[a].sampled)
+            for (int j = 0; j < m; j++) b->index[a][j] = 0;
+    if (zs == axis[0].stride && ys == axis[1].stride && xs == axis[2].stride) /* products of 32 bits are cheaper */
+        for (int j = 0; j < m; j++) offset[j] = ((int64_t)z[j] * zs + (int64_t)y[j] * ys) + (int64_t)x[j] * xs;
+    else
+        for (int j = 0; j < m; j++)
+            offset[j] = (z[j] * axis[0].stride + y[j] * axis[1].stride) + x[j] * axis[2].stride;
+    for (int j = m; j < POINTS; j++) offset[j] = 0; /* read with the rest, and not used */
+}
+
+static int any_inside(const block_t *b, int m) {
+    int32_t any = 0;
+    for (int j = 0; j < m; j++) any |= b->inside[j];
+    return any;
+}
+
+/* Points that are all missing. */
+static void fill_block(const job_sample_t *job, int m, char *dst) {
+    for (Py_ssize_t c = 0; c < job->channels; c++)
+        for (Py_ssize_t j = 0; j < m; j++)
+            memcpy(dst + job->dst_channel[c] + j * job->dst_step, job->fill_item, (size_t)job->out_size);
 }
 
 #define COPY_ITEMS(T)                                                                       \
@@ -215,6 +251,10 @@ static void nearest_block(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begi
     }
     for (int j = 0; j < m; j++) all &= b->inside[j];
     b->all_inside = all;
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
+    }
     offsets(job, m, b);
     const Py_ssize_t size = job->item_size;
     const char *whole = src;

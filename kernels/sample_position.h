@@ -109,7 +109,11 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
         }
         return;
     }
-    for (int j = 0; j < m; j++) {
+    int j = 0;
+#if defined(SPLIT_8)
+    for (; fraction_f != NULL && j + 8 <= m; j += 8) SPLIT_8(at + j, before, after, index + j, fraction_f + j);
+#endif
+    for (; j < m; j++) {
         REAL c = at[j];
         c = c > before ? c : before;
         c = c < after ? c : after;

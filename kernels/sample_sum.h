@@ -174,6 +174,10 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
     const int in_corners = 0;
 #endif
     locate(job, r, begin, m, b, FRACTIONS(&fraction[0][0]));
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
+    }
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
         const int wider = axis->sampled && a < AXES - 1 && !in_corners;
@@ -205,6 +209,10 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
                     to[4 * j] = to[4 * j + 1] = to[4 * j + 2] = to[4 * j + 3] = weight[a][k][j];
         }
         for (int k = 0; wider && k < taps; k++) w[a][k] = wide[a][k];
+    }
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
     }
     offsets(job, m, b);
     b->all_inside = 1;

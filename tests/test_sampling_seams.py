@@ -65,7 +65,8 @@ def affine_problems(draw):
     mode = draw(st.sampled_from(MODES))
     padding = draw(st.sampled_from([name for name in PADDING if (mode, name) != ("cubic", "grid-constant")]))
     dtype, seed = draw(st.sampled_from(DTYPES)), draw(st.integers(0, 2**16))
-    options = {"mode": mode, "padding_mode": padding, "fill_value": draw(st.sampled_from([0, 2.5])), "axes": axes}
+    options = {"mode": mode, "padding_mode": padding, "axes": axes}
+    options["fill_value"] = draw(st.sampled_from([0, 2.5, 2.5 + 1e-9, 1e30]))
     if draw(st.booleans()):
         options["dtype"] = draw(st.sampled_from(DTYPES))
     return values(shape, dtype, seed), matrix, offset, sizes, options
@@ -122,7 +123,7 @@ def grid_problems(draw):
         grid.reshape(-1)[rng.integers(0, grid.size, 3)] = [np.nan, np.inf, -6e4]
     mode = draw(st.sampled_from(MODES))
     rule = draw(st.sampled_from(["bankers", "round_half_up"])) if mode == "nearest" else "bankers"
-    arguments = (mode, draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from([0, 2.5])), rule)
+    arguments = (mode, draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from([0, 2.5, 2.5 + 1e-9, 1e30])), rule)
     x = values(shape, draw(st.sampled_from(DTYPES)), draw(st.integers(0, 2**16)))
     return x, grid, arguments, {"align_corners": draw(st.booleans())}
 

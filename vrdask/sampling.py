@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vrdask import reference
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.intervals import Interval
 
@@ -87,8 +88,11 @@ class Sampling:
 
     @cached_property
     def fill_item(self) -> npt.NDArray[Any]:
-        """The fill value as one sample: integers half to even and saturating."""
-        return filled(self.fill, self.out_dtype)
+        """The fill value as one sample: integers half to even and saturating. A computed mode's rounds it on the way,
+        as it does a value."""
+        if self.mode == "nearest":
+            return filled(self.fill, self.out_dtype)
+        return reference.convert(np.asarray(self.fill, np.float64).astype(self.acc_dtype), self.out_dtype)
 
     def interval(self, axis: int, first: float, last: float) -> Interval:
         """The samples that positions in ``[first, last]`` weigh along one axis; (0, 0) for none."""
