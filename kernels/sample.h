@@ -51,7 +51,7 @@ typedef struct {
     const char *grid;                  /* points by AXES' sampled ones, last axis first; NULL: affine */
     int grid_is_double, rank;
     Py_ssize_t points, width;          /* rows of `width` points; the last may be shorter */
-    Py_ssize_t inner;                  /* affine: rows per outermost index */
+    Py_ssize_t inner;                  /* rows per outermost index */
     Py_ssize_t first[AXES];            /* affine: global index of the first output */
     Py_ssize_t dst_outer, dst_inner, dst_step; /* bytes; row r is at (r / inner) * outer + (r % inner) * inner */
     Py_ssize_t channels;
@@ -341,20 +341,30 @@ static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m
 #undef OF_BITS
 #undef FRACTIONS
 
-/* Rows [begin, end) of the output. */
-static void sample_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, const char *src, char *dst) {
-    for (Py_ssize_t r = begin; r < end; r++) {
-        char *row = dst + (r / job->inner) * job->dst_outer + (r % job->inner) * job->dst_inner;
-        const Py_ssize_t left = job->points - r * job->width, width = left < job->width ? left : job->width;
-        for (Py_ssize_t i = 0; i < width; i += POINTS) {
-            const int m = (int)(width - i < POINTS ? width - i : POINTS);
-            char *to = row + i * job->dst_step;
-            if (job->taps == 1)
-                nearest_block(job, r, i, m, src, to);
-            else if (job->acc_type == F32)
-                sum_block_float(job, r, i, m, src, to);
-            else
-                sum_block_double(job, r, i, m, src, to);
+/* Tile `number`, in C order, of the output cut into tiles of (outer, inner, point) sizes `tile`. */
+static void sample_tile(const job_sample_t *job, const Py_ssize_t *tile, Py_ssize_t number, const char *src,
+                        char *dst) {
+    const Py_ssize_t across = (job->width + tile[2] - 1) / tile[2], down = (job->inner + tile[1] - 1) / tile[1];
+    const Py_ssize_t outer = number / (down * across) * tile[0], inner = number / across % down * tile[1];
+    const Py_ssize_t first = number % across * tile[2], rows = (job->points + job->width - 1) / job->width;
+    for (Py_ssize_t o = outer; o < outer + tile[0]; o++) {
+        for (Py_ssize_t i = inner; i < inner + tile[1] && i < job->inner; i++) {
+            const Py_ssize_t r = o * job->inner + i;
+            if (r >= rows) return;
+            char *row = dst + o * job->dst_outer + i * job->dst_inner;
+            Py_ssize_t end = job->points - r * job->width;
+            end = end < job->width ? end : job->width;
+            end = end < first + tile[2] ? end : first + tile[2];
+            for (Py_ssize_t at = first; at < end; at += POINTS) {
+                const int m = (int)(end - at < POINTS ? end - at : POINTS);
+                char *to = row + at * job->dst_step;
+                if (job->taps == 1)
+                    nearest_block(job, r, at, m, src, to);
+                else if (job->acc_type == F32)
+                    sum_block_float(job, r, at, m, src, to);
+                else
+                    sum_block_double(job, r, at, m, src, to);
+            }
         }
     }
 }

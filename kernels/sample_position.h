@@ -78,7 +78,9 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
                      int32_t *restrict index, int32_t *restrict inside, float *restrict fraction_f,
                      double *restrict fraction_d) {
     const REAL last = (REAL)(axis->n - 1), before = -4, after = (REAL)(axis->n + 4);
-    if (job->rule == INSIDE)
+    const int monotone = job->grid == NULL; /* along a row: what lies between two positions inside is inside, too */
+    const int ends_inside = at[0] >= 0 && at[0] <= last && at[m - 1] >= 0 && at[m - 1] <= last;
+    if (job->rule == INSIDE && !(monotone && ends_inside))
         for (int j = 0; j < m; j++) inside[j] &= (at[j] >= 0) & (at[j] <= last);
     if (job->taps == 1) {
         if (job->rounding == HALF_UP) {

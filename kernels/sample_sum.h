@@ -1,8 +1,29 @@
 /* Weights and sums of a block of points, in ACC (float or double). Included by sample.h with ACC, ACC_TYPE, S(name). */
 
-/* Two taps: the window starts at the index, or beside it where the box ends. */
+/* How many taps of an axis have any weight in this block, and whether a weight among those is zero. */
+static void S(survey)(const ACC *const *w, int taps, int m, int *used, int *ragged) {
+    int32_t zero[MOST_TAPS], some[MOST_TAPS];
+    for (int k = 0; k < taps; k++) {
+        const ACC *restrict weight = w[k];
+        int32_t has_zero = 0, has_some = 0;
+        for (int j = 0; j < m; j++) {
+            const int32_t is_zero = weight[j] == 0;
+            has_zero |= is_zero;
+            has_some |= 1 - is_zero;
+        }
+        zero[k] = has_zero;
+        some[k] = has_some;
+    }
+    *used = taps;
+    while (*used > 1 && !some[*used - 1]) --*used;
+    *ragged = 0;
+    for (int k = 0; k < *used; k++) *ragged |= zero[k];
+}
+
+/* Two taps: the window starts at the index, or beside it where the box ends. used, ragged: as of `survey`. */
 static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fraction, int32_t *restrict index,
-                              int32_t *restrict inside, ACC *restrict w0, ACC *restrict w1) {
+                              int32_t *restrict inside, ACC *restrict w0, ACC *restrict w1, int *used,
+                              int *ragged) {
     const int32_t first = (int32_t)axis->origin, two = axis->held > 1;
     const int32_t last = two ? (int32_t)(first + axis->held - 2) : first;
     int32_t slid[POINTS], beside = !two;
@@ -11,11 +32,17 @@ static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fra
         beside |= before | after;
     }
     if (!beside) { /* what follows gives the same: the window is where it should be */
+        int32_t some = 0, zero = 0;
         for (int j = 0; j < m; j++) {
+            const ACC w = fraction[j], u = 1 - w;
             index[j] = index[j] - first;
-            w0[j] = 1 - fraction[j];
-            w1[j] = fraction[j];
+            w0[j] = u;
+            w1[j] = w;
+            some |= w != 0;
+            zero |= (w == 0) | (u == 0);
         }
+        *used = some ? 2 : 1;
+        *ragged = some && zero;
         return;
     }
     for (int j = 0; j < m; j++) {
@@ -35,6 +62,8 @@ static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fra
         const int32_t p = w0[j] != 0, q = w1[j] != 0;
         inside[j] &= p | q;
     }
+    const ACC *const w[2] = {w0, w1};
+    S(survey)(w, 2, m, used, ragged);
 }
 
 /* Four taps of the cubic B-spline, from one before the index; those beyond the ends are folded back. */
@@ -138,26 +167,6 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
     }
 }
 
-/* How many taps of an axis have any weight in this block, and whether a weight among those is zero. */
-static void S(survey)(const ACC *const *w, int taps, int m, int *used, int *ragged) {
-    int32_t zero[MOST_TAPS], some[MOST_TAPS];
-    for (int k = 0; k < taps; k++) {
-        const ACC *restrict weight = w[k];
-        int32_t has_zero = 0, has_some = 0;
-        for (int j = 0; j < m; j++) {
-            const int32_t is_zero = weight[j] == 0;
-            has_zero |= is_zero;
-            has_some |= 1 - is_zero;
-        }
-        zero[k] = has_zero;
-        some[k] = has_some;
-    }
-    *used = taps;
-    while (*used > 1 && !some[*used - 1]) --*used;
-    *ragged = 0;
-    for (int k = 0; k < *used; k++) *ragged |= zero[k];
-}
-
 static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, const char *src, char *dst) {
     block_t block, *b = &block;
     ACC fraction[AXES][POINTS], weight[AXES][MOST_TAPS][POINTS], missing[POINTS];
@@ -195,11 +204,13 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
             continue;
         }
         if (taps == 2)
-            S(linear_weights)(axis, m, fraction[a], b->index[a], b->inside, weight[a][0], weight[a][1]);
-        else
+            S(linear_weights)(axis, m, fraction[a], b->index[a], b->inside, weight[a][0], weight[a][1], &b->used[a],
+                              &b->ragged[a]);
+        else {
             S(cubic_weights)(axis, job->mirror, m, fraction[a], b->index[a], weight[a][0], weight[a][1], weight[a][2],
                              weight[a][3]);
-        S(survey)(w[a], taps, m, &b->used[a], &b->ragged[a]);
+            S(survey)(w[a], taps, m, &b->used[a], &b->ragged[a]);
+        }
         for (int k = 0; wider && k < b->used[a]; k++) {
             ACC *restrict to = wide[a][k];
             if (taps == 2)
@@ -236,7 +247,7 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         ACC *restrict value = direct ? (ACC *)to : lines[0];
 #ifdef CORNERS
         if (in_corners) {
-            corners(from, b, step, w, m, value);
+            corners(job, from, b, step, w, m, value);
         } else
 #endif
         {
