@@ -197,6 +197,18 @@ def test_nothing_is_computed_until_asked():
     assert vrdask.affine_transform(x[0, 0], np.eye(3) * 0.9).shape == (8, 8, 8)
 
 
+def test_sizes_that_dask_does_not_know_are_refused():
+    x = da.ones((2, 1, 8, 8), chunks=4)
+    unknown, grid = x[da.ones(2) > 0], da.zeros((2, 3, 3, 2))
+    for call in (
+        lambda: vrdask.affine_transform(unknown, np.eye(2)),
+        lambda: vrdask.grid_sample(unknown, grid),
+        lambda: vrdask.grid_sample(x, grid[da.ones(2) > 0]),
+    ):
+        with pytest.raises(ValueError, match=r"sizes must be known; got \(nan, .*compute_chunk_sizes"):
+            call()
+
+
 def test_names_are_deterministic_and_follow_the_arguments():
     x = da.ones((8, 8), chunks=4)
     first, again = (vrdask.affine_transform(x, np.eye(2) * 0.5) for _ in range(2))

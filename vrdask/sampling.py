@@ -174,8 +174,6 @@ def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike 
 
 def checked_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
     for size in sizes:
-        if size != size:
-            raise ValueError(f"the array's sizes must be known; got {sizes} (dask: call compute_chunk_sizes() first)")
         if not 1 <= size < LARGEST:
             raise ValueError(f"sampled axes must have between 1 and {LARGEST - 1} samples; got {size} in {sizes}")
     return tuple(map(int, sizes))
