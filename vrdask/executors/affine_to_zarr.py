@@ -22,6 +22,7 @@ from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
 from vrdask.geometry import ATTRIBUTE, is_group
 from vrdask.intervals import Box, shape_of, size_of, slices_of
 from vrdask.ome_zarr import Multiscale
+from vrdask.pictures import is_picture, picture_target
 from vrdask.plan import Task
 from vrdask.progress import reporting
 from vrdask.sample import sample_affine
@@ -111,7 +112,8 @@ def affine_zarr(
     ----------
     source, target : as in `resample_zarr`; the target is a new place
         It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
-        axes' scale and origin would be wrong, and it becomes a plain array.
+        axes' scale and origin would be wrong, and it becomes a plain array. A path that ends in .png, .tif or .tiff
+        becomes a picture, for results that fit in memory.
     matrix, offset, output_shape, mode : as in `affine_transform`.
     progress : as in `resample_zarr`.
     **options : padding_mode, fill_value, axes and dtype of `affine_transform`; chunks, shards, compressors,
@@ -152,7 +154,7 @@ def prepare(
     channel: int | None = None,
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
-    client = active_client()
+    client = None if is_picture(target) else active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source, level=level, series=series, channel=channel)
@@ -172,6 +174,11 @@ def prepare(
         raise TypeError("target must be a place where there is nothing yet; got an array")
     refuse_same_place(source, target)
     image = opened.image and _seen_through(opened.image, what)
+    if is_picture(target):
+        if chunks is not None or shards is not None:
+            raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
+        made: Target = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
+        return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite=False)
     arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
     if image is None:
         arguments["attributes"].pop(ATTRIBUTE, None)
