@@ -30,7 +30,7 @@ elif X86_64:
 COMMON = (
     ["/O2", "/fp:precise"]
     if MSVC
-    else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function"]
+    else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function", "-Wno-maybe-uninitialized"]
 )
 
 
