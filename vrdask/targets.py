@@ -16,7 +16,7 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
-from vrdask import stores
+from vrdask import codecs, stores
 from vrdask.dtypes import DType
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
@@ -127,7 +127,7 @@ def array_arguments(
         "dtype": what.out_dtype.newbyteorder("="),
         "chunks": chunk,
         "shards": shard,
-        "compressors": layout.compressors if compressors == "auto" else compressors,
+        "compressors": codecs.compressors(compressors, layout.compressors),
         "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
         "dimension_names": image.axis_names if image is not None else layout.dimension_names,
         "attributes": {**layout.attributes, **by_itself},
@@ -158,7 +158,8 @@ def refuse_same_place(source: Any, target: Any) -> None:
         one_key, other_key = (f"{at.path}/".removeprefix("/") for at in (a, b))
         same = a.store == b.store and (one_key.startswith(other_key) or other_key.startswith(one_key))
     if same:
-        raise ValueError(f"target must lie outside the source; got {target} for the source {source}")
+        named = source.place if isinstance(source, Source) else source
+        raise ValueError(f"target must lie outside the source; got {target} for the source {named}")
 
 
 def _place_of(given: Any) -> StorePath:

@@ -25,6 +25,7 @@ from vrdask.ome_zarr import Multiscale
 from vrdask.plan import Task
 from vrdask.progress import reporting
 from vrdask.sample import sample_affine
+from vrdask.signatures import with_parameters_of
 from vrdask.sizes import parse_bytes
 from vrdask.sources import Source, open_source
 from vrdask.targets import Target, array_arguments, clear, is_taken, new_target, refuse_same_place
@@ -70,12 +71,13 @@ class AffineJob:
     place: Any
     plan: AffinePlan
     overwrite: bool
+    progress: Any = None
 
-    def run(self, progress: Any = None) -> zarr.Array[Any]:
+    def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. Until then no reader takes it for an array."""
         total = math.prod(self.plan.affine.out_shape)
         with ExitStack() as stack:
-            report = stack.enter_context(reporting(progress, total, "affine"))
+            report = stack.enter_context(reporting(self.progress, total, "affine"))
             stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
             if self.overwrite:
                 clear(self.place)
@@ -91,42 +93,6 @@ class AffineJob:
                 done += samples
                 report(done, total)
             return self.target.finish()
-
-
-def affine_zarr(
-    source: Any,
-    target: Any,
-    matrix: Any,
-    offset: Any = 0.0,
-    output_shape: Sequence[int] | int | None = None,
-    mode: str = "linear",
-    *,
-    progress: Any = None,
-    **options: Any,
-) -> zarr.Array[Any]:
-    """Write one Zarr array as another seen through an affine map, in bounded memory; the result equals
-    `affine_transform` at once, bit for bit.
-
-    Parameters
-    ----------
-    source, target : as in `resample_zarr`; the target is a new place
-        It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
-        axes' scale and origin would be wrong, and it becomes a plain array.
-    matrix, offset, output_shape, mode : as in `affine_transform`.
-    progress : as in `resample_zarr`.
-    **options : padding_mode, fill_value, axes and dtype of `affine_transform`; chunks, shards, compressors,
-        memory_limit, overwrite and num_threads of `resample_zarr`.
-
-    Examples
-    --------
-    >>> import numpy as np, zarr
-    >>> source = zarr.create_array({}, data=np.arange(6.0).reshape(2, 3), chunks=(1, 3))
-    >>> affine_zarr(source, zarr.storage.MemoryStore(), [[0, 1], [-1, 0]], (0, 2), (3, 2))[:]
-    array([[2., 5.],
-           [1., 4.],
-           [0., 3.]])
-    """
-    return prepare(source, target, matrix, offset, output_shape, mode, **options).run(progress)
 
 
 def prepare(
@@ -146,16 +112,14 @@ def prepare(
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
     overwrite: bool = False,
+    progress: Any = None,
     num_threads: int | None = None,
-    level: int = 0,
-    series: int = 0,
-    channel: int | None = None,
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     client = active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
-    opened = open_source(source, level=level, series=series, channel=channel)
+    opened = open_source(source)
     what = affine(
         opened.array.shape,
         opened.array.dtype,
@@ -180,7 +144,33 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     if is_taken(target) and not overwrite:
         raise FileExistsError(f"target must not exist; got {target}: overwrite=True (--overwrite) replaces it")
-    return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite)
+    return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite, progress)
+
+
+@with_parameters_of(prepare)
+def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
+    """Write one Zarr array as another seen through an affine map, in bounded memory; the result equals
+    `affine_transform` at once, bit for bit.
+
+    Parameters
+    ----------
+    source, target : as in `resample_zarr`; the target is a new place
+        It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
+        axes' scale and origin would be wrong, and it becomes a plain array.
+    matrix, offset, output_shape, mode : as in `affine_transform`.
+    padding_mode, fill_value, axes, dtype : as in `affine_transform`.
+    chunks, shards, compressors, memory_limit, overwrite, progress, num_threads : as in `resample_zarr`.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(6.0).reshape(2, 3), chunks=(1, 3))
+    >>> affine_zarr(source, zarr.storage.MemoryStore(), [[0, 1], [-1, 0]], (0, 2), (3, 2))[:]
+    array([[2., 5.],
+           [1., 4.],
+           [0., 3.]])
+    """
+    return prepare(*args, **kwargs).run()
 
 
 def _seen_through(image: Multiscale, what: Affine) -> Multiscale | None:
