@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.intervals import Box, regular_edges, shape_of, slices_of, touched
+from vrdask.chunk_io import ChunkIO, Index
+from vrdask.dtypes import DType
+from vrdask.intervals import Box, shape_of, slices_of
 
 Array = npt.NDArray[Any]
 
@@ -23,30 +24,27 @@ Array = npt.NDArray[Any]
 class ChunkCache:
     """Boxes of an array from a least-recently-used cache of its decoded chunks, at most `capacity` bytes."""
 
-    def __init__(self, array: Any, capacity: int) -> None:
-        self._array = array
+    def __init__(self, chunks: ChunkIO, dtype: DType, capacity: int) -> None:
+        self._io = chunks
+        self._dtype = dtype
         self._capacity = capacity
-        self._edges = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
-        self._chunks: OrderedDict[tuple[int, ...], Future[Array]] = OrderedDict()
+        self._chunks: OrderedDict[Index, Future[Array]] = OrderedDict()
         self._bytes = 0
         self._mutex = threading.Lock()
 
     def read(self, box: Box) -> Array:
-        """The samples of a non-empty box."""
-        result = np.empty(shape_of(box), self._array.dtype)
+        """The samples of a box."""
+        result = np.empty(shape_of(box), self._dtype)
+        if not result.size:
+            return result
         origin = [start for start, _ in box]
-        ranges = (touched(edges, interval) for edges, interval in zip(self._edges, box, strict=True))
-        for index in product(*ranges):
-            place = self._place(index)
+        for index in self._io.indices(box):
+            place = self._io.place(index)
             part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, box, strict=True))
-            chunk = self._chunk(index, place)
-            result[slices_of(part, origin)] = chunk[slices_of(part, (start for start, _ in place))]
+            result[slices_of(part, origin)] = self._chunk(index)[slices_of(part, (start for start, _ in place))]
         return result
 
-    def _place(self, index: tuple[int, ...]) -> Box:
-        return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self._edges, index, strict=True))
-
-    def _chunk(self, index: tuple[int, ...], place: Box) -> Array:
+    def _chunk(self, index: Index) -> Array:
         with self._mutex:
             found = self._chunks.get(index)
             if found is None:
@@ -57,7 +55,7 @@ class ChunkCache:
         if found is not None:
             return found.result()
         try:
-            chunk = np.asarray(self._array[slices_of(place)])
+            chunk = self._io.chunk(index)
         except BaseException as error:
             with self._mutex:
                 del self._chunks[index]

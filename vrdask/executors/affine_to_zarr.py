@@ -17,10 +17,10 @@ from zarr.storage import MemoryStore
 from vrdask import threads
 from vrdask.affine import Affine, affine
 from vrdask.affine_plan import AffinePlan, plan_affine
-from vrdask.chunk_cache import ChunkCache
 from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.executors.store_access import store_access
 from vrdask.geometry import ATTRIBUTE, is_group
-from vrdask.intervals import Box, shape_of, size_of, slices_of
+from vrdask.intervals import size_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.plan import Task
 from vrdask.progress import reporting
@@ -42,24 +42,10 @@ class AffineWork:
     run: str
 
     def __call__(self, task: Task) -> int:
-        box = self._read(task.reads)
-        self.target.array[slices_of(task.writes)] = sample_affine(self.affine, box, task.reads, task.writes, 1)
+        access = store_access(self.run, self.source, self.target, self.cache_bytes)
+        box = access.read(task.reads)
+        access.write(task.writes, sample_affine(self.affine, box, task.reads, task.writes, 1))
         return size_of(task.writes)
-
-    def _read(self, reads: Box) -> npt.NDArray[Any]:
-        if not size_of(reads):
-            return np.empty(shape_of(reads), self.affine.in_dtype)
-        if not self.cache_bytes or self.source.chunks is None:
-            return np.asarray(self.source[slices_of(reads)])
-        cache = _caches.get(self.run)
-        if cache is None:
-            _caches.clear()
-            cache = _caches.setdefault(self.run, ChunkCache(self.source, self.cache_bytes))
-        return cache.read(reads)
-
-
-_caches: dict[str, ChunkCache] = {}
-"""The chunk cache of the latest run in this process; a worker's tasks share it."""
 
 
 @dataclass(frozen=True)
