@@ -152,7 +152,7 @@ class ChunkIO:
             return f"the source at {_text(self.place(index))}"
         outer = index if array.shards is None else _shard_of(index, array.shards, array.chunks)
         key = array.metadata.encode_chunk_key(outer)
-        return f"chunk {key} ({_text(self.place(index))}) of {array.store_path}"
+        return f"chunk {key} ({_text(self.place(index))}) of {stores.url(array.store_path)}"
 
 
 def _shard_of(index: Index, shards: Sequence[int], chunks: Sequence[int]) -> Index:

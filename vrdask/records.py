@@ -57,7 +57,7 @@ class Record:
         self._lock()
         settings = json.dumps(self._settings).encode()
         if stores.get(self._root / "job.json") != settings:
-            stores.remove_all(self._root / "done")
+            stores.remove_all(self._root / "done", self._segments())
             stores.put(self._root / "job.json", settings)
         self._segment = 1 + max(map(int, self._segments()), default=0)
         self._flusher.start()
@@ -97,10 +97,11 @@ class Record:
         self._flusher.join()
         with self._mutex:
             self._pending.clear()
-        stores.remove_all(self._root)
+        done = [f"done/{name}" for name in self._segments()]
+        stores.remove_all(self._root, [*done, "job.json", "lock.json"])
 
     def _segments(self) -> list[str]:
-        return [name for name in stores.names(self._root / "done") if name.isdigit()]
+        return stores.numbered(self._root / "done")
 
     def _keep_flushing(self) -> None:
         beat = time.monotonic()

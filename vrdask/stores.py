@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 
 def get(at: StorePath) -> bytes | None:
@@ -43,6 +43,15 @@ def put(at: StorePath, value: bytes | Buffer) -> None:
         sync(at.set(_buffer(value)))
 
 
+def url(at: StorePath) -> str:
+    """A place in words: its path or URL."""
+    if not isinstance(at.store, FsspecStore):
+        return str(at)
+    protocol = at.store.fs.protocol
+    names = "/".join(filter(None, (at.store.path, at.path)))
+    return names if "://" in names else f"{protocol if isinstance(protocol, str) else protocol[0]}://{names}"
+
+
 def is_local(at: StorePath) -> bool:
     """Whether a request is answered without waiting for a network."""
     return isinstance(at.store, LocalStore | MemoryStore)
@@ -63,22 +72,48 @@ def remove(at: StorePath) -> None:
     sync(at.store.delete(at.path))
 
 
-def remove_all(at: StorePath) -> None:
-    """Remove everything below a place."""
-    sync(at.store.delete_dir(at.path))
+def remove_all(at: StorePath, known: Iterable[str] = ()) -> None:
+    """Remove everything below a place; on a store that cannot be listed, the known names."""
+    try:
+        sync(at.store.delete_dir(at.path))
+    except _CANNOT_LIST:
+        for name in known:
+            remove(at / name)
 
 
 def is_empty(at: StorePath) -> bool:
-    return bool(sync(at.store.is_empty(at.path)))
+    """Whether nothing is stored at or below a place. On a store that cannot be listed: nothing that says what it is."""
+    try:
+        return not names(at)
+    except _CANNOT_LIST:
+        signs = ("zarr.json", ".zarray", ".zgroup", ".vrdask/job.json")
+        return all(value is None for value in get_many([at / sign for sign in signs]))
 
 
 def names(at: StorePath) -> list[str]:
     """Names directly below a place, sorted."""
 
     async def collect() -> list[str]:
+        files = getattr(at.store, "fs", None)
+        if files is not None:
+            files.invalidate_cache()  # another process may have written since
         return [name.rsplit("/", 1)[-1] async for name in at.store.list_dir(at.path)]
 
-    return sorted(sync(collect()))
+    return sorted(filter(None, sync(collect())))
+
+
+_CANNOT_LIST = (NotImplementedError, PermissionError)
+
+
+def numbered(at: StorePath) -> list[str]:
+    """Names below a place that are numbers, sorted; on a store that cannot be listed those without a gap, from 1."""
+    try:
+        return [name for name in names(at) if name.isdigit()]
+    except _CANNOT_LIST:
+        found: list[str] = []
+        while get(at / (name := f"{len(found) + 1:08d}")) is not None:
+            found.append(name)
+        return found
 
 
 def size(at: StorePath) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import codecs, stores
 from vrdask.dtypes import DType
@@ -150,14 +150,9 @@ def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[
 
 def refuse_same_place(source: Any, target: Any) -> None:
     """A target at, above or inside the source would destroy what it is made from."""
-    a, b = (_place_of(place) for place in (source, target))
-    if isinstance(a.store, LocalStore) and isinstance(b.store, LocalStore):
-        one, other = ((at.store.root / at.path).resolve() for at in (a, b))  # type: ignore[attr-defined]
-        same = one == other or one in other.parents or other in one.parents
-    else:
-        one_key, other_key = (f"{at.path}/".removeprefix("/") for at in (a, b))
-        same = a.store == b.store and (one_key.startswith(other_key) or other_key.startswith(one_key))
-    if same:
+    (system, one), (other_system, other) = (_address(_place_of(place)) for place in (source, target))
+    shared = min(len(one), len(other))
+    if system == other_system and one[:shared] == other[:shared]:
         named = source.place if isinstance(source, Source) else source
         raise ValueError(f"target must lie outside the source; got {target} for the source {named}")
 
@@ -166,6 +161,16 @@ def _place_of(given: Any) -> StorePath:
     if isinstance(given, Source):
         given = given.array if isinstance(given.array, zarr.Array) else given.place
     return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, "a")
+
+
+def _address(at: StorePath) -> tuple[Any, tuple[str, ...]]:
+    """What a place is in, to be compared, and the names that lead to it."""
+    names = tuple(filter(None, at.path.split("/")))
+    if isinstance(at.store, LocalStore):
+        return "file", (at.store.root / at.path).resolve().parts
+    if isinstance(at.store, FsspecStore):
+        return at.store.fs, (*filter(None, at.store.path.split("/")), *names)
+    return at.store, names
 
 
 def is_taken(place: Any) -> bool:
