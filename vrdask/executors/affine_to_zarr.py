@@ -17,7 +17,8 @@ from zarr.storage import MemoryStore
 from vrdask import threads
 from vrdask.affine import Affine, affine
 from vrdask.affine_plan import AffinePlan, plan_affine
-from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.executors.cluster import active_client
+from vrdask.executors.run import run_tasks
 from vrdask.executors.store_access import store_access
 from vrdask.geometry import ATTRIBUTE, is_group
 from vrdask.intervals import size_of
@@ -64,18 +65,12 @@ class AffineJob:
         total = math.prod(self.plan.affine.out_shape)
         with ExitStack() as stack:
             report = stack.enter_context(reporting(self.progress, total, "affine"))
-            stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
             if self.overwrite:
                 clear(self.place)
             work = AffineWork(self.plan.affine, self.source.array, self.target, self.plan.cache_bytes, uuid4().hex)
             client = None if self.target.is_local else active_client()
-            keyed = (((f"affine-{work.run}", *task.index), task) for task in self.plan)
             done = 0
-            for samples in (
-                run_on_threads(work, self.plan, self.plan.concurrent)
-                if client is None
-                else run_on_cluster(work, keyed, client)
-            ):
+            for samples in run_tasks(work, self.plan, self.plan.concurrent, client, "affine", work.run):
                 done += samples
                 report(done, total)
             return self.target.finish()

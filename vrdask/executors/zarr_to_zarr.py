@@ -16,7 +16,8 @@ from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
 from vrdask.executors.block_work import BlockWork
-from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.executors.cluster import active_client
+from vrdask.executors.run import run_tasks
 from vrdask.geometry import is_group
 from vrdask.intervals import size_of
 from vrdask.memory import BlockPlan, plan_blocks
@@ -64,7 +65,6 @@ class Job:
         total = math.prod(self.plan.resampling.out_shape)
         with ExitStack() as stack:
             report = stack.enter_context(reporting(self.progress, total, "resample"))
-            stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
             if root is None:
                 self._run_tasks(set(), None, report, total)
                 return self.target.finish()
@@ -82,17 +82,12 @@ class Job:
 
     def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
         work = BlockWork(self.plan.resampling, self.source.array, self.target, self.blocks, uuid4().hex)
-        name = f"resample-{self.plan.resampling.mode}"
         tasks = enumerate(self.plan if total else ())
         samples = sum(size_of(self.plan[number].writes) for number in done)
         items = (item for item in tasks if item[0] not in done)
         client = None if self.target.is_local else active_client()
-        finished = (
-            run_on_threads(work, items, self.blocks.concurrent)
-            if client is None
-            else run_on_cluster(work, (((f"{name}-{work.run}", *item[1].index), item) for item in items), client)
-        )
-        for number, written, sizes in finished:
+        name = f"resample-{self.plan.resampling.mode}"
+        for number, written, sizes in run_tasks(work, items, self.blocks.concurrent, client, name, work.run):
             samples += written
             if record is not None:
                 record.mark(number, sizes)
