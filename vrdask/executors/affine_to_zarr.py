@@ -23,7 +23,6 @@ from vrdask.executors.store_access import store_access
 from vrdask.geometry import ATTRIBUTE, is_group
 from vrdask.intervals import size_of
 from vrdask.ome_zarr import Multiscale
-from vrdask.plan import Task
 from vrdask.progress import reporting
 from vrdask.sample import sample_affine
 from vrdask.signatures import with_parameters_of
@@ -34,18 +33,18 @@ from vrdask.targets import Target, array_arguments, clear, is_taken, new_target,
 
 @dataclass(frozen=True)
 class AffineWork:
-    """Call it with a task; it gives back the number of samples written. Travels to workers as it is."""
+    """Call it with a task's number; it gives back the number of samples written. Travels to workers as it is."""
 
-    affine: Affine
+    plan: AffinePlan
     source: Any
     target: Target
-    cache_bytes: int
     run: str
 
-    def __call__(self, task: Task) -> int:
-        access = store_access(self.run, self.source, self.target, self.cache_bytes)
+    def __call__(self, number: int) -> int:
+        task = self.plan[number]
+        access = store_access(self.run, self.source, self.target, self.plan.cache_bytes)
         box = access.read(task.reads)
-        access.write(task.writes, sample_affine(self.affine, box, task.reads, task.writes, 1))
+        access.write(task.writes, sample_affine(self.plan.affine, box, task.reads, task.writes, 1))
         return size_of(task.writes)
 
 
@@ -67,10 +66,10 @@ class AffineJob:
             report = stack.enter_context(reporting(self.progress, total, "affine"))
             if self.overwrite:
                 clear(self.place)
-            work = AffineWork(self.plan.affine, self.source.array, self.target, self.plan.cache_bytes, uuid4().hex)
+            work = AffineWork(self.plan, self.source.array, self.target, uuid4().hex)
             client = None if self.target.is_local else active_client()
             done = 0
-            for samples in run_tasks(work, self.plan, self.plan.concurrent, client, "affine", work.run):
+            for samples in run_tasks(work, range(len(self.plan)), self.plan.concurrent, client, "affine", work.run):
                 done += samples
                 report(done, total)
             return self.target.finish()

@@ -81,13 +81,12 @@ class Job:
             return result
 
     def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
-        work = BlockWork(self.plan.resampling, self.source.array, self.target, self.blocks, uuid4().hex)
-        tasks = enumerate(self.plan if total else ())
+        work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex)
         samples = sum(size_of(self.plan[number].writes) for number in done)
-        items = (item for item in tasks if item[0] not in done)
+        numbers = (number for number in range(len(self.plan) if total else 0) if number not in done)
         client = None if self.target.is_local else active_client()
         name = f"resample-{self.plan.resampling.mode}"
-        for number, written, sizes in run_tasks(work, items, self.blocks.concurrent, client, name, work.run):
+        for number, written, sizes in run_tasks(work, numbers, self.blocks.concurrent, client, name, work.run):
             samples += written
             if record is not None:
                 record.mark(number, sizes)
