@@ -90,6 +90,8 @@ def existing_target(
     shards: Sequence[int] | int | None = None,
 ) -> Target:
     """An array that is there already, to be written into as it is."""
+    if array.read_only:
+        raise ValueError(f"target must be writable; got {array.store_path}, which is read-only")
     if array.shape != what.out_shape or array.dtype != what.out_dtype:
         raise ValueError(
             f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
@@ -160,7 +162,7 @@ def refuse_same_place(source: Any, target: Any) -> None:
 def _place_of(given: Any) -> StorePath:
     if isinstance(given, Source):
         given = given.array if isinstance(given.array, zarr.Array) else given.place
-    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, "a")
+    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)
 
 
 def _address(at: StorePath) -> tuple[Any, tuple[str, ...]]:

@@ -17,10 +17,26 @@ from vrdask.sources.source import Layout, Source
 from vrdask.stores import described, url
 
 
-def store_path(place: Any, mode: str) -> StorePath:
-    """A place in a store from a path, a URL (fsspec), a store or a place."""
+def store_path(place: Any, mode: str | None) -> StorePath:
+    """A place in a store from a path, a URL (fsspec), a store or a place.
+
+    mode : "r" to read, "a" to write, None for neither.
+
+    Raises
+    ------
+    TypeError
+        `place` is none of these.
+    ValueError
+        It is read-only and to be written, or a URL of a kind that nobody knows.
+    ModuleNotFoundError
+        A package for that kind of URL is not installed.
+    """
     if not isinstance(place, str | Path | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
+    if mode == "a" and isinstance(place, StorePath | Store) and place.read_only:
+        raise ValueError(f"target must be writable; got {place}, which is read-only")
+    if mode is None and isinstance(place, Store):
+        return StorePath(place)
     if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
