@@ -99,9 +99,9 @@ def test_a_limit_on_the_size_of_files(source, tmp_path):
 def test_a_target_that_is_read_only(source, tmp_path):
     with pytest.raises(ValueError, match=r"target must be writable; got .* read-only"):
         vrdask.resample_zarr(source, LocalStore(tmp_path / "out.zarr", read_only=True), RESULT)
-    existing = zarr.create_array(tmp_path / "there.zarr", shape=RESULT, dtype="uint16", chunks=(8, 8, 8))
+    zarr.create_array(tmp_path / "there.zarr", shape=RESULT, dtype="uint16", chunks=(8, 8, 8))
     with pytest.raises(ValueError, match=r"target must be writable; got .* read-only"):
-        vrdask.resample_zarr(source, zarr.open_array(existing.store_path, mode="r"), RESULT)
+        vrdask.resample_zarr(source, zarr.open_array(str(tmp_path / "there.zarr"), mode="r"), RESULT)
 
 
 def test_a_source_that_is_read_only(source, tmp_path):
