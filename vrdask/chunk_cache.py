@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.chunk_codec import Empty
 from vrdask.chunk_io import ChunkIO, Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, shape_of, slices_of
@@ -24,9 +25,10 @@ Array = npt.NDArray[Any]
 class ChunkCache:
     """Boxes of an array from a least-recently-used cache of its decoded chunks, at most `capacity` bytes."""
 
-    def __init__(self, chunks: ChunkIO, dtype: DType, capacity: int) -> None:
+    def __init__(self, chunks: ChunkIO, dtype: DType, capacity: int, empty: Empty = np.empty) -> None:
         self._io = chunks
         self._dtype = dtype
+        self._empty = empty
         self._capacity = capacity
         self._chunks: OrderedDict[Index, Future[Array]] = OrderedDict()
         self._bytes = 0
@@ -34,7 +36,7 @@ class ChunkCache:
 
     def read(self, box: Box) -> Array:
         """The samples of a box."""
-        result = np.empty(shape_of(box), self._dtype)
+        result = self._empty(shape_of(box), self._dtype)
         if not result.size:
             return result
         origin = [start for start, _ in box]

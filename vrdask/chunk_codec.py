@@ -8,6 +8,7 @@ user has chosen) is zarr's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
 from vrdask.dtypes import DType
 
 Array = npt.NDArray[Any]
+Empty = Callable[[tuple[int, ...], DType], Array]
 
 _ZARRS_OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 
@@ -37,10 +39,15 @@ class ChunkCodec:
     shape: tuple[int, ...]
     compressor: Any
 
-    def decode(self, raw: bytes | memoryview) -> Array:
-        """The samples of a whole chunk; may be read-only."""
-        data = raw if self.compressor is None else self.compressor.decode(raw)
-        return np.frombuffer(data, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
+    def decode(self, raw: bytes | memoryview, empty: Empty = np.empty) -> Array:
+        """The samples of a whole chunk; may be read-only. empty : makes the array."""
+        if self.compressor is None:
+            return np.frombuffer(raw, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
+        samples = empty(self.shape, self.stored)
+        filled = self.compressor.decode(raw, out=samples)
+        if len(memoryview(filled).cast("B")) != samples.nbytes:
+            raise ValueError(f"a chunk must hold {samples.nbytes} bytes; got {len(memoryview(filled).cast('B'))}")
+        return samples.astype(self.dtype, copy=False)
 
     def encode(self, samples: Array) -> bytes:
         """What is stored for a whole chunk."""

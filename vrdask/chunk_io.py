@@ -17,7 +17,7 @@ import zarr
 
 from vrdask import stores
 from vrdask.attempts import StoreError, attempt
-from vrdask.chunk_codec import chunk_codec
+from vrdask.chunk_codec import Empty, chunk_codec
 from vrdask.intervals import Box, regular_edges, shape_of, size_of, slices_of, touched
 
 Array = npt.NDArray[Any]
@@ -29,10 +29,14 @@ BYTES_FETCHED_TOGETHER = 16 << 20
 
 
 class ChunkIO:
-    """The chunks of one array. `array` is zarr's, or whatever a source reads (see `sources.Readable`)."""
+    """The chunks of one array.
 
-    def __init__(self, array: Any) -> None:
+    array : zarr's, or whatever a source reads (see `sources.Readable`). empty : makes arrays, as `numpy.empty` does.
+    """
+
+    def __init__(self, array: Any, empty: Empty = np.empty) -> None:
         self._array = array
+        self._empty = empty
         self._codec = chunk_codec(array)
         chunks = array.chunks or array.shape
         self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
@@ -71,7 +75,7 @@ class ChunkIO:
         indices = list(self.indices(box))
         if len(indices) == 1:
             return self.chunk(indices[0])[slices_of(box, (start for start, _ in self.place(indices[0])))]
-        result = np.empty(shape_of(box), self._array.dtype)
+        result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
         for index, whole in self._chunks(indices):
             place = self.place(index)
@@ -132,7 +136,7 @@ class ChunkIO:
     def _decoded(self, index: Index, raw: Any) -> Array:
         codec = self._codec
         assert codec is not None
-        return attempt(f"reading {self._named(index)}", lambda: codec.decode(raw))
+        return attempt(f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty))
 
     def _fill_of(self, box: Box) -> Array:
         return np.broadcast_to(self._fill, shape_of(box))

@@ -72,7 +72,6 @@ class Level:
         begin = np.arange(len(self.start))
         return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
 
-
     @property
     def shares(self) -> bool:
         """Whether the outputs of a group read much of the same."""

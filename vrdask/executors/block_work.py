@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from vrdask.apply import apply
 from vrdask.executors.store_access import store_access
 from vrdask.intervals import shape_of, size_of, slices_of
@@ -26,12 +24,12 @@ class BlockWork:
 
     def __call__(self, number: int) -> tuple[int, int, Sizes]:
         what, task = self.blocks.plan.resampling, self.blocks.plan[number]
-        access = store_access(self.run, self.source, self.target, self.blocks.cache_bytes)
+        access = store_access(self.run, self.source, self.target, self.blocks.cache_bytes, self.blocks.peak_bytes)
         parts = self.blocks.parts(task)
         if len(parts) == 1:
-            result = apply(what, access.read(task.reads), task.reads, task.writes, num_threads=1)
+            result = apply(what, access.read(task.reads), task.reads, task.writes, 1, access.memory.empty)
         else:
-            result = np.empty(shape_of(task.writes), what.out_dtype)
+            result = access.memory.empty(shape_of(task.writes), what.out_dtype)
             origin = [start for start, _ in task.writes]
             for writes in parts:
                 reads = what.reads(writes)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import zarr
 
 from vrdask.executors.cluster import run_on_cluster
+from vrdask.executors.store_access import let_go
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +30,10 @@ def run_tasks(
         yield from run_on_cluster(work, items, client, name, run)
         return
     with zarr.config.set({"threading.max_workers": threads}):  # else it starts four more than there are cores
-        yield from run_on_threads(work, items, threads)
+        try:
+            yield from run_on_threads(work, items, threads)
+        finally:
+            let_go(run)
 
 
 def run_on_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

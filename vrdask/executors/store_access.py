@@ -11,9 +11,13 @@ import numpy.typing as npt
 from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
+from vrdask.reuse import Pool
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
+
+
+SMALLEST_KEPT = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class StoreAccess:
 
     source: ChunkIO | ChunkCache
     target: ChunkIO
+    memory: Pool
 
     def read(self, box: Box) -> Array:
         """The samples of a box of the source; may be read-only."""
@@ -36,16 +41,25 @@ _latest: tuple[str, StoreAccess] | None = None
 _mutex = threading.Lock()
 
 
-def store_access(run: str, source: Any, target: Target, cache_bytes: int) -> StoreAccess:
+def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
-    source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache.
+    source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
     """
     global _latest
     with _mutex:
         if _latest is None or _latest[0] != run:
-            chunks = ChunkIO(source)
+            memory = Pool(SMALLEST_KEPT, most_bytes)
+            chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
-            reader = ChunkCache(chunks, source.dtype, cache_bytes) if cached else chunks
-            _latest = (run, StoreAccess(reader, ChunkIO(target.array)))
+            reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
+            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
         return _latest[1]
+
+
+def let_go(run: str) -> None:
+    """Free what a run holds in this process."""
+    global _latest
+    with _mutex:
+        if _latest is not None and _latest[0] == run:
+            _latest = None

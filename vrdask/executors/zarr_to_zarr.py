@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
+from vrdask.chunk_codec import chunk_codec
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client
 from vrdask.executors.run import run_tasks
@@ -152,7 +153,8 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
-    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen)
+    by_zarr = (opened.edges is not None and chunk_codec(array) is None, chunk_codec(made.array) is None)
+    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr)
     settings["blocks"] = list(blocks.block)
     return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
 
