@@ -3,7 +3,8 @@
 A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
 task. Small blocks decode and compute the margins between them again and again; large ones need memory. From one unit
 on, blocks grow along the axis that saves most decoding for as long as the tasks fit the limit. Where even one unit (a
-large shard) reads too much at once, its task computes it in parts, inside one array of the unit's size.
+large shard) reads too much at once, its task computes it in parts, inside one array of the unit's size; and so it does
+where each part reads a single source chunk (as in halving with "area"), which then is not copied.
 
 What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding.
 """
@@ -24,11 +25,12 @@ from vrdask.resampling import Resampling, between_parts, stage_reads
 
 DEFAULT_BYTES_PER_THREAD = 256 << 20
 SMALL_TASK_BYTES = 8 << 20
+SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 SCRATCH_BYTES = 2 << 20
-"""A kernel's, and the interpreter's objects of a task."""
+"""Of a kernel at most, for the tiles of a large box."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class BlockPlan:
         """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
         parts, block = self.part_plan, self.plan
         held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
-        return held + _between_bytes(parts) + SCRATCH_BYTES + (parts.peak_write_bytes if self.part != self.block else 0)
+        scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
+        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
 
     @property
     def peak_bytes(self) -> int:
@@ -167,7 +170,26 @@ def plan_blocks(
         seen.append(with_cache(found))
     least = min(decoded for decoded, _ in seen)
     good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
-    return next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
+    chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
+    if in_edges is not None and not reading.by_zarr and chosen.part == chosen.block:
+        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
+        read = parts.part_plan
+        if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
+            return parts
+    return chosen
+
+
+def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: Sequence[Edges]) -> list[int]:
+    """Sizes of the parts that read one source chunk each, along the axes where such parts are: these chunks need not be
+    copied together first.
+    """
+    part = list(block)
+    for axis, (n_in, n_out) in enumerate(zip(plan.resampling.in_shape, plan.resampling.out_shape, strict=True)):
+        stored = int(np.diff(in_edges[axis]).max(initial=0))
+        size, rest = divmod(stored * n_out, max(n_in, 1))
+        if size and not rest and block[axis] % size == 0:
+            part[axis] = size
+    return part
 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
