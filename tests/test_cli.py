@@ -11,6 +11,7 @@ import pytest
 import zarr
 from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 import vrdask
 from vrdask.cli import main
@@ -57,11 +58,12 @@ def test_every_option_reaches_the_result(source, tmp_path):
     result = run(
         "resample", source, tmp_path / "out.zarr", "--shape", "20,25", "--axes", "0,2", "--mode", "cubic",
         "--align-corners", "--dtype", "float32", "--chunks", "10,20,5", "--shards", "20,40,25", "--threads", "1",
-        "--memory-limit", "64MiB", "--quiet",
+        "--memory-limit", "64MiB", "--compressor", "gzip:3", "--quiet",
     )  # fmt: skip
     assert (result.exit_code, result.output) == (0, "")
     array = zarr.open_array(tmp_path / "out.zarr", mode="r")
     assert (array.chunks, array.shards, array.dtype) == ((10, 20, 5), (20, 40, 25), np.dtype("float32"))
+    assert array.compressors == (GzipCodec(level=3),)
     x = zarr.open_array(source, mode="r")[:]
     assert_array_equal(array[:], vrdask.resample(x, (20, 25), "cubic", True, axes=(0, 2), dtype="float32"))
 
@@ -80,10 +82,46 @@ def test_factor_and_spacing_give_the_shape(image, tmp_path, option, value, shape
     assert np.allclose(np.multiply(scale, shape), (30, 20, 20))
 
 
+@pytest.mark.parametrize(
+    ("name", "codecs"),
+    [
+        ("zstd:5", (ZstdCodec(level=5),)),
+        ("gzip", (GzipCodec(level=5),)),
+        ("blosc:1", (BloscCodec(cname="zstd", clevel=1, typesize=2, shuffle="shuffle"),)),
+        ("lz4", (BloscCodec(cname="lz4", clevel=5, typesize=2, shuffle="shuffle"),)),
+        ("none", ()),
+        ("auto", (ZstdCodec(level=0),)),
+    ],
+)
+def test_compressors_by_name(source, tmp_path, name, codecs):
+    result = run("resample", source, tmp_path / "out.zarr", "--shape", "15,20,25", "--compressor", name)
+    assert result.exit_code == 0, result.output
+    array = zarr.open_array(tmp_path / "out.zarr", mode="r")
+    assert array.compressors == codecs
+    assert_array_equal(array[:], vrdask.resample(zarr.open_array(source, mode="r")[:], (15, 20, 25)))
+
+
+@pytest.mark.slow
+def test_a_local_cluster_for_the_run(source, tmp_path):
+    command = [sys.executable, "-m", "vrdask", "resample", str(source), str(tmp_path / "out.zarr"), "--factor", "0.5"]
+    done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    x = zarr.open_array(source, mode="r")[:]
+    assert_array_equal(zarr.open_array(tmp_path / "out.zarr", mode="r")[:], vrdask.resample(x, (15, 20, 25)))
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(source, tmp_path):
     result = run("resample", source, tmp_path / "out.zarr", "--factor", "0.5", "--dry-run")
     assert result.exit_code == 0
-    for word in ("tasks", "bytes read", "read amplification", "peak bytes", "concurrent tasks"):
+    for word in (
+        "tasks",
+        "bytes read",
+        "read amplification",
+        "peak bytes",
+        "concurrent tasks",
+        "one kernel thread",
+        "codecs",
+    ):
         assert word in result.output
     assert not (tmp_path / "out.zarr").exists()
 
@@ -120,7 +158,14 @@ def test_an_existing_target_is_refused_replaced_or_left(source, tmp_path):
         (["--factor", "0.5", "--mode", "area", "--align-corners"], 1, "align_corners must be False with mode 'area'"),
         (["--factor", "0.5", "--memory-limit", "10"], 1, "memory_limit must be at least"),
         (["--factor", "0.5", "--chunks", "8", "--shards", "12"], 1, "chunks must divide shards"),
+        (
+            ["--factor", "0.5", "--compressor", "zip"],
+            1,
+            "compressors must be one of zstd, blosc, gzip, lz4, none, auto",
+        ),
+        (["--factor", "0.5", "--compressor", "zstd:high"], 1, "level of zstd must be a number"),
         (["--factor", "0.5", "--dtype", "nonsense"], 1, "nonsense"),
+        (["--factor", "0.5", "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], 2, "at most one of --scheduler"),
         (["--factor", "0.5", "--resume", "--overwrite"], 1, "at most one of resume and overwrite"),
         ([], 2, "exactly one of --shape, --factor and --spacing"),
         (["--factor", "0.5", "--shape", "4"], 2, "exactly one of --shape, --factor and --spacing"),

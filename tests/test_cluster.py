@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from distributed import Client, LocalCluster
 from numpy.testing import assert_array_equal
 
 import vrdask
-from vrdask.executors.run import run_on_cluster
+from vrdask.executors import cluster
+from vrdask.executors.cluster import run_on_cluster
+from vrdask.executors.zarr_to_zarr import prepare
 
 SHAPE, RESULT = (96, 96, 96), (48, 48, 48)
 
@@ -74,18 +77,77 @@ def test_a_worker_killed_again_and_again_costs_only_its_own_tasks(client):
     killer = threading.Thread(target=kill_now_and_then)
     killer.start()
     try:
-        items = ((("numbers", k), k) for k in range(150))
-        results = list(run_on_cluster(slow_number, items, client))
+        results = list(run_on_cluster(slow_number, range(150), client, "numbers", "0"))
     finally:
         over.set()
         killer.join()
     assert sorted(results) == list(range(150))
 
 
+def square_below_ten(number: int) -> int:
+    if number >= 10:
+        raise ValueError(f"number must be below 10; got {number}")
+    return number**2
+
+
+@pytest.mark.slow
+def test_results_before_a_failure_are_given_and_it_ends_the_run(client, monkeypatch):
+    monkeypatch.setattr(cluster, "SECONDS_PER_BATCH", 1e9)  # batches of 1, 2, 4, ..
+    given: list[int] = []
+    monkeypatch.setattr(cluster, "BATCHES_PER_WORKER_THREAD", 1)
+    with pytest.raises(ValueError, match="must be below 10; got 1"):
+        deque(map(given.append, run_on_cluster(square_below_ten, range(1000), client, "squares", "0")))
+    assert set(given) >= {0, 1, 4}
+
+
 @pytest.mark.slow
 def test_a_bounded_number_of_tasks_is_in_the_schedulers_hands(client):
-    most = 0
-    items = ((("counted", k), k) for k in range(200))
-    for _ in run_on_cluster(slow_number, items, client):
-        most = max(most, client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+    most, names = 0, set()
+    for _ in run_on_cluster(slow_number, range(200), client, "resample-cubic", "0123456789abcdef0123456789abcdef"):
+        tasks, prefixes = client.run_on_scheduler(
+            lambda dask_scheduler: (len(dask_scheduler.tasks), list(dask_scheduler.task_prefixes))
+        )
+        most, names = max(most, tasks), names | set(prefixes)
     assert most <= 12
+    assert "resample-cubic" in names, "what the dashboard shows"
+
+
+class Counted:
+    """A function that counts how often it is unpickled in a process."""
+
+    unpickled = 0
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        return os.getpid(), type(self).unpickled
+
+    def __setstate__(self, state: object) -> None:
+        type(self).unpickled += 1
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"state": 1}
+
+
+@pytest.mark.slow
+def test_thousands_of_tasks_and_what_they_share_travels_once_per_worker(client):
+    results = list(run_on_cluster(Counted(), range(5000), client, "counted", "0"))
+    assert len(results) == 5000
+    most = {}
+    for pid, count in results:
+        most[pid] = max(most.get(pid, 0), count)
+    assert max(most.values()) <= 2, "received once, and perhaps once more from another worker"
+
+
+@pytest.mark.slow
+def test_a_failed_task_on_a_worker_loses_no_other(client, source, tmp_path):
+    chunk = source / "c" / "2" / "2" / "2"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(b"")
+    settings = {"mode": "linear", "chunks": 8, "memory_limit": "300kB"}
+    with pytest.raises(RuntimeError, match=r"reading chunk c/2/2/2 .* failed"):
+        vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT, **settings)
+    chunk.write_bytes(whole)
+    seen: list[int] = []
+    job = prepare(source, tmp_path / "out.zarr", RESULT, resume=True, progress=lambda a, b: seen.append(a), **settings)
+    result = job.run()
+    assert seen[0] > np.prod(RESULT) / 2
+    assert_array_equal(result[:], vrdask.resample(zarr.open_array(source, mode="r")[:], RESULT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import MODES, chunks_of, values
+from tqdm import tqdm
 from zarr.storage import LocalStore, MemoryStore
 
 import vrdask
@@ -235,7 +237,8 @@ def full(source, tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
-    ("failing", "what"), [(corrupt, "reading the source at .*"), (full, "no space left on device")]
+    ("failing", "what"),
+    [(corrupt, r"reading chunk c/1/1/1 .* of .*source\.zarr failed"), (full, "no space left on device")],
 )
 def test_after_a_failure_nothing_opens_and_overwrite_begins_anew(x, source, tmp_path, failing, what, threads):
     _, place = failing(source, tmp_path)
@@ -310,6 +313,29 @@ def test_progress_counts_up_to_the_total(source, threads):
     assert len(done) > 1
 
 
+@pytest.mark.parametrize("bar", ["tqdm", "plain"])
+def test_a_bar_gets_the_total_and_counts_up_to_it(source, bar):
+    class Plain:
+        total = n = 0
+
+        def update(self, more):
+            self.n += more
+
+    made = Plain() if bar == "plain" else tqdm(file=io.StringIO())
+    vrdask.resample_zarr(source, {}, TARGET, chunks=10, progress=made, memory_limit="1MB")
+    assert made.n == made.total == np.prod(TARGET)
+
+
+@pytest.mark.parametrize("shards", [None, (16, 16, 16)])
+def test_another_codec_pipeline_gives_the_same_bits(x, source, tmp_path, shards):
+    pytest.importorskip("zarrs", reason="vrdask[zarrs] is not installed")
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        place = zarr.open_array(tmp_path / "source.zarr", mode="r")
+        result = vrdask.resample_zarr(place, tmp_path / "target.zarr", TARGET, mode="cubic", chunks=8, shards=shards)
+        assert_array_equal(result[:], vrdask.resample(x, TARGET, "cubic"))
+    assert_array_equal(zarr.open_array(tmp_path / "target.zarr", mode="r")[:], vrdask.resample(x, TARGET, "cubic"))
+
+
 @pytest.mark.slow
 def test_on_a_cluster_it_is_the_same_array(x, source, tmp_path, client):
     seen = []
@@ -319,7 +345,7 @@ def test_on_a_cluster_it_is_the_same_array(x, source, tmp_path, client):
     assert_array_equal(result[:], vrdask.resample(x, TARGET, "cubic"))
     assert seen[-1] == (np.prod(TARGET), np.prod(TARGET))
     corrupt(source, tmp_path)
-    with pytest.raises(Exception, match="reading the source at"):
+    with pytest.raises(Exception, match="reading chunk c/1/1/1 "):
         vrdask.resample_zarr(source, tmp_path / "other.zarr", TARGET)
     assert not opens(tmp_path / "other.zarr")
 

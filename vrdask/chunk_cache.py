@@ -9,48 +9,44 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.intervals import Box, regular_edges, shape_of, size_of, slices_of, touched
-from vrdask.memory import CODEC_FACTOR
+from vrdask.chunk_codec import Empty
+from vrdask.chunk_io import ChunkIO, Index
+from vrdask.dtypes import DType
+from vrdask.intervals import Box, shape_of, slices_of
 
 Array = npt.NDArray[Any]
-
-HOLES = 1 / 8
-"""Of the capacity, for what the C library's heap leaves between chunks: 17 MiB of 256, measured (bench_oblique.py)."""
 
 
 class ChunkCache:
     """Boxes of an array from a least-recently-used cache of its decoded chunks, at most `capacity` bytes."""
 
-    def __init__(self, array: Any, capacity: int) -> None:
-        self._array = array
-        self._capacity = int(capacity * (1 - HOLES))
-        self._edges = [regular_edges(n, c) for n, c in zip(array.shape, array.chunks, strict=True)]
-        self._chunks: OrderedDict[tuple[int, ...], Future[Array]] = OrderedDict()
+    def __init__(self, chunks: ChunkIO, dtype: DType, capacity: int, empty: Empty = np.empty) -> None:
+        self._io = chunks
+        self._dtype = dtype
+        self._empty = empty
+        self._capacity = capacity
+        self._chunks: OrderedDict[Index, Future[Array]] = OrderedDict()
         self._bytes = 0
         self._mutex = threading.Lock()
 
     def read(self, box: Box) -> Array:
-        """The samples of a non-empty box."""
-        result = np.empty(shape_of(box), self._array.dtype)
+        """The samples of a box."""
+        result = self._empty(shape_of(box), self._dtype)
+        if not result.size:
+            return result
         origin = [start for start, _ in box]
-        ranges = (touched(edges, interval) for edges, interval in zip(self._edges, box, strict=True))
-        for index in product(*ranges):
-            place = self._place(index)
+        for index in self._io.indices(box):
+            place = self._io.place(index)
             part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, box, strict=True))
-            chunk = self._chunk(index, place)
-            result[slices_of(part, origin)] = chunk[slices_of(part, (start for start, _ in place))]
+            result[slices_of(part, origin)] = self._chunk(index)[slices_of(part, (start for start, _ in place))]
         return result
 
-    def _place(self, index: tuple[int, ...]) -> Box:
-        return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self._edges, index, strict=True))
-
-    def _chunk(self, index: tuple[int, ...], place: Box) -> Array:
+    def _chunk(self, index: Index) -> Array:
         with self._mutex:
             found = self._chunks.get(index)
             if found is None:
@@ -60,27 +56,19 @@ class ChunkCache:
                 self._chunks.move_to_end(index)
         if found is not None:
             return found.result()
-        size = self._array.dtype.itemsize * size_of(place)
-        self._take(CODEC_FACTOR * size)
         try:
-            chunk = np.asarray(self._array[slices_of(place)])
+            chunk = self._io.chunk(index)
         except BaseException as error:
             with self._mutex:
                 del self._chunks[index]
-                self._bytes -= CODEC_FACTOR * size
             mine.set_exception(error)
             raise
         mine.set_result(chunk)
-        self._take(chunk.nbytes - CODEC_FACTOR * size)
-        return chunk
-
-    def _take(self, size: int) -> None:
-        """Count bytes; where they pass the capacity, chunks used long ago go. What is being decoded stays, and counts
-        with its codec."""
         with self._mutex:
-            self._bytes += size
+            self._bytes += chunk.nbytes
             while self._bytes > self._capacity and len(self._chunks) > 1:
                 oldest = next(iter(self._chunks))
                 if not self._chunks[oldest].done():
                     break
                 self._bytes -= self._chunks.pop(oldest).result().nbytes
+        return chunk

@@ -7,51 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vrdask import __version__
-
-
-class _Numbers(click.ParamType):  # type: ignore[type-arg]
-    """One number, or several with commas between them."""
-
-    def __init__(self, kind: type[int] | type[float], several: str) -> None:
-        self.kind, self.name = kind, several
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            numbers = tuple(self.kind(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"must be numbers with commas between them, such as {self.name}; got {value!r}", param, ctx)
-        return numbers[0] if len(numbers) == 1 else numbers
-
-
-SIZES = _Numbers(int, "256,512,512")
-AXES = _Numbers(int, "0,1,2")
-RATIOS = _Numbers(float, "0.5,1,1")
-
+from vrdask.cli_options import AXES, RATIOS, SIZES, cluster, how_run, how_stored, which_array
 
 MODES = ["nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 """The names in `vrdask.modes`, which imports numpy."""
-
-
-def which_array(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose an array of a source."""
-    for option in (
-        click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
-        click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
-        click.option(
-            "--level", type=click.IntRange(min=0), default=0, help="Level of a pyramid; the full size by default."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 class _OneLineErrors(click.Group):
@@ -93,20 +58,15 @@ def main(traceback: bool) -> None:
 @click.option("--mode", type=click.Choice(MODES), default="linear", show_default=True)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
-@click.option("--dtype", help="Type of the result; the source's by default.")
-@click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
-@click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
-@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 256 MiB per thread by default.")
-@click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default.")
-@click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler.")
+@how_stored
+@how_run
 @click.option("--resume", is_flag=True, help="Go on from an unfinished run at TARGET.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
 @which_array
-@click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def resample(
-    source: str, target: str, threads: int | None, scheduler: str | None, dry_run: bool, quiet: bool, **options: Any
-) -> None:
+    source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
+    quiet: bool, level: int, series: int, channel: int | None, **options: Any,
+) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
     SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
@@ -116,31 +76,19 @@ def resample(
     if len(given) != 1:
         raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
     from vrdask.executors.zarr_to_zarr import prepare
+    from vrdask.sources import open_source
 
-    with cluster(scheduler):
-        job = prepare(source, target, num_threads=threads, **options)
+    with cluster(scheduler, workers, threads):
+        opened = open_source(source, level=level, series=series, channel=channel)
+        job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         if dry_run:
             from vrdask.show import describe_job
 
             click.echo(describe_job(job))
             return
-        result = job.run(progress=not quiet)
+        result = job.run()
         if not quiet:
             click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
-
-
-def cluster(scheduler: str | None) -> AbstractContextManager[Any]:
-    """The dask client of a scheduler, or nothing."""
-    if scheduler is None:
-        return nullcontext()
-    try:
-        from distributed import Client
-    except ImportError:
-        raise click.ClickException(
-            "--scheduler needs the package distributed: pip install 'vrdask[distributed]'"
-        ) from None
-    client: AbstractContextManager[Any] = Client(scheduler)
-    return client
 
 
 @main.command()

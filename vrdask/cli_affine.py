@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from vrdask.cli import AXES, RATIOS, SIZES, cluster, main, which_array
+from vrdask.cli import main
+from vrdask.cli_options import AXES, RATIOS, SIZES, cluster, how_run, how_stored, which_array
 
 PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.affine`, which imports numpy."""
@@ -27,19 +28,13 @@ PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")
-@click.option("--dtype", help="Type of the result; the source's by default.")
-@click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
-@click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
-@click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 256 MiB per thread by default.")
-@click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default.")
-@click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler.")
+@how_stored
+@how_run
 @click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
 @which_array
-@click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def affine(
-    source: str, target: str, matrix: Path, threads: int | None, scheduler: str | None, dry_run: bool, quiet: bool,
-    **options: Any,
+    source: str, target: str, matrix: Path, threads: int | None, workers: int | None, scheduler: str | None,
+    dry_run: bool, quiet: bool, level: int, series: int, channel: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -49,6 +44,7 @@ def affine(
     import numpy as np
 
     from vrdask.executors.affine_to_zarr import prepare
+    from vrdask.sources import open_source
 
     try:
         rows = [line for line in matrix.read_text().replace(",", " ").splitlines() if line.split("#")[0].strip()]
@@ -57,11 +53,12 @@ def affine(
         raise click.BadParameter(f"must hold rows of numbers; {error}", param_hint="--matrix") from None
     if numbers is None:
         raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
-    with cluster(scheduler):
-        job = prepare(source, target, np.atleast_1d(numbers), num_threads=threads, **options)
+    with cluster(scheduler, workers, threads):
+        opened = open_source(source, level=level, series=series, channel=channel)
+        job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
             click.echo(job.plan)
             return
-        result = job.run(progress=not quiet)
+        result = job.run()
         if not quiet:
             click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")

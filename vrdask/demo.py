@@ -137,12 +137,12 @@ def run_demo(folder: Path, size: int, mode: str, quiet: bool, say: Any) -> Check
     say(f"1. Make a CT-like volume of {size}x{size}x{size} int16 voxels ({format_bytes(2 * size**3)}) as OME-Zarr.")
     volume = make_volume(folder, size, progress=not quiet)
     target = folder / "resampled.zarr"
-    job = prepare(volume, target, factor=FACTOR, mode=mode, overwrite=True)
+    job = prepare(volume, target, factor=FACTOR, mode=mode, overwrite=True, progress=not quiet)
     say(f"2. Resample it, Zarr to Zarr, on {job.blocks.concurrent} threads.")
     for line in str(job.plan).splitlines():
         say(f"     {line}")
     begun = time.perf_counter()
-    result = job.run(progress=not quiet)
+    result = job.run()
     seconds = time.perf_counter() - begun
     say("3. Compute a box in the middle once more, all at once, and compare.")
     check = check_seams(job, result)

@@ -82,3 +82,13 @@ def touched(edges: Edges, interval: Interval) -> range:
     first = int(np.searchsorted(edges, start, side="right")) - 1
     last = int(np.searchsorted(edges, stop, side="left"))
     return range(max(first, 0), last)
+
+
+def union_length(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> int:
+    """How many samples lie in at least one of some intervals, whose starts and stops are both sorted.
+
+    >>> union_length(np.array([0, 2, 9]), np.array([4, 6, 10]))
+    7
+    """
+    reached = np.maximum.accumulate(np.concatenate([starts[:1], stops]))
+    return int(np.maximum(stops - np.maximum(starts, reached[:-1]), 0).sum())

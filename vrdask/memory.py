@@ -1,11 +1,12 @@
-"""How large the blocks of a Zarr to Zarr run are: pure arithmetic on plans.
+"""How large the blocks of a Zarr to Zarr run are, and what they take: pure arithmetic on plans.
 
 A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
-task. Small blocks compute the margins between them again and again; large ones need memory. From one unit on, the axis
-whose doubling saves most reading is doubled for as long as a task fits its share. Where even one unit (a large shard)
-reads too much at once, its task computes it in parts, inside one array of the unit's size.
+task. Small blocks decode and compute the margins between them again and again; large ones need memory. From one unit
+on, blocks grow along the axis that saves most decoding for as long as the tasks fit the limit. Where even one unit (a
+large shard) reads too much at once, its task computes it in parts, inside one array of the unit's size; and so it does
+where each part reads a single source chunk (as in halving with "area"), which then is not copied.
 
-Where blocks overlap in what they read, half of the memory holds decoded source chunks for the tasks around.
+What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding.
 """
 
 from __future__ import annotations
@@ -13,18 +14,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 
 import numpy as np
 
-from vrdask.intervals import Box, Edges, ceil_div, regular_edges
+from vrdask.decoding import Decoding, decodings
+from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
-from vrdask.resampling import Resampling
+from vrdask.resampling import Resampling, between_parts, stage_reads
 
 DEFAULT_BYTES_PER_THREAD = 256 << 20
 SMALL_TASK_BYTES = 8 << 20
+SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
-CODEC_FACTOR = 2
-"""What reading or writing a box takes, over the box itself: stored and decoded chunks on their way."""
+CODEC_FACTOR = 3
+"""What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
+SCRATCH_BYTES = 2 << 20
+"""Of a kernel at most, for the tiles of a large box."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How samples get in or out of a store.
+
+    chunk_bytes : of a decoded stored chunk. by_zarr : whether zarr decodes or encodes a box as a whole; else it is done
+    chunk by chunk (see `chunk_codec`).
+    """
+
+    chunk_bytes: int
+    by_zarr: bool
+
+    def bytes_of(self, box_bytes: int) -> int:
+        """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
+        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + 2 * self.chunk_bytes
 
 
 @dataclass(frozen=True)
@@ -41,14 +63,17 @@ class BlockPlan:
     block: tuple[int, ...]
     part: tuple[int, ...]
     concurrent: int
-    cache_bytes: int
+    reading: Passage
+    writing: Passage
+    cache_bytes: int = 0
 
     @property
     def task_bytes(self) -> int:
         """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
         parts, block = self.part_plan, self.plan
-        held = CODEC_FACTOR * (parts.peak_read_bytes + block.peak_write_bytes) + parts.peak_between_bytes
-        return held + (parts.peak_write_bytes if self.part != self.block else 0)
+        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
+        scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
+        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
 
     @property
     def peak_bytes(self) -> int:
@@ -72,6 +97,7 @@ def plan_blocks(
     concurrent: int,
     memory_limit: int | None,
     block: Sequence[int] | None = None,
+    by_zarr: tuple[bool, bool] = (False, False),
 ) -> BlockPlan:
     """The plan of a run.
 
@@ -79,6 +105,7 @@ def plan_blocks(
     in_edges : boundaries of the source's stored chunks; None where any sample can be read alone.
     memory_limit : bytes for a process.
     block : sizes that an earlier plan of the run has chosen.
+    by_zarr : whether zarr itself decodes the source, and encodes the target.
 
     Raises
     ------
@@ -86,20 +113,23 @@ def plan_blocks(
         The limit cannot be met; says the smallest that can.
     """
     limit = concurrent * DEFAULT_BYTES_PER_THREAD if memory_limit is None else memory_limit
+    stored = 0 if in_edges is None else prod(int(np.diff(edges).max(initial=0)) for edges in in_edges)
+    reading = Passage(stored * what.in_dtype.itemsize, by_zarr[0])
+    writing = Passage(prod(chunk) * what.out_dtype.itemsize, by_zarr[1])
 
     def blocks_of(block: Sequence[int], part: Sequence[int]) -> BlockPlan:
         edges = [regular_edges(n, size) for n, size in zip(what.out_shape, block, strict=True)]
-        plan = plan_chunks(what, edges, in_edges)
-        if tuple(part) == tuple(block):
-            return BlockPlan(plan, plan, tuple(block), tuple(block), concurrent, 0)
-        cuts = [_cut(n, b, p) for n, b, p in zip(what.out_shape, block, part, strict=True)]
-        return BlockPlan(plan, plan_chunks(what, cuts, in_edges), tuple(block), tuple(part), concurrent, 0)
+        plan = parts = plan_chunks(what, edges, in_edges)
+        if tuple(part) != tuple(block):
+            cuts = [_cut(n, b, p) for n, b, p in zip(what.out_shape, block, part, strict=True)]
+            parts = plan_chunks(what, cuts, in_edges)
+        return BlockPlan(plan, parts, tuple(block), tuple(part), concurrent, reading, writing)
 
-    def fitted(block: Sequence[int], share: int) -> BlockPlan:
+    def fitted(block: Sequence[int]) -> BlockPlan:
         """The block, in the largest parts that fit; in the smallest where none do."""
         part = list(block)
         found = blocks_of(block, part)
-        while found.task_bytes > share:
+        while found.peak_bytes > limit:
             axes = [axis for axis in range(len(part)) if part[axis] > chunk[axis]]
             if not axes:
                 break
@@ -108,40 +138,79 @@ def plan_blocks(
             found = blocks_of(block, part)
         return found
 
-    def grown(share: int) -> BlockPlan:
-        found = fitted(unit, share)
-        while found.part == found.block:
-            candidates = []
-            for axis, (n, u) in enumerate(zip(what.out_shape, unit, strict=True)):
-                if found.block[axis] < n:
-                    larger = list(found.block)
-                    larger[axis] = min(2 * larger[axis], u * ceil_div(n, u))
-                    candidate = blocks_of(larger, larger)
-                    if candidate.task_bytes <= share and len(candidate.plan) >= TASKS_PER_THREAD * concurrent:
-                        candidates.append((candidate.plan.bytes_read, larger[axis], -axis, candidate))
-            if not candidates:
-                break
-            best = min(candidates, key=lambda candidate: candidate[:3])
-            if best[0] > 0.995 * found.plan.bytes_read and found.plan.peak_bytes > SMALL_TASK_BYTES:
-                break
-            found = best[3]
-        return found
+    def larger(found: BlockPlan) -> list[BlockPlan]:
+        """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
+        candidates = []
+        for axis, (n, u) in enumerate(zip(what.out_shape, unit, strict=True)):
+            if found.block[axis] < n:
+                sizes = list(found.block)
+                sizes[axis] = min(2 * sizes[axis], u * ceil_div(n, u))
+                candidate = blocks_of(sizes, sizes)
+                if candidate.peak_bytes <= limit and len(candidate.plan) >= TASKS_PER_THREAD * concurrent:
+                    candidates.append(candidate)
+        return candidates
 
-    def choose(share: int) -> BlockPlan:
-        return fitted(block, share) if block is not None else grown(share)
+    def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
+        """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
+        best = _affordable(found, limit - found.peak_bytes)
+        return best.decoded, replace(found, cache_bytes=best.cache)
 
-    found = choose(limit // concurrent)
+    found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
             f"{concurrent} concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
-    if in_edges is not None and found.part_plan.read_amplification > 1.05:
-        halved = choose(limit // (2 * concurrent))
-        if halved.peak_bytes <= limit // 2:
-            return replace(halved, cache_bytes=limit // 2)
-    return found
+    seen = [with_cache(found)]
+    while block is None and found.part == found.block and (candidates := larger(found)):
+        if seen[-1][0] <= 1.005 * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
+            break  # nothing is decoded twice
+        found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
+        seen.append(with_cache(found))
+    least = min(decoded for decoded, _ in seen)
+    good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
+    chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
+    if in_edges is not None and not reading.by_zarr and chosen.part == chosen.block:
+        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
+        read = parts.part_plan
+        if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
+            return parts
+    return chosen
+
+
+def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: Sequence[Edges]) -> list[int]:
+    """Sizes of the parts that read one source chunk each, along the axes where such parts are: these chunks need not be
+    copied together first.
+    """
+    part = list(block)
+    for axis, (n_in, n_out) in enumerate(zip(plan.resampling.in_shape, plan.resampling.out_shape, strict=True)):
+        stored = int(np.diff(in_edges[axis]).max(initial=0))
+        size, rest = divmod(stored * n_out, max(n_in, 1))
+        if size and not rest and block[axis] % size == 0:
+            part[axis] = size
+    return part
+
+
+def _affordable(found: BlockPlan, room: int) -> Decoding:
+    """The decoding that decodes least of those whose cache there is room for."""
+    choices = decodings(found.plan, found.concurrent)
+    if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
+        choices[0] = Decoding(found.part_plan.bytes_read, 0)
+    if found.plan.in_edges is None:
+        return choices[0]
+    return min((one for one in choices if one.cache <= max(room, 0)), key=lambda one: (one.decoded, one.cache))
+
+
+def _between_bytes(plan: ResamplePlan) -> int:
+    """What a task's intermediate array takes; one between two stages is made in parts."""
+    what = plan.resampling
+    if len(what.stages) < 2 or not len(plan):
+        return plan.peak_between_bytes
+    writes = plan[tuple(n // 2 for n in plan.shape)].writes
+    return what.acc_dtype.itemsize * max(
+        size_of(stage_reads(what.stages[1], part)) for part in between_parts(what, writes)
+    )
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import native
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, union_length
 from vrdask.modes import MODES
 from vrdask.operators import Indices, Operator
 from vrdask.resampling import Resampling, resampling
@@ -103,8 +103,14 @@ class ResamplePlan:
     def bytes_read(self) -> int:
         """Bytes of source samples that the tasks decode together; whole stored chunks where `in_chunks` is known."""
         return self.resampling.in_dtype.itemsize * prod(
-            int(np.sum(stop - start)) for start, stop in map(self._decoded, range(len(self.axes)))
+            int(np.sum(stop - start)) for start, stop in map(self.decoded, range(len(self.axes)))
         )
+
+    @property
+    def touched_bytes(self) -> int:
+        """Bytes of source samples that are decoded at all; whole stored chunks where `in_chunks` is known."""
+        lengths = (union_length(*self.decoded(axis)) for axis in range(len(self.axes)))
+        return self.resampling.in_dtype.itemsize * prod(lengths)
 
     @property
     def read_amplification(self) -> float:
@@ -139,7 +145,8 @@ class ResamplePlan:
         writes = [int(np.diff(axis.edges).max(initial=0)) for axis in self.axes]
         return prod(writes) * self.resampling.out_dtype.itemsize
 
-    def _decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Starts and stops of what is decoded for each chunk along an axis: `reads` out to the stored chunks' ends."""
         start, stop = self.axes[axis].reads_start, self.axes[axis].reads_stop
         if self.in_edges is None:
             return start, stop

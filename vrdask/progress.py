@@ -15,9 +15,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def reporting(progress: Any, total: int, label: str, unit: str = "voxels") -> Iterator[Report]:
-    """The function to report to, for `progress` None or False (silence), True (standard error) or a callable."""
+    """The function to report to, for `progress` None or False (silence), True (standard error), a callable, or a bar
+    such as tqdm's (`total`, and `update` with what was added), which stays the caller's to close.
+    """
     if progress is None or progress is False:
         yield lambda done, total: None
+    elif hasattr(progress, "update") and hasattr(progress, "total"):
+        yield _updating(progress, total)
     elif callable(progress):
         yield progress
     elif progress is True:
@@ -27,7 +31,21 @@ def reporting(progress: Any, total: int, label: str, unit: str = "voxels") -> It
         with (_bar if console.is_terminal else _lines)(console, total, label, unit) as report:
             yield report
     else:
-        raise TypeError(f"progress must be None, a bool or a callable(done, total); got {progress!r}")
+        raise TypeError(
+            f"progress must be None, a bool, a callable(done, total) or a bar such as tqdm's; got {progress!r}"
+        )
+
+
+def _updating(bar: Any, total: int) -> Report:
+    bar.total = total
+    last = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        bar.update(done - last)
+        last = done
+
+    return report
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
     .vrdask/job.json        what the run makes, and in which blocks: a run with other settings must not go on from it
     .vrdask/lock.json       who is at it: a second run is refused while the first is alive
+    .vrdask/reserve         room on a local disk for the last record of a run that has filled it
     .vrdask/done/00000017   tasks recorded as done since the last such object: a line each, with the stored sizes
 
 A missing chunk does not mean "not done", for empty chunks are not stored; so completion is recorded, not guessed.
@@ -19,6 +20,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +32,7 @@ from vrdask import stores
 _log = logging.getLogger(__name__)
 
 FOLDER = ".vrdask"
+RESERVED_BYTES = 32 << 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 SECONDS_BETWEEN_BEATS = 15.0
 SECONDS_UNTIL_STALE = 120.0
@@ -57,8 +60,11 @@ class Record:
         self._lock()
         settings = json.dumps(self._settings).encode()
         if stores.get(self._root / "job.json") != settings:
-            stores.remove_all(self._root / "done")
+            stores.remove_all(self._root / "done", self._segments())
             stores.put(self._root / "job.json", settings)
+        if stores.is_local(self._root):
+            with suppress(OSError):
+                stores.put(self._root / "reserve", os.urandom(RESERVED_BYTES))
         self._segment = 1 + max(map(int, self._segments()), default=0)
         self._flusher.start()
         return self
@@ -69,8 +75,17 @@ class Record:
         self._stop.set()
         self._flusher.join()
         try:
-            self._flush()
+            try:
+                self._flush()
+            except Exception:
+                stores.remove(self._root / "reserve")  # of a full disk
+                self._flush()
+        except Exception as failure:
+            if error is None:
+                raise
+            _log.warning("could not write the record of the run: %s", failure)  # `error` tells what came first
         finally:
+            stores.remove(self._root / "reserve")
             stores.remove(self._root / "lock.json")
 
     def done(self, sizes_of: Callable[[int], Sizes]) -> set[int]:
@@ -97,10 +112,11 @@ class Record:
         self._flusher.join()
         with self._mutex:
             self._pending.clear()
-        stores.remove_all(self._root)
+        done = [f"done/{name}" for name in self._segments()]
+        stores.remove_all(self._root, [*done, "job.json", "lock.json", "reserve"])
 
     def _segments(self) -> list[str]:
-        return [name for name in stores.names(self._root / "done") if name.isdigit()]
+        return stores.numbered(self._root / "done")
 
     def _keep_flushing(self) -> None:
         beat = time.monotonic()

@@ -1,9 +1,9 @@
-"""Memory of large results and of intermediates, kept for the next ones.
+"""Memory of large arrays and of intermediates, kept for the next ones.
 
 The operating system hands out large arrays page by page, zeroed, and takes them back when they are freed: for a result
-of 100 MB that costs more than computing it. So the memory of a large result that nobody holds any more is kept, at most
-`KEPT_BYTES` in all, and given to the next result that it fits. A result that is still in use, or any view of it, is
-never touched.
+of 100 MB that costs more than computing it, and twice as much for chunks on their way. So the memory of a large array
+that nobody holds any more is kept and given to the next array that it fits. An array that is still in use, or any view
+of it, is never touched.
 """
 
 from __future__ import annotations
@@ -17,42 +17,51 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType
 
-LARGE_BYTES = 8 << 20
-"""Smaller arrays are the C library's business: it keeps them itself."""
-KEPT_BYTES = 512 << 20
 WORKSPACE_BYTES = 16 << 20
 """A thread keeps no larger workspaces than this."""
-SLACK = 1.25
-"""How much larger than needed kept memory may be."""
 
-_kept: list[npt.NDArray[np.uint8]] = []
-_mutex = threading.RLock()
 _workspaces = threading.local()
 
 
-class _Loan:
-    """The base of a result: gives the memory back when the last view of the result is gone."""
+class Pool:
+    """Memory that is lent to arrays.
 
-    __slots__ = ("__array_interface__", "_memory")
+    large : arrays of fewer bytes are the C library's business: it keeps them itself.
+    kept : at most so many bytes are kept in all; larger arrays are the operating system's.
+    slack : how many times larger than needed kept memory may be.
+    """
 
-    def __init__(self, memory: npt.NDArray[np.uint8], size: int) -> None:
-        self._memory = memory
-        self.__array_interface__ = {**memory.__array_interface__, "shape": (size,), "strides": None}
+    def __init__(self, large: int, kept: int, slack: float = 1.25) -> None:
+        self._large, self._most, self._slack = large, kept, slack
+        self._kept: list[npt.NDArray[np.uint8]] = []
+        self._mutex = threading.RLock()  # an array may be freed while this very thread takes one
 
-    def __del__(self) -> None:
-        if _keep is not None:  # else the interpreter is shutting down
-            _keep(self._memory)
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
+        """`numpy.empty`, from kept memory where there is some."""
+        size = prod(shape) * dtype.itemsize
+        if size < self._large or size > self._most or dtype.hasobject:
+            return np.empty(shape, dtype)
+        memory = self._take(size)
+        if memory is None:
+            memory = np.empty(size, np.uint8)
+        return np.asarray(_Loan(self, memory, size)).view(dtype).reshape(shape)
 
+    def _take(self, size: int) -> npt.NDArray[np.uint8] | None:
+        with self._mutex:
+            fitting = [k for k, memory in enumerate(self._kept) if size <= memory.nbytes <= self._slack * size]
+            if fitting:
+                return self._kept.pop(fitting[-1])
+            freed = 0
+            while self._kept and freed < size:  # of other sizes: what is lent and kept together does not grow
+                freed += self._kept.pop(0).nbytes
+            return None
 
-def empty(shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
-    """`numpy.empty`, from kept memory where there is some."""
-    size = prod(shape) * dtype.itemsize
-    if size < LARGE_BYTES or size > KEPT_BYTES:
-        return np.empty(shape, dtype)
-    memory = _take(size)
-    if memory is None:
-        memory = np.empty(size, np.uint8)
-    return np.asarray(_Loan(memory, size)).view(dtype).reshape(shape)
+    def keep(self, memory: npt.NDArray[np.uint8]) -> None:
+        """Take memory back that nobody holds any more."""
+        with self._mutex:
+            self._kept.append(memory)
+            while sum(kept.nbytes for kept in self._kept) > self._most:
+                del self._kept[0]
 
 
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
@@ -66,17 +75,18 @@ def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
     return kept
 
 
-def _take(size: int) -> npt.NDArray[np.uint8] | None:
-    with _mutex:
-        fitting = [number for number, memory in enumerate(_kept) if size <= memory.nbytes <= SLACK * size]
-        if fitting:
-            return _kept.pop(fitting[-1])
-        _kept.clear()  # another size is wanted now
-        return None
+class _Loan:
+    """The base of a lent array: gives the memory back when the last view of it is gone."""
+
+    __slots__ = ("__array_interface__", "_memory", "_pool")
+
+    def __init__(self, pool: Pool, memory: npt.NDArray[np.uint8], size: int) -> None:
+        self._pool, self._memory = pool, memory
+        self.__array_interface__ = {**memory.__array_interface__, "shape": (size,), "strides": None}
+
+    def __del__(self) -> None:
+        self._pool.keep(self._memory)
 
 
-def _keep(memory: npt.NDArray[np.uint8]) -> None:
-    with _mutex:
-        _kept.append(memory)
-        while sum(kept.nbytes for kept in _kept) > KEPT_BYTES:
-            del _kept[0]
+empty = Pool(large=8 << 20, kept=512 << 20).empty
+"""`numpy.empty` for results that a caller gets."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import zarr
 
+from vrdask.executors.cluster import active_client
 from vrdask.executors.zarr_to_zarr import Job
 from vrdask.geometry import is_group
 from vrdask.plan import format_bytes
@@ -63,13 +64,28 @@ def _codec(codec: Any) -> str:
 
 
 def describe_job(job: Job) -> str:
-    """The plan of a run, with what it costs."""
-    target = job.target.array
-    shards = "" if target.shards is None else f", shards {'x'.join(map(str, target.shards))}"
-    lines = [
-        str(job.plan),
-        f"{'target':<20}chunks {'x'.join(map(str, target.chunks))}{shards}",
-        f"{'concurrent tasks':<20}{job.blocks.concurrent}, one kernel thread each",
-        f"{'peak bytes':<20}{format_bytes(job.blocks.peak_bytes)} in all, codecs included",
-    ]
-    return "\n".join(lines)
+    """The plan of a run, with what it costs and on what it runs."""
+    target, blocks = job.target.array, job.blocks
+    shards = "" if target.shards is None else f", shards {_sizes(target.shards)}"
+    codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
+    rows = [("target", f"chunks {_sizes(target.chunks)}{shards}, {codecs}")]
+    if blocks.part != blocks.block:
+        rows.append(("parts", f"each task computes up to {_sizes(blocks.part)} at a time"))
+    client = None if job.target.is_local else active_client()
+    if client is None:
+        rows.append(("concurrent tasks", f"{blocks.concurrent} threads, one kernel thread each"))
+    else:
+        workers = client.nthreads()
+        rows.append(("concurrent tasks", f"{sum(workers.values())} on {len(workers)} workers, one kernel thread each"))
+    by_zarr = [word for word, one in (("reading", blocks.reading), ("writing", blocks.writing)) if one.by_zarr]
+    rows.append(
+        (
+            "codecs",
+            f"zarr's for {' and '.join(by_zarr)}, up to {blocks.concurrent} threads" if by_zarr else "in the tasks",
+        )
+    )
+    if blocks.cache_bytes:
+        rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)} of decoded source chunks"))
+    each = " in each worker" if client is not None else " in all"
+    rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
+    return "\n".join([str(job.plan), *(f"{name:<20}{value}" for name, value in rows)])

@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import zarr
+from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 
 def get(at: StorePath) -> bytes | None:
     """The object's bytes, or None where there is none."""
-    value: Buffer | None = sync(at.get(default_buffer_prototype()))
-    return None if value is None else value.to_bytes()
+    (value,) = get_many([at])
+    return None if value is None else bytes(value)
+
+
+def get_many(places: Sequence[StorePath]) -> list[Any]:
+    """The bytes of objects of one store, as buffers, fetched at the same time; None where there is none."""
+    prototype = default_buffer_prototype()
+    store = places[0].store
+    if _answers_at_once(store):
+        found = [store.get_sync(at.path, prototype=prototype) for at in places]  # type: ignore[attr-defined]
+    else:
+
+        async def gather() -> list[Buffer | None]:
+            return await asyncio.gather(*(at.get(prototype) for at in places))
+
+        found = sync(gather())
+    return [None if value is None else value.as_buffer_like() for value in found]
 
 
 def put(at: StorePath, value: bytes | Buffer) -> None:
     """Write an object; on a local file system it appears whole or not at all."""
-    sync(at.set(_buffer(value)))
+    if _answers_at_once(at.store):
+        at.store.set_sync(at.path, _buffer(value))  # type: ignore[attr-defined]
+    else:
+        sync(at.set(_buffer(value)))
+
+
+def url(at: StorePath) -> str:
+    """A place in words: its path or URL."""
+    if not isinstance(at.store, FsspecStore):
+        return str(at)
+    protocol = at.store.fs.protocol
+    names = "/".join(filter(None, (at.store.path, at.path)))
+    return names if "://" in names else f"{protocol if isinstance(protocol, str) else protocol[0]}://{names}"
+
+
+def is_local(at: StorePath) -> bool:
+    """Whether a request is answered without waiting for a network."""
+    return isinstance(at.store, LocalStore | MemoryStore)
+
+
+def _answers_at_once(store: Store) -> bool:
+    """Whether a store can be asked in this thread, rather than on zarr's event loop (zarr 3.1 and later)."""
+    return type(store) is LocalStore and hasattr(store, "get_sync") and hasattr(store, "set_sync")
 
 
 def put_new(at: StorePath, value: bytes) -> bool:
@@ -32,22 +72,48 @@ def remove(at: StorePath) -> None:
     sync(at.store.delete(at.path))
 
 
-def remove_all(at: StorePath) -> None:
-    """Remove everything below a place."""
-    sync(at.store.delete_dir(at.path))
+def remove_all(at: StorePath, known: Iterable[str] = ()) -> None:
+    """Remove everything below a place; on a store that cannot be listed, the known names."""
+    try:
+        sync(at.store.delete_dir(at.path))
+    except _CANNOT_LIST:
+        for name in known:
+            remove(at / name)
 
 
 def is_empty(at: StorePath) -> bool:
-    return bool(sync(at.store.is_empty(at.path)))
+    """Whether nothing is stored at or below a place. On a store that cannot be listed: nothing that says what it is."""
+    try:
+        return not names(at)
+    except _CANNOT_LIST:
+        signs = ("zarr.json", ".zarray", ".zgroup", ".vrdask/job.json")
+        return all(value is None for value in get_many([at / sign for sign in signs]))
 
 
 def names(at: StorePath) -> list[str]:
     """Names directly below a place, sorted."""
 
     async def collect() -> list[str]:
+        files = getattr(at.store, "fs", None)
+        if files is not None:
+            files.invalidate_cache()  # another process may have written since
         return [name.rsplit("/", 1)[-1] async for name in at.store.list_dir(at.path)]
 
-    return sorted(sync(collect()))
+    return sorted(filter(None, sync(collect())))
+
+
+_CANNOT_LIST = (NotImplementedError, PermissionError)
+
+
+def numbered(at: StorePath) -> list[str]:
+    """Names below a place that are numbers, sorted; on a store that cannot be listed those without a gap, from 1."""
+    try:
+        return [name for name in names(at) if name.isdigit()]
+    except _CANNOT_LIST:
+        found: list[str] = []
+        while get(at / (name := f"{len(found) + 1:08d}")) is not None:
+            found.append(name)
+        return found
 
 
 def size(at: StorePath) -> int | None:

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
-from vrdask import stores
+from vrdask import codecs, stores
 from vrdask.dtypes import DType
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
@@ -90,6 +90,8 @@ def existing_target(
     shards: Sequence[int] | int | None = None,
 ) -> Target:
     """An array that is there already, to be written into as it is."""
+    if array.read_only:
+        raise ValueError(f"target must be writable; got {array.store_path}, which is read-only")
     if array.shape != what.out_shape or array.dtype != what.out_dtype:
         raise ValueError(
             f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
@@ -127,7 +129,7 @@ def array_arguments(
         "dtype": what.out_dtype.newbyteorder("="),
         "chunks": chunk,
         "shards": shard,
-        "compressors": layout.compressors if compressors == "auto" else compressors,
+        "compressors": codecs.compressors(compressors, layout.compressors),
         "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
         "dimension_names": image.axis_names if image is not None else layout.dimension_names,
         "attributes": {**layout.attributes, **by_itself},
@@ -150,21 +152,27 @@ def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[
 
 def refuse_same_place(source: Any, target: Any) -> None:
     """A target at, above or inside the source would destroy what it is made from."""
-    a, b = (_place_of(place) for place in (source, target))
-    if isinstance(a.store, LocalStore) and isinstance(b.store, LocalStore):
-        one, other = ((at.store.root / at.path).resolve() for at in (a, b))  # type: ignore[attr-defined]
-        same = one == other or one in other.parents or other in one.parents
-    else:
-        one_key, other_key = (f"{at.path}/".removeprefix("/") for at in (a, b))
-        same = a.store == b.store and (one_key.startswith(other_key) or other_key.startswith(one_key))
-    if same:
-        raise ValueError(f"target must lie outside the source; got {target} for the source {source}")
+    (system, one), (other_system, other) = (_address(_place_of(place)) for place in (source, target))
+    shared = min(len(one), len(other))
+    if system == other_system and one[:shared] == other[:shared]:
+        named = source.place if isinstance(source, Source) else source
+        raise ValueError(f"target must lie outside the source; got {target} for the source {named}")
 
 
 def _place_of(given: Any) -> StorePath:
     if isinstance(given, Source):
         given = given.array if isinstance(given.array, zarr.Array) else given.place
-    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, "a")
+    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)
+
+
+def _address(at: StorePath) -> tuple[Any, tuple[str, ...]]:
+    """What a place is in, to be compared, and the names that lead to it."""
+    names = tuple(filter(None, at.path.split("/")))
+    if isinstance(at.store, LocalStore):
+        return "file", (at.store.root / at.path).resolve().parts
+    if isinstance(at.store, FsspecStore):
+        return at.store.fs, (*filter(None, at.store.path.split("/")), *names)
+    return at.store, names
 
 
 def is_taken(place: Any) -> bool:

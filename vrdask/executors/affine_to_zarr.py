@@ -17,15 +17,16 @@ from zarr.storage import MemoryStore
 from vrdask import threads
 from vrdask.affine import Affine, affine
 from vrdask.affine_plan import AffinePlan, plan_affine
-from vrdask.chunk_cache import ChunkCache
-from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.executors.cluster import active_client
+from vrdask.executors.run import run_tasks
+from vrdask.executors.store_access import store_access
 from vrdask.geometry import ATTRIBUTE, is_group
-from vrdask.intervals import Box, shape_of, size_of, slices_of
+from vrdask.intervals import size_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.pictures import is_picture, picture_target
-from vrdask.plan import Task
 from vrdask.progress import reporting
 from vrdask.sample import sample_affine
+from vrdask.signatures import with_parameters_of
 from vrdask.sizes import parse_bytes
 from vrdask.sources import Source, open_source
 from vrdask.targets import Target, array_arguments, clear, is_taken, new_target, refuse_same_place
@@ -33,33 +34,19 @@ from vrdask.targets import Target, array_arguments, clear, is_taken, new_target,
 
 @dataclass(frozen=True)
 class AffineWork:
-    """Call it with a task; it gives back the number of samples written. Travels to workers as it is."""
+    """Call it with a task's number; it gives back the number of samples written. Travels to workers as it is."""
 
-    affine: Affine
+    plan: AffinePlan
     source: Any
     target: Target
-    cache_bytes: int
     run: str
 
-    def __call__(self, task: Task) -> int:
-        box = self._read(task.reads)
-        self.target.array[slices_of(task.writes)] = sample_affine(self.affine, box, task.reads, task.writes, 1)
+    def __call__(self, number: int) -> int:
+        task = self.plan[number]
+        access = store_access(self.run, self.source, self.target, self.plan.cache_bytes, self.plan.peak_bytes)
+        box = access.read(task.reads)
+        access.write(task.writes, sample_affine(self.plan.affine, box, task.reads, task.writes, 1, access.memory.empty))
         return size_of(task.writes)
-
-    def _read(self, reads: Box) -> npt.NDArray[Any]:
-        if not size_of(reads):
-            return np.empty(shape_of(reads), self.affine.in_dtype)
-        if not self.cache_bytes or self.source.chunks is None:
-            return np.asarray(self.source[slices_of(reads)])
-        cache = _caches.get(self.run)
-        if cache is None:
-            _caches.clear()
-            cache = _caches.setdefault(self.run, ChunkCache(self.source, self.cache_bytes))
-        return cache.read(reads)
-
-
-_caches: dict[str, ChunkCache] = {}
-"""The chunk cache of the latest run in this process; a worker's tasks share it."""
 
 
 @dataclass(frozen=True)
@@ -71,64 +58,22 @@ class AffineJob:
     place: Any
     plan: AffinePlan
     overwrite: bool
+    progress: Any = None
 
-    def run(self, progress: Any = None) -> zarr.Array[Any]:
+    def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. Until then no reader takes it for an array."""
         total = math.prod(self.plan.affine.out_shape)
         with ExitStack() as stack:
-            report = stack.enter_context(reporting(progress, total, "affine"))
-            stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
+            report = stack.enter_context(reporting(self.progress, total, "affine"))
             if self.overwrite:
                 clear(self.place)
-            work = AffineWork(self.plan.affine, self.source.array, self.target, self.plan.cache_bytes, uuid4().hex)
+            work = AffineWork(self.plan, self.source.array, self.target, uuid4().hex)
             client = None if self.target.is_local else active_client()
-            keyed = (((f"affine-{work.run}", *task.index), task) for task in self.plan)
             done = 0
-            for samples in (
-                run_on_threads(work, self.plan, self.plan.concurrent)
-                if client is None
-                else run_on_cluster(work, keyed, client)
-            ):
+            for samples in run_tasks(work, range(len(self.plan)), self.plan.concurrent, client, "affine", work.run):
                 done += samples
                 report(done, total)
             return self.target.finish()
-
-
-def affine_zarr(
-    source: Any,
-    target: Any,
-    matrix: Any,
-    offset: Any = 0.0,
-    output_shape: Sequence[int] | int | None = None,
-    mode: str = "linear",
-    *,
-    progress: Any = None,
-    **options: Any,
-) -> zarr.Array[Any]:
-    """Write one Zarr array as another seen through an affine map, in bounded memory; the result equals
-    `affine_transform` at once, bit for bit.
-
-    Parameters
-    ----------
-    source, target : as in `resample_zarr`; the target is a new place
-        It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
-        axes' scale and origin would be wrong, and it becomes a plain array. A path that ends in .png, .tif or .tiff
-        becomes a picture, for results that fit in memory.
-    matrix, offset, output_shape, mode : as in `affine_transform`.
-    progress : as in `resample_zarr`.
-    **options : padding_mode, fill_value, axes and dtype of `affine_transform`; chunks, shards, compressors,
-        memory_limit, overwrite and num_threads of `resample_zarr`.
-
-    Examples
-    --------
-    >>> import numpy as np, zarr
-    >>> source = zarr.create_array({}, data=np.arange(6.0).reshape(2, 3), chunks=(1, 3))
-    >>> affine_zarr(source, zarr.storage.MemoryStore(), [[0, 1], [-1, 0]], (0, 2), (3, 2))[:]
-    array([[2., 5.],
-           [1., 4.],
-           [0., 3.]])
-    """
-    return prepare(source, target, matrix, offset, output_shape, mode, **options).run(progress)
 
 
 def prepare(
@@ -148,16 +93,14 @@ def prepare(
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
     overwrite: bool = False,
+    progress: Any = None,
     num_threads: int | None = None,
-    level: int = 0,
-    series: int = 0,
-    channel: int | None = None,
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     client = None if is_picture(target) else active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
-    opened = open_source(source, level=level, series=series, channel=channel)
+    opened = open_source(source)
     what = affine(
         opened.array.shape,
         opened.array.dtype,
@@ -178,7 +121,8 @@ def prepare(
         if chunks is not None or shards is not None:
             raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
         made: Target = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
-        return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite=False)
+        plan = plan_affine(what, made.unit, concurrent, limit)
+        return AffineJob(opened, made, target, plan, overwrite=False, progress=progress)
     arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
     if image is None:
         arguments["attributes"].pop(ATTRIBUTE, None)
@@ -187,7 +131,34 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     if is_taken(target) and not overwrite:
         raise FileExistsError(f"target must not exist; got {target}: overwrite=True (--overwrite) replaces it")
-    return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite)
+    return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), overwrite, progress)
+
+
+@with_parameters_of(prepare)
+def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
+    """Write one Zarr array as another seen through an affine map, in bounded memory; the result equals
+    `affine_transform` at once, bit for bit.
+
+    Parameters
+    ----------
+    source, target : as in `resample_zarr`; the target is a new place
+        It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
+        axes' scale and origin would be wrong, and it becomes a plain array. A path that ends in .png, .tif or .tiff
+        becomes a picture, for results that fit in memory.
+    matrix, offset, output_shape, mode : as in `affine_transform`.
+    padding_mode, fill_value, axes, dtype : as in `affine_transform`.
+    chunks, shards, compressors, memory_limit, overwrite, progress, num_threads : as in `resample_zarr`.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(6.0).reshape(2, 3), chunks=(1, 3))
+    >>> affine_zarr(source, zarr.storage.MemoryStore(), [[0, 1], [-1, 0]], (0, 2), (3, 2))[:]
+    array([[2., 5.],
+           [1., 4.],
+           [0., 3.]])
+    """
+    return prepare(*args, **kwargs).run()
 
 
 def _seen_through(image: Multiscale, what: Affine) -> Multiscale | None:

@@ -1,4 +1,4 @@
-"""Run independent tasks, a bounded number at a time: on threads, or on the workers of a dask cluster.
+"""Run independent tasks, a bounded number at a time: on threads of this process, or on a dask client's workers.
 
 A task is a function of one argument that reads and writes stores itself. The first failure ends the run; what has not
 started then does not start.
@@ -6,87 +6,55 @@ started then does not start.
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any, TypeVar
 
+import zarr
+
+from vrdask.executors.cluster import run_on_cluster
+from vrdask.executors.store_access import let_go
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_log = logging.getLogger(__name__)
 
-TASKS_PER_WORKER_THREAD = 4
-"""Tasks in the scheduler's hands, per worker thread: enough to keep it busy, few enough to keep it small."""
-LOST_WORKERS_PER_TASK = 20
-"""How often a task is begun again because its worker died. It may not be the task's fault."""
-
-
-def active_client() -> Any | None:
-    """The dask client that is active here, or None."""
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None
-    try:
-        return distributed.default_client()
-    except ValueError:
-        return None
+def run_tasks(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, client: Any, name: str, run: str
+) -> Iterator[Result]:
+    """Run `work` on every item, on a dask client's workers, or on threads where `client` is None; yield its results as
+    they come. name, run : see `run_on_cluster`.
+    """
+    if client is not None:
+        yield from run_on_cluster(work, items, client, name, run)
+        return
+    with zarr.config.set({"threading.max_workers": threads}):  # else it starts four more than there are cores
+        try:
+            yield from run_on_threads(work, items, threads)
+        finally:
+            let_go(run)
 
 
 def run_on_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Run `work` on every item; yield its results as they come."""
+    """Run `work` on every item; yield its results as they come. After the first failure no task begins; those that run
+    are waited for, and their results given.
+    """
     if threads == 1:
         yield from map(work, items)
         return
     queue = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="vrdask") as pool:
         running = {pool.submit(work, item) for item in islice(queue, threads)}
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+        failure: BaseException | None = None
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                if error := future.exception():
+                    failure = failure or error
+                else:
                     yield future.result()
+            if failure is None:
                 running |= {pool.submit(work, item) for item in islice(queue, len(done))}
-        finally:
-            for future in running:
-                future.cancel()
-
-
-def run_on_cluster(
-    work: Callable[[Item], Result], items: Iterable[tuple[tuple[Any, ...], Item]], client: Any
-) -> Iterator[Result]:
-    """The same on the workers of a dask client, for pairs of a key (a name, then numbers) and an item.
-
-    A bounded number of tasks is in the scheduler's hands at a time. A worker that dies costs the tasks that it was at.
-    """
-    from distributed import as_completed
-    from distributed.scheduler import KilledWorker
-
-    queue = iter(items)
-    attempts: dict[Any, tuple[Item, int]] = {}
-    ahead = TASKS_PER_WORKER_THREAD * (sum(client.nthreads().values()) or 1)
-
-    def submit(key: tuple[Any, ...], item: Item, attempt: int = 0) -> Any:
-        name = (key[0] if attempt == 0 else f"{key[0]}-again-{attempt}", *key[1:])
-        attempts[name] = (item, attempt)
-        return client.submit(work, item, key=name, pure=False)
-
-    running = as_completed([submit(*pair) for pair in islice(queue, ahead)])
-    try:
-        for future in running:
-            item, attempt = attempts.pop(future.key)
-            try:
-                result = future.result()
-            except KilledWorker:
-                if attempt >= LOST_WORKERS_PER_TASK:
-                    raise
-                _log.warning("a worker died at %s; begun again", future.key)
-                running.add(submit((str(future.key[0]).split("-again-")[0], *future.key[1:]), item, attempt + 1))
-                continue
-            yield result
-            for pair in islice(queue, 1):
-                running.add(submit(*pair))
-    finally:
-        client.cancel(list(running.futures))
+        if failure is not None:
+            raise failure

@@ -15,8 +15,10 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
+from vrdask.chunk_codec import chunk_codec
 from vrdask.executors.block_work import BlockWork
-from vrdask.executors.run import active_client, run_on_cluster, run_on_threads
+from vrdask.executors.cluster import active_client
+from vrdask.executors.run import run_tasks
 from vrdask.geometry import is_group
 from vrdask.intervals import size_of
 from vrdask.memory import BlockPlan, plan_blocks
@@ -25,6 +27,7 @@ from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
 from vrdask.records import Record, Sizes, differences, in_use, unfinished
 from vrdask.resampling import Resampling, resampling
+from vrdask.signatures import with_parameters_of
 from vrdask.sizes import parse_bytes, target_sizes
 from vrdask.sources import Source, open_source
 from vrdask.targets import (
@@ -51,18 +54,18 @@ class Job:
     settings: Mapping[str, Any]
     overwrite: bool
     resume: bool
+    progress: Any = None
 
     @property
     def plan(self) -> ResamplePlan:
         return self.blocks.plan
 
-    def run(self, progress: Any = None) -> zarr.Array[Any]:
+    def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
         root = self.target.root
         total = math.prod(self.plan.resampling.out_shape)
         with ExitStack() as stack:
-            report = stack.enter_context(reporting(progress, total, "resample"))
-            stack.enter_context(zarr.config.set({"threading.max_workers": threads.usable_cores()}))
+            report = stack.enter_context(reporting(self.progress, total, "resample"))
             if root is None:
                 self._run_tasks(set(), None, report, total)
                 return self.target.finish()
@@ -79,18 +82,12 @@ class Job:
             return result
 
     def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
-        work = BlockWork(self.plan.resampling, self.source.array, self.target, self.blocks, uuid4().hex)
-        name = f"resample-{self.plan.resampling.mode}"
-        tasks = enumerate(self.plan if total else ())
+        work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex)
         samples = sum(size_of(self.plan[number].writes) for number in done)
-        items = (item for item in tasks if item[0] not in done)
+        numbers = (number for number in range(len(self.plan) if total else 0) if number not in done)
         client = None if self.target.is_local else active_client()
-        finished = (
-            run_on_threads(work, items, self.blocks.concurrent)
-            if client is None
-            else run_on_cluster(work, (((f"{name}-{work.run}", *item[1].index), item) for item in items), client)
-        )
-        for number, written, sizes in finished:
+        name = f"resample-{self.plan.resampling.mode}"
+        for number, written, sizes in run_tasks(work, numbers, self.blocks.concurrent, client, name, work.run):
             samples += written
             if record is not None:
                 record.mark(number, sizes)
@@ -102,89 +99,6 @@ class Job:
     def _require_same_source(self) -> None:
         if self.settings["source metadata"] != self.source.stamp():
             raise ValueError(f"source must not change during a run; its metadata did: {self.source.place}")
-
-
-def resample_zarr(
-    source: Any,
-    target: Any,
-    shape: Sequence[int] | int | None = None,
-    *,
-    factor: float | Sequence[float] | None = None,
-    spacing: float | Sequence[float] | None = None,
-    mode: str = "linear",
-    align_corners: bool = False,
-    axes: Sequence[int] | int | None = None,
-    dtype: npt.DTypeLike | None = None,
-    chunks: Sequence[int] | int | None = None,
-    shards: Sequence[int] | int | None = None,
-    compressors: Any = "auto",
-    memory_limit: int | str | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    progress: Any = None,
-    num_threads: int | None = None,
-) -> zarr.Array[Any]:
-    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
-    bit for bit.
-
-    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when
-    all chunks are written: a run that fails leaves nothing that opens as an array.
-
-    Parameters
-    ----------
-    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
-        Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
-        the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
-        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
-        is another level, series or channel.
-    target : path, URL, store or zarr.Array
-        Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
-        ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
-    shape, factor, spacing : exactly one of them
-        Target sizes; or output samples per input sample; or the distance between output samples in the source's units
-        (OME-Zarr images, and files that give it): one number for every resampled axis, or one per axis of `axes`.
-    mode, align_corners, dtype : as in `resample`.
-    axes : the axes to resample
-        By default the last ones of space, as many as there are sizes, so that colours last are left alone; for a single
-        factor or spacing all of them. Without metadata every axis counts as one of space.
-    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default.
-    memory_limit : int or str, optional
-        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 256 MiB per thread.
-    resume : bool
-        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done;
-        begin where there is none.
-    overwrite : bool
-        Replace what is at `target`.
-    progress : bool or callable, optional
-        True shows a bar on standard error; a callable gets (samples done, samples in all).
-    num_threads : int, optional
-        Concurrent tasks; by default `get_num_threads`.
-
-    Returns
-    -------
-    zarr.Array
-        The finished target; of a picture, an array in memory with its samples.
-
-    Raises
-    ------
-    FileExistsError
-        There is something at `target` that neither `overwrite` nor `resume` allows for, or another run is writing it.
-    FileNotFoundError, TypeError, ValueError
-        An argument is not as described; nothing has been written then.
-
-    Examples
-    --------
-    >>> import numpy as np, zarr
-    >>> source = zarr.create_array({}, data=np.arange(8.0), chunks=4)
-    >>> resample_zarr(source, zarr.storage.MemoryStore(), factor=0.5, mode="area")[:]
-    array([0.5, 2.5, 4.5, 6.5])
-    """
-    return prepare(
-        source, target, shape, factor=factor, spacing=spacing, mode=mode, align_corners=align_corners, axes=axes,
-        dtype=dtype, chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit,
-        resume=resume, overwrite=overwrite, num_threads=num_threads,
-    ).run(progress)  # fmt: skip
 
 
 def prepare(
@@ -204,10 +118,8 @@ def prepare(
     memory_limit: int | str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    progress: Any = None,
     num_threads: int | None = None,
-    level: int = 0,
-    series: int = 0,
-    channel: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     if resume and overwrite:
@@ -215,7 +127,7 @@ def prepare(
     client = None if is_picture(target) else active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
-    opened = open_source(source, level=level, series=series, channel=channel)
+    opened = open_source(source)
     array = opened.array
     axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
     what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
@@ -241,8 +153,73 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
-    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen)
-    return Job(opened, made, target, blocks, {**settings, "blocks": list(blocks.block)}, overwrite, resume)
+    by_zarr = (opened.edges is not None and chunk_codec(array) is None, chunk_codec(made.array) is None)
+    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr)
+    settings["blocks"] = list(blocks.block)
+    return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
+
+
+@with_parameters_of(prepare)
+def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
+    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
+    bit for bit.
+
+    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when
+    all chunks are written: a run that fails leaves nothing that opens as an array.
+
+    Parameters
+    ----------
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
+        Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
+        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
+        the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
+        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
+        is another level, series or channel.
+    target : path, URL, store or zarr.Array
+        Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
+        ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
+    shape, factor, spacing : exactly one of them
+        Target sizes; or output samples per input sample; or the distance between output samples in the source's units
+        (OME-Zarr images, and files that give it): one number for every resampled axis, or one per axis of `axes`.
+    mode, align_corners, dtype : as in `resample`.
+    axes : the axes to resample
+        By default the last ones of space, as many as there are sizes, so that colours last are left alone; for a single
+        factor or spacing all of them. Without metadata every axis counts as one of space.
+    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. A compressor may be
+        a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
+    memory_limit : int or str, optional
+        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 256 MiB per thread.
+    resume : bool
+        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done;
+        begin where there is none.
+    overwrite : bool
+        Replace what is at `target`.
+    progress : bool, callable or bar, optional
+        True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
+        its `total` and an `update` with the samples of each task.
+    num_threads : int, optional
+        Concurrent tasks; by default `get_num_threads`.
+
+    Returns
+    -------
+    zarr.Array
+        The finished target; of a picture, an array in memory with its samples.
+
+    Raises
+    ------
+    FileExistsError
+        There is something at `target` that neither `overwrite` nor `resume` allows for, or another run is writing it.
+    FileNotFoundError, TypeError, ValueError
+        An argument is not as described; nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(8.0), chunks=4)
+    >>> resample_zarr(source, zarr.storage.MemoryStore(), factor=0.5, mode="area")[:]
+    array([0.5, 2.5, 4.5, 6.5])
+    """
+    return prepare(*args, **kwargs).run()
 
 
 def _settings(source: Source, what: Resampling, target: Target) -> dict[str, Any]:

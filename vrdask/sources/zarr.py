@@ -14,16 +14,40 @@ from zarr.storage._common import make_store_path
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
 from vrdask.sources.source import Layout, Source
-from vrdask.stores import described
+from vrdask.stores import described, url
 
 
-def store_path(place: Any, mode: str) -> StorePath:
-    """A place in a store from a path, a URL (fsspec), a store or a place."""
+def store_path(place: Any, mode: str | None) -> StorePath:
+    """A place in a store from a path, a URL (fsspec), a store or a place.
+
+    mode : "r" to read, "a" to write, None for neither.
+
+    Raises
+    ------
+    TypeError
+        `place` is none of these.
+    ValueError
+        It is read-only and to be written, or a URL of a kind that nobody knows.
+    ModuleNotFoundError
+        A package for that kind of URL is not installed.
+    """
     if not isinstance(place, str | Path | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
+    if mode == "a" and isinstance(place, StorePath | Store) and place.read_only:
+        raise ValueError(f"target must be writable; got {place}, which is read-only")
+    if mode is None and isinstance(place, Store):
+        return StorePath(place)
     if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
-    made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
+    try:
+        made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
+    except ImportError as error:
+        extra = "s3" if str(place).startswith("s3") else "remote"
+        raise ModuleNotFoundError(f"{place} needs another package: {error}: pip install 'vrdask[{extra}]'") from None
+    except ValueError as error:
+        if "rotocol" in str(error):  # fsspec's "Protocol not known: .."
+            raise ValueError(f"a URL must have a protocol that fsspec knows; got {place}") from None
+        raise
     return made
 
 
@@ -79,4 +103,4 @@ def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
         again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
         return described(again)
 
-    return Source(array, layout, str(array.store_path), stamp, image)
+    return Source(array, layout, url(array.store_path), stamp, image)

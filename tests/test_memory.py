@@ -1,0 +1,120 @@
+"""The plan's `peak_bytes` is what a run takes, in a process of its own: by its most resident memory, and by a limit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import vrdask
+from vrdask import chunk_io
+from vrdask.decoding import decodings
+from vrdask.executors.zarr_to_zarr import prepare
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+
+SHAPE = (256, 256, 256)
+OBJECTS = 4 << 20
+"""What the interpreter and zarr hold besides samples, whatever the size."""
+
+RUN = """
+import json, os, resource, numpy, vrdask, zarr
+from vrdask.executors.zarr_to_zarr import prepare
+
+def memory(name):
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+source, target, options = os.environ["SOURCE"], os.environ["TARGET"], json.loads(os.environ["OPTIONS"])
+small = zarr.create_array({}, data=numpy.zeros((40, 40, 40), "uint16"), chunks=(20, 20, 20))
+warm = {name: value for name, value in options.items() if name in ("mode", "num_threads", "factor")}
+vrdask.resample_zarr(small, target + ".warm", **warm)  # imports, threads, tables
+job = prepare(source, target, **options)
+planned = job.blocks.peak_bytes
+open("/proc/self/clear_refs", "w").write("5")  # the peak is that of the run from here on
+before = memory("VmRSS")
+if "LIMITED" in os.environ:
+    resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + planned + planned // 5,) * 2)
+result = job.run()
+print(json.dumps([planned, memory("VmHWM") - before]))
+"""
+
+CASES = {
+    "linear, no margins": {"mode": "linear", "factor": 0.5, "num_threads": 2, "memory_limit": "60MB"},
+    "area to a third": {"mode": "area", "factor": 0.3, "num_threads": 2, "memory_limit": "120MB"},
+    "cubic with a cache": {"mode": "cubic", "factor": 0.5, "num_threads": 1, "memory_limit": "80MB"},
+    "cubic on two threads": {"mode": "cubic", "factor": 0.5, "num_threads": 2, "memory_limit": "100MB"},
+    "cubic growing": {"mode": "cubic", "factor": 1.25, "num_threads": 2, "memory_limit": "120MB"},
+    "shards in parts": {
+        "mode": "cubic", "factor": 0.5, "num_threads": 1, "memory_limit": "60MB",
+        "chunks": [32] * 3, "shards": [128] * 3,
+    },
+    "shards at once": {"mode": "linear", "factor": 0.5, "num_threads": 2, "chunks": [32] * 3, "shards": [64] * 3},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise, which no codec makes smaller."""
+    place = tmp_path_factory.mktemp("memory") / "in.zarr"
+    x = np.random.default_rng(0).integers(0, 65535, SHAPE, np.uint16)
+    zarr.create_array(place, data=x, chunks=(64, 64, 64))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_takes_what_its_plan_says_or_less(source, tmp_path, python, name):
+    options = json.dumps(CASES[name])
+    planned, peak = json.loads(python(RUN, SOURCE=str(source), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options))
+    assert peak <= 1.2 * planned + OBJECTS
+    assert peak >= 0.4 * planned, "a bound that nothing comes near to refuses what would work"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["linear, no margins", "cubic with a cache"])
+def test_a_run_lives_in_the_address_space_that_its_plan_says(source, tmp_path, python, name):
+    options, target = json.dumps(CASES[name] | {"num_threads": 1}), tmp_path / "out.zarr"
+    python(RUN, SOURCE=str(source), TARGET=str(target), OPTIONS=options, LIMITED="1", MALLOC_ARENA_MAX="1")
+    x = zarr.open_array(source, mode="r")[:]
+    assert (zarr.open_array(target, mode="r")[:] == vrdask.resample(x, (128,) * 3, CASES[name]["mode"])).all()
+
+
+def test_a_cache_is_as_large_as_it_must_be_to_decode_what_is_said(tmp_path, monkeypatch):
+    # counted, against the arithmetic: every level of reuse, at the very size that it asks for
+    source = zarr.create_array(
+        tmp_path / "in.zarr", data=np.random.default_rng(0).integers(0, 99, (80, 96, 112), "u1"), chunks=(8, 8, 8)
+    )
+    decoded = 0
+    chunk = chunk_io.ChunkIO.chunk
+
+    def counted(self, index):
+        nonlocal decoded
+        samples = chunk(self, index)
+        decoded += samples.nbytes
+        return samples
+
+    monkeypatch.setattr(chunk_io.ChunkIO, "chunk", counted)
+    job = prepare(
+        source,
+        tmp_path / "out.zarr",
+        factor=0.5,
+        mode="cubic",
+        num_threads=1,
+        chunks=8,
+        memory_limit="3MB",
+        overwrite=True,
+    )
+    blocks = replace(job.blocks, part=job.blocks.block, part_plan=job.blocks.plan)
+    choices = decodings(blocks.plan, 1)
+    assert len(choices) > 1
+    assert [one.decoded for one in choices] == sorted((one.decoded for one in choices), reverse=True)
+    assert choices[-1].decoded == blocks.plan.touched_bytes
+    for choice in choices[1:]:
+        decoded = 0
+        replace(job, blocks=replace(blocks, cache_bytes=choice.cache)).run()
+        assert decoded <= 1.1 * choice.decoded

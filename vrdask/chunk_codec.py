@@ -1,0 +1,94 @@
+"""Stored chunks of a Zarr array to samples and back, in the thread that asks.
+
+zarr-python decodes and encodes on an event loop of one thread that all threads of a process share, and assembles there
+what they read. For the usual codecs (bytes, then zstd, blosc, gzip or nothing) this does the same with the same
+library, numcodecs, without leaving the task's thread. Everything else (shards, other codecs, a codec pipeline that the
+user has chosen) is zarr's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numcodecs
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
+
+from vrdask.dtypes import DType
+
+Array = npt.NDArray[Any]
+Empty = Callable[[tuple[int, ...], DType], Array]
+
+_ZARRS_OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+
+
+@dataclass(frozen=True)
+class ChunkCodec:
+    """One chunk's codec.
+
+    stored : dtype with the byte order of the stored bytes. dtype : of the samples. shape : of a chunk.
+    compressor : numcodecs', or None.
+    """
+
+    stored: DType
+    dtype: DType
+    shape: tuple[int, ...]
+    compressor: Any
+
+    def decode(self, raw: bytes | memoryview, empty: Empty = np.empty) -> Array:
+        """The samples of a whole chunk; may be read-only. empty : makes the array."""
+        if self.compressor is None:
+            return np.frombuffer(raw, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
+        samples = empty(self.shape, self.stored)
+        filled = self.compressor.decode(raw, out=samples)
+        if len(memoryview(filled).cast("B")) != samples.nbytes:
+            raise ValueError(f"a chunk must hold {samples.nbytes} bytes; got {len(memoryview(filled).cast('B'))}")
+        return samples.astype(self.dtype, copy=False)
+
+    def encode(self, samples: Array) -> bytes:
+        """What is stored for a whole chunk."""
+        data = np.ascontiguousarray(samples, self.stored)
+        return data.tobytes() if self.compressor is None else bytes(self.compressor.encode(data))
+
+
+def chunk_codec(array: Any) -> ChunkCodec | None:
+    """The codec of an array's chunks, or None where zarr must do it."""
+    if not isinstance(array, zarr.Array) or array.shards is not None or array.dtype.kind not in "buif":
+        return None
+    if zarr.config.get("codec_pipeline.path", _ZARRS_OWN_PIPELINE) != _ZARRS_OWN_PIPELINE:
+        return None
+    metadata: Any = array.metadata
+    if metadata.zarr_format == 2:
+        if metadata.filters or metadata.order != "C":
+            return None
+        known = isinstance(metadata.compressor, numcodecs.Zstd | numcodecs.Blosc | numcodecs.GZip | numcodecs.Zlib)
+        if metadata.compressor is not None and not known:
+            return None
+        return ChunkCodec(array.dtype, array.dtype, array.chunks, metadata.compressor)
+    first, *rest = metadata.codecs
+    if type(first) is not BytesCodec or len(rest) > 1:
+        return None
+    compressor = _compressor(rest[0]) if rest else None
+    if rest and compressor is None:
+        return None
+    return ChunkCodec(
+        array.dtype.newbyteorder("=" if first.endian is None else first.endian.value),
+        array.dtype,
+        array.chunks,
+        compressor,
+    )
+
+
+def _compressor(codec: Any) -> Any:
+    if type(codec) is ZstdCodec:
+        return numcodecs.Zstd(level=codec.level, checksum=codec.checksum)
+    if type(codec) is GzipCodec:
+        return numcodecs.GZip(level=codec.level)
+    if type(codec) is BloscCodec:
+        shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[codec.shuffle.value]
+        return numcodecs.Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize)
+    return None

@@ -1,0 +1,64 @@
+"""Compressors by name: "zstd:5" for people and command lines, codecs for zarr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A codec of a level; what it is made by, its usual level, and the lowest and highest."""
+
+    make: Callable[[int], Any]
+    usual: int
+    lowest: int
+    highest: int
+
+
+_KNOWN = {
+    "zstd": _Named(lambda level: ZstdCodec(level=level), 0, -7, 22),
+    "blosc": _Named(lambda level: BloscCodec(cname="zstd", clevel=level), 5, 0, 9),
+    "gzip": _Named(lambda level: GzipCodec(level=level), 5, 0, 9),
+    # every reader of Zarr 3 knows blosc; lz4 by itself is an extension that many do not
+    "lz4": _Named(lambda level: BloscCodec(cname="lz4", clevel=level), 5, 0, 9),
+}
+
+
+def compressors(given: Any, default: Any) -> Any:
+    """What `zarr.create_array` takes: from a name with a level or without ("zstd:5"), "none", "auto" for the default,
+    or what it takes already.
+
+    Raises
+    ------
+    ValueError
+        An unknown name or level; says which there are.
+
+    Examples
+    --------
+    >>> compressors("gzip:3", None)
+    GzipCodec(level=3)
+    >>> compressors("none", "auto") is None
+    True
+    """
+    if not isinstance(given, str):
+        return given
+    if given == "auto":
+        return default
+    if given == "none":
+        return None
+    name, has_level, level = given.partition(":")
+    if name not in _KNOWN:
+        known = ", ".join([*_KNOWN, "none", "auto"])
+        raise ValueError(f"compressors must be one of {known}, with a level as in zstd:5; got {given!r}")
+    codec = _KNOWN[name]
+    try:
+        number = int(level) if has_level else codec.usual
+    except ValueError:
+        number = codec.highest + 1
+    if not codec.lowest <= number <= codec.highest:
+        raise ValueError(f"level of {name} must be a number from {codec.lowest} to {codec.highest}; got {level!r}")
+    return codec.make(number)

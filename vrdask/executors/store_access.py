@@ -1,0 +1,65 @@
+"""The stores of a run in this process: opened once, shared by its tasks."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from vrdask.chunk_cache import ChunkCache
+from vrdask.chunk_io import ChunkIO
+from vrdask.intervals import Box
+from vrdask.reuse import Pool
+from vrdask.targets import Target
+
+Array = npt.NDArray[Any]
+
+
+SMALLEST_KEPT = 256 << 10
+
+
+@dataclass(frozen=True)
+class StoreAccess:
+    """Reads the source and writes the target of one run."""
+
+    source: ChunkIO | ChunkCache
+    target: ChunkIO
+    memory: Pool
+
+    def read(self, box: Box) -> Array:
+        """The samples of a box of the source; may be read-only."""
+        return self.source.read(box)
+
+    def write(self, box: Box, samples: Array) -> None:
+        """Write whole units of the target."""
+        self.target.write(box, samples)
+
+
+_latest: tuple[str, StoreAccess] | None = None
+_mutex = threading.Lock()
+
+
+def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
+    """The access of a run, made by its first task in this process; an earlier run's is let go.
+
+    source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    """
+    global _latest
+    with _mutex:
+        if _latest is None or _latest[0] != run:
+            memory = Pool(SMALLEST_KEPT, most_bytes)
+            chunks = ChunkIO(source, memory.empty)
+            cached = cache_bytes and source.chunks is not None
+            reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
+            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
+        return _latest[1]
+
+
+def let_go(run: str) -> None:
+    """Free what a run holds in this process."""
+    global _latest
+    with _mutex:
+        if _latest is not None and _latest[0] == run:
+            _latest = None
