@@ -1,0 +1,87 @@
+/* Rows with AVX-512 and its byte permutations (VBMI) and dot products (VNNI), where the processor has them. */
+#ifndef VRDASK_FIXED_ROW_AVX512_H
+#define VRDASK_FIXED_ROW_AVX512_H
+
+enum { ROW_LANES = 16, ROW_WINDOWS = 1 };
+#define WITH_PERMUTES __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")))
+
+static inline int row_permutes(void) {
+    return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
+}
+
+/* 64 bytes, zero from `bytes` on. */
+WITH_PERMUTES static inline __m512i load_within(const uint8_t *row, Py_ssize_t at, Py_ssize_t bytes) {
+    const Py_ssize_t left = bytes - at;
+    const __mmask64 there = left >= 64 ? ~0ull : left <= 0 ? 0 : (1ull << left) - 1;
+    return _mm512_maskz_loadu_epi8(there, row + at);
+}
+
+/* The sums of register g of ROWS_AT_ONCE rows. */
+WITH_PERMUTES static inline __attribute__((always_inline)) void
+row_register(const row_t *w, const uint8_t *const *in, Py_ssize_t bytes, Py_ssize_t g, __m512i *restrict sum) {
+    const __mmask64 low_bytes = 0x5555555555555555ull;
+    const __m512i index = _mm512_loadu_si512(w->index + 64 * g);
+    const int16_t *weights = w->weights + g * w->steps * 32;
+    Py_ssize_t at = w->base[g];
+    const int steps = w->steps;
+    if (at + (Py_ssize_t)(steps - 1) * w->advance + 64 <= bytes) {
+        for (int k = 0; k < steps; k++, at += w->advance, weights += 32) {
+            const __m512i by = _mm512_loadu_si512(weights);
+            for (int r = 0; r < ROWS_AT_ONCE; r++)
+                sum[r] = _mm512_dpwssd_epi32(
+                    sum[r], _mm512_maskz_permutexvar_epi8(low_bytes, index, _mm512_loadu_si512(in[r] + at)), by);
+        }
+    } else {
+        for (int k = 0; k < steps; k++, at += w->advance, weights += 32) {
+            const __m512i by = _mm512_loadu_si512(weights);
+            for (int r = 0; r < ROWS_AT_ONCE; r++)
+                sum[r] = _mm512_dpwssd_epi32(
+                    sum[r], _mm512_maskz_permutexvar_epi8(low_bytes, index, load_within(in[r], at, bytes)), by);
+        }
+    }
+}
+
+/* Lane 4 i + j of the result: the sum of lanes j, 4 + j, 8 + j and 12 + j of register i. */
+WITH_PERMUTES static inline __m512i quarters_added(__m512i a, __m512i b, __m512i c, __m512i d) {
+    const __m512i ab = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xee));
+    const __m512i cd = _mm512_add_epi32(_mm512_shuffle_i32x4(c, d, 0x44), _mm512_shuffle_i32x4(c, d, 0xee));
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(ab, cd, 0x88), _mm512_shuffle_i32x4(ab, cd, 0xdd));
+}
+
+WITH_PERMUTES static inline void row_store(uint8_t *out, __m512i sum, __m128i shift, uint32_t keep) {
+    __m512i value = _mm512_max_epi32(_mm512_sra_epi32(sum, shift), _mm512_setzero_si512());
+    if (keep == 0xffff) {
+        _mm_storeu_si128((__m128i *)out, _mm512_cvtusepi32_epi8(value));
+    } else {
+        value = _mm512_maskz_compress_epi32((__mmask16)keep, value);
+        const __mmask16 there = (__mmask16)((1u << __builtin_popcount(keep)) - 1);
+        _mm_mask_storeu_epi8(out, there, _mm512_cvtusepi32_epi8(value));
+    }
+}
+
+WITH_PERMUTES static void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows,
+                                       Py_ssize_t bytes, Py_ssize_t first, Py_ssize_t last) {
+    const __m512i half = _mm512_set1_epi32(1 << (w->bits - 1));
+    const __m128i shift = _mm_cvtsi32_si128(w->bits);
+    const Py_ssize_t origin = w->at[first];
+    for (Py_ssize_t u = first; u < last; u++) {
+        const Py_ssize_t to = w->at[u] - origin;
+        if (w->quartered) {
+            __m512i sum[4][ROWS_AT_ONCE];
+            for (int g = 0; g < 4; g++) {
+                for (int r = 0; r < ROWS_AT_ONCE; r++) sum[g][r] = _mm512_setzero_si512();
+                row_register(w, in, bytes, 4 * u + g, sum[g]);
+            }
+            for (int r = 0; r < rows; r++)
+                row_store(out[r] + to, _mm512_add_epi32(half, quarters_added(sum[0][r], sum[1][r], sum[2][r], sum[3][r])),
+                          shift, w->keep[u]);
+        } else {
+            __m512i sum[ROWS_AT_ONCE];
+            for (int r = 0; r < ROWS_AT_ONCE; r++) sum[r] = half;
+            row_register(w, in, bytes, u, sum);
+            for (int r = 0; r < rows; r++) row_store(out[r] + to, sum[r], shift, w->keep[u]);
+        }
+    }
+}
+
+#endif
