@@ -16,30 +16,43 @@ WITH_PERMUTES static inline __m512i load_within(const uint8_t *row, Py_ssize_t a
     return _mm512_maskz_loadu_epi8(there, row + at);
 }
 
-/* The sums of register g of ROWS_AT_ONCE rows. */
-WITH_PERMUTES static inline __attribute__((always_inline)) void
-row_register(const row_t *w, const uint8_t *const *in, Py_ssize_t bytes, Py_ssize_t g, __m512i *restrict sum) {
-    const __mmask64 low_bytes = 0x5555555555555555ull;
-    const __m512i index = _mm512_loadu_si512(w->index + 64 * g);
-    const int16_t *weights = w->weights + g * w->steps * 32;
-    Py_ssize_t at = w->base[g];
-    const int steps = w->steps;
-    if (at + (Py_ssize_t)(steps - 1) * w->advance + 64 <= bytes) {
-        for (int k = 0; k < steps; k++, at += w->advance, weights += 32) {
-            const __m512i by = _mm512_loadu_si512(weights);
-            for (int r = 0; r < ROWS_AT_ONCE; r++)
-                sum[r] = _mm512_dpwssd_epi32(
-                    sum[r], _mm512_maskz_permutexvar_epi8(low_bytes, index, _mm512_loadu_si512(in[r] + at)), by);
-        }
-    } else {
-        for (int k = 0; k < steps; k++, at += w->advance, weights += 32) {
-            const __m512i by = _mm512_loadu_si512(weights);
-            for (int r = 0; r < ROWS_AT_ONCE; r++)
-                sum[r] = _mm512_dpwssd_epi32(
-                    sum[r], _mm512_maskz_permutexvar_epi8(low_bytes, index, load_within(in[r], at, bytes)), by);
-        }
+/* The sums of a register, one per row. Named, not an array: an array would live in memory. */
+typedef struct { __m512i a, b, c, d; } sums_t;
+
+/* One step: byte pairs of each row, times weights. */
+#define STEP(sum, row, LOAD) \
+    sum = _mm512_dpwssd_epi32(sum, _mm512_maskz_permutexvar_epi8(0x5555555555555555ull, index, LOAD(row)), by)
+#define EACH_STEP(LOAD)                                                         \
+    for (int k = 0; k < steps; k++, at += w->advance, weights += 32) {          \
+        const __m512i by = _mm512_loadu_si512(weights);                         \
+        STEP(s.a, a, LOAD);                                                     \
+        STEP(s.b, b, LOAD);                                                     \
+        STEP(s.c, c, LOAD);                                                     \
+        STEP(s.d, d, LOAD);                                                     \
     }
+#define LOAD_ALL(row) _mm512_loadu_si512(row + at)
+#define LOAD_WITHIN(row) load_within(row, at, bytes)
+
+/* The sums of register g of ROWS_AT_ONCE rows, added to `start`. */
+WITH_PERMUTES static inline __attribute__((always_inline)) sums_t
+row_register(const row_t *w, const uint8_t *const *in, Py_ssize_t bytes, Py_ssize_t g, __m512i start) {
+    const uint8_t *a = in[0], *b = in[1], *c = in[2], *d = in[3];
+    const __m512i index = _mm512_loadu_si512(w->index + 64 * g);
+    const int steps = w->steps;
+    const int16_t *weights = w->weights + g * steps * 32;
+    Py_ssize_t at = w->base[g];
+    sums_t s = {start, start, start, start};
+    if (at + (Py_ssize_t)(steps - 1) * w->advance + 64 <= bytes) {
+        EACH_STEP(LOAD_ALL)
+    } else {
+        EACH_STEP(LOAD_WITHIN)
+    }
+    return s;
 }
+#undef STEP
+#undef EACH_STEP
+#undef LOAD_ALL
+#undef LOAD_WITHIN
 
 /* Lane 4 i + j of the result: the sum of lanes j, 4 + j, 8 + j and 12 + j of register i. */
 WITH_PERMUTES static inline __m512i quarters_added(__m512i a, __m512i b, __m512i c, __m512i d) {
@@ -62,25 +75,27 @@ WITH_PERMUTES static inline void row_store(uint8_t *out, __m512i sum, __m128i sh
 WITH_PERMUTES static void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows,
                                        Py_ssize_t bytes, Py_ssize_t first, Py_ssize_t last) {
     const __m512i half = _mm512_set1_epi32(1 << (w->bits - 1));
+    const __m512i once = _mm512_maskz_mov_epi32(0xf, half); /* in one of the lanes that are added */
     const __m128i shift = _mm_cvtsi32_si128(w->bits);
     const Py_ssize_t origin = w->at[first];
     for (Py_ssize_t u = first; u < last; u++) {
         const Py_ssize_t to = w->at[u] - origin;
+        const uint32_t keep = w->keep[u];
+        sums_t s;
         if (w->quartered) {
-            __m512i sum[4][ROWS_AT_ONCE];
-            for (int g = 0; g < 4; g++) {
-                for (int r = 0; r < ROWS_AT_ONCE; r++) sum[g][r] = _mm512_setzero_si512();
-                row_register(w, in, bytes, 4 * u + g, sum[g]);
-            }
-            for (int r = 0; r < rows; r++)
-                row_store(out[r] + to, _mm512_add_epi32(half, quarters_added(sum[0][r], sum[1][r], sum[2][r], sum[3][r])),
-                          shift, w->keep[u]);
+            const sums_t e = row_register(w, in, bytes, 4 * u, once), f = row_register(w, in, bytes, 4 * u + 1, once);
+            const sums_t g = row_register(w, in, bytes, 4 * u + 2, once), h = row_register(w, in, bytes, 4 * u + 3, once);
+            s.a = quarters_added(e.a, f.a, g.a, h.a);
+            s.b = quarters_added(e.b, f.b, g.b, h.b);
+            s.c = quarters_added(e.c, f.c, g.c, h.c);
+            s.d = quarters_added(e.d, f.d, g.d, h.d);
         } else {
-            __m512i sum[ROWS_AT_ONCE];
-            for (int r = 0; r < ROWS_AT_ONCE; r++) sum[r] = half;
-            row_register(w, in, bytes, u, sum);
-            for (int r = 0; r < rows; r++) row_store(out[r] + to, sum[r], shift, w->keep[u]);
+            s = row_register(w, in, bytes, u, half);
         }
+        row_store(out[0] + to, s.a, shift, keep);
+        if (rows > 1) row_store(out[1] + to, s.b, shift, keep);
+        if (rows > 2) row_store(out[2] + to, s.c, shift, keep);
+        if (rows > 3) row_store(out[3] + to, s.d, shift, keep);
     }
 }
 
