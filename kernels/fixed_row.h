@@ -23,24 +23,33 @@ typedef struct {
     const int16_t *weights;   /* [registers][steps][2 * LANES] */
 } row_t;
 
-/* Without permutations: unit u is output u. */
+/* Without permutations: a unit is a position. CHANNELS, a constant for the frequent ones, are summed side by side. */
+#define PLAIN(CHANNELS, FROM)                                                               \
+    for (Py_ssize_t p = first; p < last; p++) {                                             \
+        const int16_t *restrict weights = w->plain + p * w->taps;                           \
+        for (int r = 0; r < rows; r++) {                                                    \
+            const uint8_t *restrict source = in[r] + w->start[p] + (FROM);                  \
+            uint8_t *restrict to = out[r] + (p - first) * w->channels + (FROM);             \
+            int32_t sum[CHANNELS];                                                          \
+            for (int c = 0; c < (CHANNELS); c++) sum[c] = half;                             \
+            for (int32_t k = 0; k < w->count[p]; k++, source += w->channels)                \
+                for (int c = 0; c < (CHANNELS); c++) sum[c] += weights[k] * source[c];      \
+            for (int c = 0; c < (CHANNELS); c++) to[c] = clipped(sum[c], w->bits);          \
+        }                                                                                   \
+    }
+
 static void row_plain(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows, Py_ssize_t first,
                       Py_ssize_t last) {
     const int half = 1 << (w->bits - 1);
-    Py_ssize_t position = first / w->channels, channel = first % w->channels;
-    for (Py_ssize_t u = first; u < last; u++) {
-        const int16_t *restrict weights = w->plain + position * w->taps;
-        const Py_ssize_t at = w->start[position] + channel, step = w->channels;
-        const int32_t count = w->count[position];
-        for (int r = 0; r < rows; r++) {
-            const uint8_t *restrict source = in[r] + at;
-            int32_t sum = half;
-            for (int32_t k = 0; k < count; k++) sum += weights[k] * source[k * step];
-            out[r][u - first] = clipped(sum, w->bits);
-        }
-        if (++channel == w->channels) channel = 0, position++;
+    switch (w->channels) {
+    case 1: PLAIN(1, 0) break;
+    case 3: PLAIN(3, 0) break;
+    case 4: PLAIN(4, 0) break;
+    default:
+        for (Py_ssize_t from = 0; from < w->channels; from++) PLAIN(1, from)
     }
 }
+#undef PLAIN
 
 #if defined(__AVX512BW__) && defined(__GNUC__)
 #include "fixed_row_avx512.h"

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vrdask.operators import Operator, Weights
 
 MOST_BITS = 22
-"""With more, the sum of a row could leave 32 bits: 255 * 2**22 is half of what they hold, and overshoot takes the rest."""
+"""With more, a row could leave 32 bits: 255 * 2**22 is half of what they hold, and overshoot takes of the rest."""
 LARGEST_WEIGHT = 2**15 - 1
 LARGEST_SUM = 2**31 - 1
 
@@ -63,4 +63,5 @@ def _apportioned(op: Operator, bits: int) -> npt.NDArray[np.int64]:
     rank = np.empty(exact.shape, np.int64)
     order = np.argsort(-remainder, axis=1, kind="stable")
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(op.taps), exact.shape), axis=1)
-    return (down + (rank < missing[:, None])).astype(np.int64)
+    result: npt.NDArray[np.int64] = (down + (rank < missing[:, None])).astype(np.int64)
+    return result

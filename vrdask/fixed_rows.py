@@ -46,7 +46,6 @@ def row_table(
 
     start, count, weights : of each position; weights are zero beyond the count.
     """
-    elements = len(start) * channels
     plain = {
         "bits": bits, "channels": channels, "taps": weights.shape[1],
         "start": as_bytes(start * channels), "count": as_bytes(count), "plain": as_bytes(weights),
@@ -59,8 +58,8 @@ def row_table(
             return plain | _laid_out(groups, first, base, weights, channels, parts, size, layout)
     none = as_bytes(np.zeros(0, np.uint8))
     return plain | {
-        "steps": 0, "advance": 0, "quartered": 0, "at": as_bytes(np.arange(elements + 1, dtype=np.int64)),
-        "keep": none, "base": none, "index": none, "weights": none, "units": elements, "unit_bytes": 1,
+        "steps": 0, "advance": 0, "quartered": 0, "at": as_bytes(channels * np.arange(len(start) + 1, dtype=np.int64)),
+        "keep": none, "base": none, "index": none, "weights": none, "units": len(start), "unit_bytes": channels,
     }  # fmt: skip
 
 
@@ -72,7 +71,12 @@ def _ways(positions: int, channels: int, layout: Layout) -> list[tuple[int, int,
     """
     if layout.lanes == 16:
         ways = [(1, 1, _in_a_row(positions, channels, 16)), (4, 4, _in_a_row(positions, channels, 4))]
-        return [*ways, (4, 4, _by_position(positions, channels, 4)) if channels <= 4 else (1, 1, _by_position(positions, channels, 16))]
+        return [
+            *ways,
+            (4, 4, _by_position(positions, channels, 4))
+            if channels <= 4
+            else (1, 1, _by_position(positions, channels, 16)),
+        ]
     if layout.lanes == 8:
         return [(2, 1, _in_a_row(positions, channels, 4)), (2, 1, _by_position(positions, channels, 4))]
     return []
