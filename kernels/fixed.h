@@ -15,6 +15,8 @@
 #include <immintrin.h>
 #endif
 
+enum { LOW_BITS = 8 }; /* of a wide weight's low part */
+
 static inline uint8_t clipped(int32_t sum, int bits) {
     const int32_t value = sum >> bits; /* arithmetic in every compiler we know of */
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
@@ -80,11 +82,10 @@ static void filter_tile(const filter_t *f, Py_ssize_t n, const uint8_t *src, uin
             ready = next;
         }
         uint8_t *out = dst + j * f->dst_stride + left;
-        const int16_t *weights = c->weights + j * c->taps;
         for (int k = 0; k < c->count[j]; k++)
             rows[k] = f->has_row ? ring + (low + k) % f->slots * f->pitch : src + (low + k) * f->src_stride + left;
         rows[c->count[j]] = rows[0];
-        column_row(rows, weights, c->count[j], c->bits, out, right - left);
+        column_row(c, j, rows, out, right - left);
     }
 }
 

@@ -9,15 +9,15 @@ from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 
 
 cdef extern from "fixed.h" nogil:
-    enum: ROW_LANES, ROW_WINDOWS, ROWS_AT_ONCE
+    enum: ROW_LANES, ROW_WINDOWS, ROWS_AT_ONCE, LOW_BITS
     int row_permutes()
 
     ctypedef struct row_t:
-        int bits, steps, advance, quartered
+        int bits, steps, advance, wide, quartered
         Py_ssize_t channels, taps
         const Py_ssize_t *start
         const int32_t *count
-        const int16_t *plain
+        const int32_t *plain
         const Py_ssize_t *at
         const uint32_t *keep
         const Py_ssize_t *base
@@ -25,7 +25,7 @@ cdef extern from "fixed.h" nogil:
         const int16_t *weights
 
     ctypedef struct column_t:
-        int taps, bits
+        int taps, bits, wide
         const Py_ssize_t *start
         const int32_t *count
         const int16_t *weights
@@ -46,6 +46,8 @@ WINDOWS = ROW_WINDOWS
 """Windows of source bytes that a register's permutation takes from."""
 BATCH = ROWS_AT_ONCE
 """Rows that are filtered along together."""
+LOW = LOW_BITS
+"""Bits of the low part of a weight that takes more than 16."""
 
 
 cdef const void *address(table):
@@ -73,14 +75,15 @@ cdef class Filter:
         f.has_row, f.has_column = row is not None, column is not None
         if row is not None:
             f.row.bits, f.row.steps, f.row.advance = row["bits"], row["steps"], row["advance"]
-            f.row.quartered, f.row.channels, f.row.taps = row["quartered"], row["channels"], row["taps"]
-            f.row.start, f.row.plain = <const Py_ssize_t *> address(row["start"]), <const int16_t *> address(row["plain"])
+            f.row.wide, f.row.quartered = row["wide"], row["quartered"]
+            f.row.channels, f.row.taps = row["channels"], row["taps"]
+            f.row.start, f.row.plain = <const Py_ssize_t *> address(row["start"]), <const int32_t *> address(row["plain"])
             f.row.count = <const int32_t *> address(row["count"])
             f.row.at, f.row.keep = <const Py_ssize_t *> address(row["at"]), <const uint32_t *> address(row["keep"])
             f.row.base, f.row.index = <const Py_ssize_t *> address(row["base"]), <const uint8_t *> address(row["index"])
             f.row.weights = <const int16_t *> address(row["weights"])
         if column is not None:
-            f.column.taps, f.column.bits = column["taps"], column["bits"]
+            f.column.taps, f.column.bits, f.column.wide = column["taps"], column["bits"], column["wide"]
             f.column.start = <const Py_ssize_t *> address(column["start"])
             f.column.count = <const int32_t *> address(column["count"])
             f.column.weights = <const int16_t *> address(column["weights"])

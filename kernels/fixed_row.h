@@ -11,22 +11,23 @@ enum { ROWS_AT_ONCE = 4 }; /* they share the loads of tables */
 
 typedef struct {
     int bits, steps, advance; /* advance: bytes from a step to the next */
+    int wide;                 /* whether weights are two 16-bit parts */
     int quartered;            /* whether a unit is four registers whose lanes hold quarters of sums */
     Py_ssize_t channels, taps;
     const Py_ssize_t *start;  /* [positions] first byte of the first tap */
     const int32_t *count;     /* [positions] */
-    const int16_t *plain;     /* [positions][taps] */
+    const int32_t *plain;     /* [positions][taps] */
     const Py_ssize_t *at;     /* [units + 1] first output of a unit */
     const uint32_t *keep;     /* [units] which lanes are outputs */
     const Py_ssize_t *base;   /* [registers][windows] first byte of a window */
     const uint8_t *index;     /* [registers][bytes of a register] */
-    const int16_t *weights;   /* [registers][steps][2 * LANES] */
+    const int16_t *weights;   /* [registers][steps][high and low parts where wide][2 * LANES] */
 } row_t;
 
 /* Without permutations: a unit is a position. CHANNELS, a constant for the frequent ones, are summed side by side. */
 #define PLAIN(CHANNELS, FROM)                                                               \
     for (Py_ssize_t p = first; p < last; p++) {                                             \
-        const int16_t *restrict weights = w->plain + p * w->taps;                           \
+        const int32_t *restrict weights = w->plain + p * w->taps;                           \
         for (int r = 0; r < rows; r++) {                                                    \
             const uint8_t *restrict source = in[r] + w->start[p] + (FROM);                  \
             uint8_t *restrict to = out[r] + (p - first) * w->channels + (FROM);             \

@@ -32,24 +32,28 @@ static void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *cons
     const Py_ssize_t origin = w->at[first];
     for (Py_ssize_t u = first; u < last; u++) {
         const __m256i index = _mm256_loadu_si256((const __m256i *)(w->index + 32 * u));
-        const int16_t *weights = w->weights + u * w->steps * 16;
+        const int16_t *weights = w->weights + u * w->steps * (w->wide ? 32 : 16);
         Py_ssize_t a = w->base[2 * u], b = w->base[2 * u + 1];
         const Py_ssize_t reach = (Py_ssize_t)(w->steps - 1) * w->advance + 16;
         const int inside = a + reach <= bytes && b + reach <= bytes;
-        __m256i sum[ROWS_AT_ONCE];
-        for (int r = 0; r < ROWS_AT_ONCE; r++) sum[r] = half;
-        for (int k = 0; k < w->steps; k++, a += w->advance, b += w->advance, weights += 16) {
+        __m256i sum[ROWS_AT_ONCE], low_sum[ROWS_AT_ONCE];
+        for (int r = 0; r < ROWS_AT_ONCE; r++) low_sum[r] = half, sum[r] = w->wide ? _mm256_setzero_si256() : half;
+        for (int k = 0; k < w->steps; k++, a += w->advance, b += w->advance, weights += w->wide ? 32 : 16) {
             const __m256i by = _mm256_loadu_si256((const __m256i *)weights);
+            const __m256i by_low = w->wide ? _mm256_loadu_si256((const __m256i *)(weights + 16)) : by;
             for (int r = 0; r < ROWS_AT_ONCE; r++) {
                 const __m128i low = inside ? _mm_loadu_si128((const __m128i *)(in[r] + a)) : load_within(in[r], a, bytes);
                 const __m128i high = inside ? _mm_loadu_si128((const __m128i *)(in[r] + b)) : load_within(in[r], b, bytes);
                 const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(_mm256_shuffle_epi8(both, index), by));
+                const __m256i pairs = _mm256_shuffle_epi8(both, index);
+                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(pairs, by));
+                if (w->wide) low_sum[r] = _mm256_add_epi32(low_sum[r], _mm256_madd_epi16(pairs, by_low));
             }
         }
         const uint32_t keep = w->keep[u];
         const Py_ssize_t to = w->at[u] - origin, beside = __builtin_popcount(keep & 15);
         for (int r = 0; r < rows; r++) {
+            if (w->wide) sum[r] = _mm256_add_epi32(_mm256_slli_epi32(sum[r], LOW_BITS), low_sum[r]);
             __m256i value = _mm256_sra_epi32(sum[r], shift);
             value = _mm256_packs_epi32(value, value);
             value = _mm256_packus_epi16(value, value);

@@ -7,6 +7,7 @@ import numpy.typing as npt
 LANES: int
 WINDOWS: int
 BATCH: int
+LOW: int
 
 class Filter:
     tiles: int

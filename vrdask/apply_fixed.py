@@ -16,7 +16,7 @@ import numpy.typing as npt
 from vrdask import isa
 from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
 from vrdask.fixed_point import fixed_point
-from vrdask.fixed_rows import Layout, column_table, row_table
+from vrdask.fixed_rows import Layout, Taps, column_table, row_table
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling
@@ -126,15 +126,17 @@ def _layout() -> Layout:
 
 @lru_cache(maxsize=64)
 def _row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
-    begin, end = writes
-    table = fixed_point(op)
-    return row_table(
-        op.start[begin:end] - reads[0], op.count[begin:end], table.weights[begin:end], table.bits, channels, layout
-    )
+    return row_table(_taps(op, reads, writes), channels, layout)
 
 
 @lru_cache(maxsize=64)
 def _column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
-    begin, end = writes
+    return column_table(_taps(op, reads, writes))
+
+
+def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
+    part = slice(*writes)
     table = fixed_point(op)
-    return column_table(op.start[begin:end] - reads[0], op.count[begin:end], table.weights[begin:end], table.bits)
+    return Taps(
+        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW)[:, part], table.bits
+    )

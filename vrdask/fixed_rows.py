@@ -7,6 +7,7 @@ pairs lie where one permutation, the same at every step, finds them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,32 +35,48 @@ class _Groups(NamedTuple):
     valid: Array
 
 
-def row_table(
-    start: npt.NDArray[np.int64],
-    count: npt.NDArray[np.int32],
-    weights: npt.NDArray[np.int16],
-    bits: int,
-    channels: int,
-    layout: Layout,
-) -> dict[str, Any]:
-    """The table of a row: fields of `row_t`, and how many units it has of how many bytes at most.
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """Rows of an operator in fixed point.
 
-    start, count, weights : of each position; weights are zero beyond the count.
+    start, count : first source sample and number of taps of each output position.
+    weights : (positions, taps) int32, zero beyond the count.
+    parts : (1 or 2, positions, taps) int16; the same in parts (see `FixedPoint.parts`).
     """
-    plain = {
-        "bits": bits, "channels": channels, "taps": weights.shape[1],
-        "start": as_bytes(start * channels), "count": as_bytes(count), "plain": as_bytes(weights),
+
+    start: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.int32]
+    parts: npt.NDArray[np.int16]
+    bits: int
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What tables of rows and columns both say."""
+        return {"bits": self.bits, "wide": len(self.parts) - 1, "count": as_bytes(self.count)}
+
+    def padded(self, taps: int) -> npt.NDArray[np.int16]:
+        """The parts, with zeros up to a number of taps."""
+        return np.pad(self.parts, ((0, 0), (0, 0), (0, taps - self.parts.shape[2])))
+
+
+def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
+    """The table of a row: fields of `row_t`, and how many units it has of how many bytes at most."""
+    positions = len(taps.start)
+    table = taps.fields | {
+        "channels": channels, "taps": taps.weights.shape[1], "start": as_bytes(taps.start * channels)
     }  # fmt: skip
-    for size, parts, groups in _ways(len(start), channels, layout):
-        first = start[groups.position] * channels + groups.channel
+    for size, parts, groups in _ways(positions, channels, layout):
+        first = taps.start[groups.position] * channels + groups.channel
         base = first.min(axis=1)
         span = (first.max(axis=1) - base).max() + (2 * parts - 1) * channels + 1
         if span <= layout.window_bytes:
-            return plain | _laid_out(groups, first, base, weights, channels, parts, size, layout)
+            return table | _laid_out(groups, first, base, taps, channels, parts, size, layout)
     none = as_bytes(np.zeros(0, np.uint8))
-    return plain | {
-        "steps": 0, "advance": 0, "quartered": 0, "at": as_bytes(channels * np.arange(len(start) + 1, dtype=np.int64)),
-        "keep": none, "base": none, "index": none, "weights": none, "units": len(start), "unit_bytes": channels,
+    return table | {
+        "steps": 0, "advance": 0, "quartered": 0, "units": positions, "unit_bytes": channels,
+        "at": as_bytes(channels * np.arange(positions + 1, dtype=np.int64)), "plain": as_bytes(taps.weights),
+        "keep": none, "base": none, "index": none, "weights": none,
     }  # fmt: skip
 
 
@@ -101,7 +118,7 @@ def _by_position(positions: int, channels: int, size: int) -> _Groups:
 
 
 def _laid_out(
-    groups: _Groups, first: Array, base: Array, weights: Array, channels: int, parts: int, size: int, layout: Layout
+    groups: _Groups, first: Array, base: Array, taps: Taps, channels: int, parts: int, size: int, layout: Layout
 ) -> dict[str, Any]:
     units = -(-len(base) // size)
     missing = units * size - len(base)  # repeats of the last group fill its unit
@@ -110,14 +127,14 @@ def _laid_out(
     if missing:
         valid[-missing:] = False
     lanes = first.shape[1]
-    steps = -(-weights.shape[1] // (2 * parts))
+    steps = -(-taps.weights.shape[1] // (2 * parts))
     index = np.full((len(base), parts, lanes, 4), 0x80, np.uint8)
     low = (first - base[:, None])[:, None] + (2 * channels * np.arange(parts))[:, None]
     index[..., 0], index[..., 2] = low, low + channels
-    padded = np.zeros((len(weights), steps * parts * 2), np.int16)
-    padded[:, : weights.shape[1]] = weights
-    laid = padded[position].reshape(-1, layout.windows, lanes, steps, parts, 2)
-    laid = laid.transpose(0, 3, 1, 4, 2, 5)  # registers, steps, windows, parts, lanes, pairs
+    laid = taps.padded(steps * parts * 2)[:, position].reshape(
+        len(taps.parts), -1, layout.windows, lanes, steps, parts, 2
+    )
+    laid = laid.transpose(1, 4, 0, 2, 5, 3, 6)  # registers, steps, high and low, windows, parts, lanes, pairs
     kept = valid.reshape(units, -1)
     counts = kept.sum(axis=1)
     return {
@@ -129,22 +146,17 @@ def _laid_out(
         "base": as_bytes(base.astype(np.int64)),
         "index": as_bytes(index),
         "weights": as_bytes(laid),
+        "plain": as_bytes(np.zeros(0, np.uint8)),
         "units": units,
         "unit_bytes": int(counts.max()),
     }
 
 
-def column_table(
-    start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: npt.NDArray[np.int16], bits: int
-) -> dict[str, Any]:
+def column_table(taps: Taps) -> dict[str, Any]:
     """The table of a column: fields of `column_t`."""
-    taps = weights.shape[1] + weights.shape[1] % 2
-    padded = np.zeros((len(weights), taps), np.int16)
-    padded[:, : weights.shape[1]] = weights
-    return {
-        "bits": bits, "taps": taps,
-        "start": as_bytes(start), "count": as_bytes(count), "weights": as_bytes(padded),
-    }  # fmt: skip
+    even = taps.weights.shape[1] + taps.weights.shape[1] % 2
+    weights = taps.padded(even).transpose(1, 0, 2)
+    return taps.fields | {"taps": even, "start": as_bytes(taps.start), "weights": as_bytes(weights)}
 
 
 def as_bytes(table: Array) -> npt.NDArray[np.uint8]:
