@@ -118,9 +118,8 @@ def test_weights_are_pillows_or_16_bits_that_add_up_to_one(mode, n_in, n_out):
     assert 255 * np.abs(table.weights.astype(np.int64)).sum(axis=1).max() + one // 2 < 2**31
     assert (np.abs(255 * (table.weights.astype(np.int64).sum(axis=1) - one)) < one // 2).all(), "constants stay"
     assert not table.weights[np.arange(op.taps) >= op.count[:, None]].any()
-    for low_bits in (7, 8):
-        *high, low = table.parts(low_bits).astype(np.int64)
-        assert_array_equal(low + (high[0] << low_bits if high else 0), table.weights)
+    *high, low = table.parts(vrdask.apply_fixed._fixed.LOW).astype(np.int64)
+    assert_array_equal(low + (high[0] << vrdask.apply_fixed._fixed.LOW if high else 0), table.weights)
 
 
 def test_every_layout_is_used():
@@ -131,7 +130,11 @@ def test_every_layout_is_used():
     ):
         _, op = axis_operators("bicubic", n_in, n_out, False, False)
         table = fixed_point(op)
-        row = row_table(Taps(op.start, op.count, table.weights, table.parts(8), table.bits), channels, layout)
+        row = row_table(
+            Taps(op.start, op.count, table.weights, table.parts(vrdask.apply_fixed._fixed.LOW), table.bits),
+            channels,
+            layout,
+        )
         full = row["unit_bytes"] == (layout.lanes or channels)
         found.add((layout.lanes, row["steps"] > 0, row["quartered"], bool(full)))
     assert found == {
