@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from vrdask.intervals import Box, Edges, ceil_div, regular_edges
-from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
+from vrdask.plan import AxisPlan, ResamplePlan, Task, format_bytes, plan_chunks
 from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 256 << 20
@@ -54,6 +55,13 @@ class BlockPlan:
     def peak_bytes(self) -> int:
         """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
         return self.concurrent * self.task_bytes + self.cache_bytes
+
+    def shared_chunks(self) -> list[npt.NDArray[np.bool_]] | None:
+        """Per axis, for each stored chunk along it, whether the reads of more than one part touch it."""
+        plan = self.part_plan
+        if plan.in_edges is None:
+            return None
+        return [_touched_again(axis, edges) for axis, edges in zip(plan.axes, plan.in_edges, strict=True)]
 
     def parts(self, task: Task) -> list[Box]:
         """The output boxes that a task computes, one after the other."""
@@ -142,6 +150,13 @@ def plan_blocks(
         if halved.peak_bytes <= limit // 2:
             return replace(halved, cache_bytes=limit // 2)
     return found
+
+
+def _touched_again(axis: AxisPlan, edges: Edges) -> npt.NDArray[np.bool_]:
+    times = np.zeros(len(edges), np.int64)
+    np.add.at(times, np.searchsorted(edges, axis.reads_start, side="right") - 1, 1)
+    np.add.at(times, np.searchsorted(edges, axis.reads_stop, side="left"), -1)
+    return np.cumsum(times)[:-1] > 1
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

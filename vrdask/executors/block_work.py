@@ -81,7 +81,9 @@ def _cache_of(work: BlockWork) -> ChunkCache:
     cache = _caches.get(work.run)
     if cache is None:
         _caches.clear()
-        cache = _caches.setdefault(work.run, ChunkCache(work.source, work.blocks.cache_bytes))
+        cache = _caches.setdefault(
+            work.run, ChunkCache(work.source, work.blocks.cache_bytes, work.blocks.shared_chunks())
+        )
     return cache
 
 
