@@ -22,6 +22,7 @@ from vrdask.operators import Operator
 from vrdask.resampling import Resampling
 
 Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
 
 _fixed = isa.load("fixed", isa.choose())
 
@@ -54,69 +55,73 @@ def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target:
 
 def _run(what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
-    inner = _inner_axis(call, source, target)
-    if call.row is not None and not _contiguous(source, inner):
+    if call.row is not None and not _contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
+    threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
+    kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
+    scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
+    addresses = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
+    kernel(*addresses, slices, *strides, src_bytes, scratch)
+
+
+@lru_cache(maxsize=32)
+def _prepared(
+    what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
+) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int]:
+    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row."""
+    in_shape, out_shape = shape_of(reads), shape_of(writes)
+    inner = call.row
+    if inner is None:
+        inner = _inner_axis(call, (in_shape, in_strides), (out_shape, out_strides))
     outer = range(inner)
-    rows_axis = call.column if call.column is not None else max(outer, key=lambda k: target.shape[k], default=None)
-    slices = _slices(source, target, [k for k in outer if k != rows_axis])
-    strides = (0, 0) if rows_axis is None else (source.strides[rows_axis], target.strides[rows_axis])
-    rows = 1 if rows_axis is None else target.shape[rows_axis]
+    rows_axis = call.column if call.column is not None else max(outer, key=lambda k: out_shape[k], default=None)
+    slices = np.zeros((1, 2), np.int64)
+    for k in outer:
+        if k != rows_axis:
+            steps = np.arange(out_shape[k])[:, None] * (in_strides[k], out_strides[k])
+            slices = (slices[:, None] + steps).reshape(-1, 2)
+    strides = (0, 0) if rows_axis is None else (in_strides[rows_axis], out_strides[rows_axis])
+    rows = 1 if rows_axis is None else out_shape[rows_axis]
 
     (stage,) = what.stages
     row = column = None
     if call.row is not None:
-        channels = prod(target.shape[inner + 1 :])
-        row = _row(stage[call.row], reads[call.row], writes[call.row], channels, _layout())
+        row = _row(stage[call.row], reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout())
     if call.column is not None:
         column = _column(stage[call.column], reads[call.column], writes[call.column])
-    units, unit_bytes = (prod(target.shape[inner:]), 1) if row is None else (row["units"], row["unit_bytes"])
+    units, unit_bytes = (prod(out_shape[inner:]), 1) if row is None else (row["units"], row["unit_bytes"])
     slots = 0 if column is None else column["taps"] + _fixed.BATCH
 
-    threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
     strip = units
     if column is not None:
         most = max(1, max(RING_BYTES // slots, NARROWEST) // unit_bytes)
         strip = ceil_div(units, ceil_div(units, most))
     bands = ceil_div(BANDS_PER_THREAD * threads, len(slices) * ceil_div(units, strip)) if threads > 1 else 1
     if row is not None and column is not None:
-        bands = min(bands, max(threads, source.shape[rows_axis or 0] // (TAPS_PER_BAND * column["taps"])))
+        bands = min(bands, max(threads, in_shape[rows_axis or 0] // (TAPS_PER_BAND * column["taps"])))
     band = ceil_div(rows, min(rows, bands))
     pitch = 64 * (ceil_div(strip * unit_bytes, 64) | 1)  # odd: rows a power of two apart compete for few cache lines
     kernel = _fixed.Filter(row, column, rows, units, band, strip, 0 if row is None else slots, pitch)
-    scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
-    addresses = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
-    kernel(*addresses, slices, *strides, prod(source.shape[inner:]), scratch)
+    return kernel, slices, strides, prod(in_shape[inner:])
 
 
-def _inner_axis(call: Call, source: Array, target: Array) -> int:
-    """The first axis of the kernel's rows: the filtered one, else the first whose samples lie side by side in both."""
-    if call.row is not None:
-        return call.row
+def _inner_axis(call: Call, *arrays: tuple[Shape, Shape]) -> int:
+    """The first axis below a column whose samples, of all axes from there on, lie side by side in every array."""
     assert call.column is not None
     inner = call.column + 1
-    while not (_contiguous(source, inner) and _contiguous(target, inner)):
+    while not all(_contiguous(shape, strides, inner) for shape, strides in arrays):
         inner += 1
     return inner
 
 
-def _slices(source: Array, target: Array, axes: list[int]) -> npt.NDArray[np.int64]:
-    """Byte offsets in both of every index of `axes`."""
-    slices = np.zeros((1, 2), np.int64)
-    for k in axes:
-        steps = np.arange(target.shape[k])[:, None] * (source.strides[k], target.strides[k])
-        slices = (slices[:, None] + steps).reshape(-1, 2)
-    return slices
-
-
-def _contiguous(x: Array, axis: int) -> bool:
-    """Whether the samples of the axes from `axis` on lie side by side, in C order."""
-    expected = x.itemsize
-    for k in reversed(range(axis, x.ndim)):
-        if x.shape[k] > 1:
-            if x.strides[k] != expected:
+def _contiguous(shape: Shape, strides: Shape, axis: int) -> bool:
+    """Whether the bytes of the axes from `axis` on lie side by side, in C order."""
+    expected = 1
+    for k in reversed(range(axis, len(shape))):
+        if shape[k] > 1:
+            if strides[k] != expected:
                 return False
-            expected *= x.shape[k]
+            expected *= shape[k]
     return True
 
 

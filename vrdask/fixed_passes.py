@@ -6,6 +6,7 @@ further axis takes a call of its own, with an array between the two.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -25,18 +26,19 @@ class Call(NamedTuple):
     column: int | None
 
 
-def calls_of(what: Resampling) -> list[Call]:
+@lru_cache(maxsize=64)
+def calls_of(what: Resampling) -> tuple[Call, ...]:
     """The calls of a fixed-point resampling, in order: its passes, the first two as one where the first is along rows.
 
     Whether it is decides no bit: rows hold the last resampled axis and fewer than `CHANNELS` samples per position.
     """
     if not what.passes:
-        return []
+        return ()
     first, *others = what.passes
     if prod(what.out_shape[first + 1 :]) >= CHANNELS:
-        return [Call(None, axis) for axis in what.passes]
+        return tuple(Call(None, axis) for axis in what.passes)
     together = Call(first, others[0] if others else None)
-    return [together, *(Call(None, axis) for axis in others[1:])]
+    return (together, *(Call(None, axis) for axis in others[1:]))
 
 
 def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
