@@ -20,7 +20,7 @@ from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, between_parts, stage_reads
+from vrdask.resampling import Resampling, between_parts, boxes_between
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
@@ -61,20 +61,23 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
 
 
 def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    """One stage, or two with the array between them in parts of at most `BETWEEN_BYTES`: parts are small chunks."""
+    """One stage; or several, with the arrays between them in parts of a few megabytes: parts are small chunks."""
     if len(what.stages) == 1:
         _run_stage(what, 0, source, reads, writes, target, num_threads)
         return
-    parts = between_parts(what, writes)
-    elements = max(size_of(stage_reads(what.stages[1], part)) for part in parts)
-    buffer = reuse.workspace("between", elements * what.acc_dtype.itemsize).view(what.acc_dtype)
-    for part in parts:
-        middle = stage_reads(what.stages[1], part)
-        part_reads = stage_reads(what.stages[0], middle)
-        between = buffer[: size_of(middle)].reshape(shape_of(middle))
-        piece = source[slices_of(part_reads, (start for start, _ in reads))]
-        _run_stage(what, 0, piece, part_reads, middle, between, num_threads)
-        _run_stage(what, 1, between, middle, part, target[slices_of(part, (start for start, _ in writes))], num_threads)
+    parts = [boxes_between(what, part) for part in between_parts(what, writes)]
+    buffers = [
+        reuse.workspace(f"between_{k}", max(map(size_of, boxes)) * what.acc_dtype.itemsize).view(what.acc_dtype)
+        for k, boxes in enumerate(list(zip(*parts, strict=True))[1:-1])
+    ]
+    for first, *middle, part in parts:
+        data, box = source[slices_of(first, (start for start, _ in reads))], first
+        for number, (buffer, to) in enumerate(zip(buffers, middle, strict=True)):
+            between = buffer[: size_of(to)].reshape(shape_of(to))
+            _run_stage(what, number, data, box, to, between, num_threads)
+            data, box = between, to
+        piece = target[slices_of(part, (start for start, _ in writes))]
+        _run_stage(what, len(buffers), data, box, part, piece, num_threads)
 
 
 def _run_stage(

@@ -21,7 +21,7 @@ import numpy as np
 from vrdask.decoding import Decoding, decodings
 from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
-from vrdask.resampling import Resampling, between_parts, stage_reads
+from vrdask.resampling import Resampling, between_parts, boxes_between
 
 DEFAULT_BYTES_PER_THREAD = 256 << 20
 SMALL_TASK_BYTES = 8 << 20
@@ -203,13 +203,13 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
 
 
 def _between_bytes(plan: ResamplePlan) -> int:
-    """What a task's intermediate array takes; one between two stages is made in parts."""
+    """What a task's intermediate arrays take; those between stages are made in parts."""
     what = plan.resampling
     if len(what.stages) < 2 or not len(plan):
         return plan.peak_between_bytes
     writes = plan[tuple(n // 2 for n in plan.shape)].writes
     return what.acc_dtype.itemsize * max(
-        size_of(stage_reads(what.stages[1], part)) for part in between_parts(what, writes)
+        sum(map(size_of, boxes_between(what, part)[1:-1])) for part in between_parts(what, writes)
     )
 
 

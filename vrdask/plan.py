@@ -131,7 +131,7 @@ class ResamplePlan:
 
     @property
     def peak_between_bytes(self) -> int:
-        """The largest intermediate array of any task: B-spline coefficients, copies to be converted, or uint8 between
+        """The largest intermediate arrays of any task: B-spline coefficients, copies to be converted, or uint8 between
         the passes of a filter."""
         what = self.resampling
         if what.fixed_point:
@@ -143,8 +143,11 @@ class ResamplePlan:
             return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
         if len(what.stages) < 2:
             return 0
-        sizes = map(_largest_reads, what.stages[1], (axis.edges for axis in self.axes))
-        return prod(sizes) * what.acc_dtype.itemsize
+        elements, intervals = 0, [(axis.edges[:-1], axis.edges[1:]) for axis in self.axes]
+        for stage in reversed(what.stages[1:]):
+            intervals = [_reads_many(op, *interval) for op, interval in zip(stage, intervals, strict=True)]
+            elements += prod(int((stops - starts).max(initial=0)) for starts, stops in intervals)
+        return elements * what.acc_dtype.itemsize
 
     @property
     def peak_write_bytes(self) -> int:
@@ -212,11 +215,6 @@ def _reads_many(axis_operator: Operator | None, starts: Indices, stops: Indices)
         np.minimum(starts, axis_operator.n_out - 1), np.maximum(stops, np.minimum(starts, axis_operator.n_out - 1) + 1)
     )
     return reads_start, np.where(empty, reads_start, reads_stop)
-
-
-def _largest_reads(axis_operator: Operator | None, edges: Edges) -> int:
-    starts, stops = _reads_many(axis_operator, edges[:-1], edges[1:])
-    return int((stops - starts).max(initial=0))
 
 
 def plan_resample(

@@ -72,8 +72,10 @@ class Resampling:
             axis_operators(self.mode, n_in, n_out, self.align_corners, self.double)
             for n_in, n_out in zip(self.in_shape, self.out_shape, strict=True)
         ]
-        stages = (tuple(first for first, _ in pairs), tuple(second for _, second in pairs))
-        return tuple(stage for stage in stages if any(stage))
+        firsts = tuple(first for first, _ in pairs)
+        alone = tuple(None if first else second for first, second in pairs)
+        after = tuple(second if first else None for first, second in pairs)
+        return tuple(stage for stage in (alone, firsts, after) if any(stage))
 
     @cached_property
     def whole(self) -> tuple[Box, Box]:
@@ -88,9 +90,7 @@ class Resampling:
 
     def reads(self, writes: Box) -> Box:
         """The source box that an output box depends on."""
-        for stage in reversed(self.stages):
-            writes = stage_reads(stage, writes)
-        return writes
+        return boxes_between(self, writes)[0]
 
     def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -104,14 +104,22 @@ def stage_reads(stage: Stage, writes: Box) -> Box:
     )
 
 
+def boxes_between(what: Resampling, writes: Box) -> tuple[Box, ...]:
+    """What each stage reads for an output box, in order, and the box itself: the first is `what.reads(writes)`."""
+    boxes = [writes]
+    for stage in reversed(what.stages):
+        boxes.append(stage_reads(stage, boxes[-1]))
+    return tuple(reversed(boxes))
+
+
 def between_parts(what: Resampling, writes: Box) -> list[Box]:
-    """Output boxes, slabs of `writes`, whose array between two stages takes at most `BETWEEN_BYTES` where that can be.
+    """Output boxes, slabs of `writes`, whose array before the last stage takes at most `BETWEEN_BYTES` where that can be.
 
     Cut along the first axis that is longer than one sample.
     """
     axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
     start, stop = writes[axis]
-    middle = size_of(stage_reads(what.stages[1], writes)) * what.acc_dtype.itemsize
+    middle = size_of(stage_reads(what.stages[-1], writes)) * what.acc_dtype.itemsize
     count = min(stop - start, max(1, -(-middle // BETWEEN_BYTES)))
     edges = [start + (stop - start) * k // count for k in range(count + 1)]
     return [(*writes[:axis], slab, *writes[axis + 1 :]) for slab in pairwise(edges)]
