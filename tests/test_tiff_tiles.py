@@ -1,4 +1,4 @@
-"""Tiles of TIFF files: any box is what tifffile reads, whichever way it comes; only shared tiles are kept."""
+"""Tiles of TIFF files: any box is what tifffile reads, whichever way it comes, and each tile is decoded once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 import vrdask
-from vrdask.chunk_cache import ChunkCache
-from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.sources import open_source
 from vrdask.sources.tiff_tiles import TiledPages
 
@@ -70,7 +68,7 @@ def test_tiles_that_a_file_leaves_out_are_its_background(tmp_path):
     assert_array_equal(open_source(path).array[5:80, 3:66], tifffile.imread(path)[5:80, 3:66])
 
 
-def test_only_chunks_that_several_tasks_read_are_kept(tmp_path, monkeypatch):
+def test_each_tile_is_decoded_once(tmp_path, monkeypatch):
     path = write(tmp_path / "x.tif", RNG.integers(0, 256, (640, 512), np.uint8), TILES | GREYS)
     decoded: list[int] = []
     whole = TiledPages._decoded
@@ -80,30 +78,6 @@ def test_only_chunks_that_several_tasks_read_are_kept(tmp_path, monkeypatch):
         return whole(self, page, number)
 
     monkeypatch.setattr(TiledPages, "_decoded", counted)
-    caches: list[ChunkCache] = []
-    made = ChunkCache.__init__
-
-    def noted(self, *arguments):
-        made(self, *arguments)
-        caches.append(self)
-
-    monkeypatch.setattr(ChunkCache, "__init__", noted)
     result = vrdask.resample_zarr(path, tmp_path / "x.zarr", (320, 256), mode="lanczos", chunks=(64, 64), num_threads=2)
     assert_array_equal(result[...], vrdask.resample(tifffile.imread(path), (320, 256), "lanczos"))
-    assert len(decoded) == 20 * 32, "each tile once"
-    (cache,) = caches
-    assert 0 < len(cache._chunks) < 20 * 32 / 2
-
-
-def test_a_chunk_is_shared_where_the_reads_of_two_tasks_touch_it(tmp_path):
-    path = write(tmp_path / "x.tif", RNG.integers(0, 256, (640, 512), np.uint8), TILES | GREYS)
-    blocks = prepare(path, tmp_path / "x.zarr", (320, 256), mode="bicubic", chunks=(64, 64), num_threads=2).blocks
-    shared = blocks.shared_chunks()
-    assert shared is not None
-    tasks = list(blocks.part_plan)
-    for axis, (size, count) in enumerate(((32, 20), (16, 32))):
-        intervals = {task.reads[axis] for task in tasks}
-        times = [sum(a < (k + 1) * size and b > k * size for a, b in intervals) for k in range(count)]
-        assert shared[axis].tolist() == [number > 1 for number in times]
-        assert shared[axis].any()
-        assert not shared[axis].all()
+    assert len(decoded) == 20 * 32
