@@ -113,7 +113,7 @@ def boxes_between(what: Resampling, writes: Box) -> tuple[Box, ...]:
 
 
 def between_parts(what: Resampling, writes: Box) -> list[Box]:
-    """Output boxes, slabs of `writes`, whose array before the last stage takes at most `BETWEEN_BYTES` where that can be.
+    """Output boxes, slabs of `writes`, whose array before the last stage takes `BETWEEN_BYTES` where that can be.
 
     Cut along the first axis that is longer than one sample.
     """
