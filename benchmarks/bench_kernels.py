@@ -40,6 +40,9 @@ So we sleep for as long as they spin, then call once untimed (a core that slept 
 after 20 ms of sleep 128^3 took up to 10 times as long), then time. Beyond SETTLED seconds the untimed call is left out.
 """
 SCIPY_CALLS = 2
+COLORS = {
+    "volresample": "#2a6f97", "torch": "#e07a5f", "scipy": "#8a8d91", "SimpleITK": "#588157", "dask-image": "#9d6b9e"
+}  # fmt: skip
 
 
 def machine() -> dict[str, Any]:
@@ -164,18 +167,17 @@ def chart(results: Sequence[Result], path: Path, about: dict[str, Any]) -> None:
             if peer != "vrdask" and r.threads == (1 if peer == "scipy" else threads):
                 bars.setdefault(peer, {})[r.problem.name] = r.ms[peer] / r.ms["vrdask"]
     names = list(dict.fromkeys(r.problem.name for r in results))
-    colors = {"volresample": "#2a6f97", "torch": "#e07a5f", "scipy": "#8a8d91"}
     fig, ax = plt.subplots(figsize=(8.3, 1.1 + 0.36 * len(names)), layout="constrained")
     top = max(value for values in bars.values() for value in values.values())
     low = min(0.9, *(0.9 * value for values in bars.values() for value in values.values()))
     height, position = 0.27, 0.0
     ticks = []
     for name in names:
-        mine = [peer for peer in colors if name in bars.get(peer, {})]
+        mine = [peer for peer in COLORS if name in bars.get(peer, {})]
         ticks.append(position + height * (len(mine) - 1) / 2)
         for peer in mine:
             value = bars[peer][name]
-            ax.barh(position, value - 1, height * 0.9, left=1, color=colors[peer], linewidth=0)
+            ax.barh(position, value - 1, height * 0.9, left=1, color=COLORS[peer], linewidth=0)
             text = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
             ax.text(max(value, 1) * 1.03, position, text, va="center", fontsize=7, color="#444444")
             position += height
@@ -195,10 +197,10 @@ def chart(results: Sequence[Result], path: Path, about: dict[str, Any]) -> None:
     plural = "" if threads == 1 else "s"
     labels = {
         peer: f"{peer} {about[peer]}, {1 if peer == 'scipy' else threads} thread{'' if peer == 'scipy' else plural}"
-        for peer in colors
+        for peer in COLORS
         if peer in bars
     }
-    handles = [mpl.patches.Patch(color=colors[peer], label=label) for peer, label in labels.items()]
+    handles = [mpl.patches.Patch(color=COLORS[peer], label=label) for peer, label in labels.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     ax.set_title(f"speed-up of vrdask {about['vrdask']} ({about['instruction_set']}) over each library", fontsize=10)
     fig.savefig(path, dpi=130)

@@ -26,6 +26,12 @@
 #endif
 #include "half.h"
 
+#if defined(__GNUC__)
+#define ALWAYS_INLINE __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE
+#endif
+
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
 enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };

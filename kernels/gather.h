@@ -17,11 +17,11 @@ typedef struct {
 } gather_t;
 
 #if defined(__GNUC__)
-#define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #define PREFETCH(p) (void)(p)
 #endif
-enum { AHEAD = 4, NEAR_BYTES = 4096 };
+enum { AHEAD = 12, NEAR_BYTES = 4096 };
 
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
 static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {

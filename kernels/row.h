@@ -34,8 +34,12 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PATTERN_OF(index) _mm512_loadu_si512(index)
 #define PATTERN_PLUS(pattern, n) _mm512_add_epi32(pattern, _mm512_set1_epi32(n))
 #define PICK(x, y, pattern) _mm512_permutex2var_ps(x, pattern, y)
-#define COUNTED(k, count, more, a) \
-    _mm512_mask_mov_ps(a, _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count)), more)
+#define MASK __mmask16
+#define FIRST(n) ((__mmask16)((n) >= 16 ? 0xffff : (n) <= 0 ? 0 : (1u << (n)) - 1))
+#define ABOVE(count, k) _mm512_cmplt_epi32_mask(_mm512_set1_epi32(k), _mm512_loadu_si512(count))
+#define LOAD_SOME(p, mask) _mm512_maskz_loadu_ps(mask, p)
+#define SAVE_SOME(p, mask, v) _mm512_mask_storeu_ps(p, mask, v)
+#define WHERE(mask, a, b) _mm512_mask_mov_ps(b, mask, a)
 #elif defined(__AVX512F__)
 #define HAS_PICK
 #define VECTOR __m512d
@@ -47,8 +51,12 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PATTERN_OF(index) _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(index)))
 #define PATTERN_PLUS(pattern, n) _mm512_add_epi64(pattern, _mm512_set1_epi64(n))
 #define PICK(x, y, pattern) _mm512_permutex2var_pd(x, pattern, y)
-#define COUNTED(k, count, more, a) \
-    _mm512_mask_mov_pd(a, _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count))), more)
+#define MASK __mmask8
+#define FIRST(n) ((__mmask8)((n) >= 8 ? 0xff : (n) <= 0 ? 0 : (1u << (n)) - 1))
+#define ABOVE(count, k) _mm256_cmplt_epi32_mask(_mm256_set1_epi32(k), _mm256_loadu_si256((const __m256i *)(count)))
+#define LOAD_SOME(p, mask) _mm512_maskz_loadu_pd(mask, p)
+#define SAVE_SOME(p, mask, v) _mm512_mask_storeu_pd(p, mask, v)
+#define WHERE(mask, a, b) _mm512_mask_mov_pd(b, mask, a)
 #elif defined(__AVX2__) && !defined(ACC_IS_DOUBLE)
 #define HAS_PICK
 #define VECTOR __m256
@@ -62,10 +70,13 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #define PICK(x, y, pattern)                                                                             \
     _mm256_blendv_ps(_mm256_permutevar8x32_ps(x, pattern), _mm256_permutevar8x32_ps(y, pattern), \
                      _mm256_castsi256_ps(_mm256_cmpgt_epi32(pattern, _mm256_set1_epi32(7))))
-#define COUNTED(k, count, more, a)                                                                              \
-    _mm256_blendv_ps(a, more,                                                                                   \
-                     _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(count)), \
-                                                            _mm256_set1_epi32(k))))
+#define MASK __m256i
+#define FIRST(n) \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)CLAMP(n, 0, 8)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define ABOVE(count, k) _mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(count)), _mm256_set1_epi32(k))
+#define LOAD_SOME(p, mask) _mm256_maskload_ps(p, mask)
+#define SAVE_SOME(p, mask, v) _mm256_maskstore_ps(p, mask, v)
+#define WHERE(mask, a, b) _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask))
 #elif defined(__GNUC__)
 #define VECTOR S(vector_t)
 #define PATTERN int
@@ -76,83 +87,21 @@ static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_
 #endif
 
 #ifdef VECTOR
-/* One vector of outputs of several rows, four rows at a time so that their sums overlap. TAP(r) is one tap's samples. */
-#define EACH_TAP(TAP)                                                       \
-    int i = 0;                                                              \
-    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) { \
-        const ACC *p = r, *q = r + stride, *s = q + stride, *t = s + stride; \
-        const ACC *wk = w;                                                  \
-        VECTOR weight = LOAD(wk);                                           \
-        VECTOR a = TIMES(weight, TAP(p)), b = TIMES(weight, TAP(q)), c = TIMES(weight, TAP(s)), d = TIMES(weight, TAP(t)); \
-        for (int k = 1; k < taps; k++) {                                    \
-            p += step, q += step, s += step, t += step, wk += LANES;        \
-            weight = LOAD(wk);                                              \
-            a = PLUS(a, TIMES(weight, TAP(p)));                             \
-            b = PLUS(b, TIMES(weight, TAP(q)));                             \
-            c = PLUS(c, TIMES(weight, TAP(s)));                             \
-            d = PLUS(d, TIMES(weight, TAP(t)));                             \
-        }                                                                   \
-        SAVE(out, a);                                                       \
-        SAVE(out + out_stride, b);                                          \
-        SAVE(out + 2 * out_stride, c);                                      \
-        SAVE(out + 3 * out_stride, d);                                      \
-    }                                                                       \
-    for (; i < rows; i++, r += stride, out += out_stride) {                 \
-        VECTOR a = TIMES(LOAD(w), TAP(r));                                  \
-        for (int k = 1; k < taps; k++)                                      \
-            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), TAP(r + (Py_ssize_t)k * step))); \
-        SAVE(out, a);                                                       \
-    }
-
+/* One vector of outputs of several rows, four rows at a time so that their sums overlap; source and output keep step. */
 static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, const ACC *w, int taps, int step, ACC *out,
                                    Py_ssize_t out_stride) {
-    EACH_TAP(LOAD)
-}
-#endif
-
-#ifdef HAS_PICK
-static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w, int taps,
-                                  int step, ACC *out, Py_ssize_t out_stride) {
-    const PATTERN pattern = PATTERN_OF(index);
-#define PICKED(p) PICK(LOAD(p), LOAD((p) + LANES), pattern)
-    if (taps == 2) {
-        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
-        for (int i = 0; i < rows; i++, r += stride, out += out_stride)
-            SAVE(out, PLUS(TIMES(wa, PICKED(r)), TIMES(wb, PICKED(r + step))));
-        return;
-    }
-    EACH_TAP(PICKED)
-}
-
-/* The same where the samples of all taps lie within two registers: those are loaded once. */
-static inline void S(rows_picked_once)(const ACC *r, Py_ssize_t stride, int rows, const int32_t *index, const ACC *w,
-                                       int taps, int step, ACC *out, Py_ssize_t out_stride) {
-    PATTERN pattern = PATTERN_OF(index);
-    if (taps == 2) {
-        const PATTERN second = PATTERN_PLUS(pattern, step);
-        const VECTOR wa = LOAD(w), wb = LOAD(w + LANES);
-        for (int i = 0; i < rows; i++, r += stride, out += out_stride) {
-            const VECTOR x = LOAD(r), y = LOAD(r + LANES);
-            SAVE(out, PLUS(TIMES(wa, PICK(x, y, pattern)), TIMES(wb, PICK(x, y, second))));
-        }
-        return;
-    }
     int i = 0;
     for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride) {
-        const ACC *q = r + stride, *s = q + stride, *t = s + stride;
-        const VECTOR r0 = LOAD(r), r1 = LOAD(r + LANES), q0 = LOAD(q), q1 = LOAD(q + LANES);
-        const VECTOR s0 = LOAD(s), s1 = LOAD(s + LANES), t0 = LOAD(t), t1 = LOAD(t + LANES);
-        PATTERN next = pattern;
+        const ACC *p = r, *q = r + stride, *s = q + stride, *t = s + stride;
         VECTOR weight = LOAD(w);
-        VECTOR a = TIMES(weight, PICK(r0, r1, next)), b = TIMES(weight, PICK(q0, q1, next));
-        VECTOR c = TIMES(weight, PICK(s0, s1, next)), d = TIMES(weight, PICK(t0, t1, next));
+        VECTOR a = TIMES(weight, LOAD(p)), b = TIMES(weight, LOAD(q)), c = TIMES(weight, LOAD(s)), d = TIMES(weight, LOAD(t));
         for (int k = 1; k < taps; k++) {
-            next = PATTERN_PLUS(next, step);
+            p += step, q += step, s += step, t += step;
             weight = LOAD(w + (Py_ssize_t)k * LANES);
-            a = PLUS(a, TIMES(weight, PICK(r0, r1, next)));
-            b = PLUS(b, TIMES(weight, PICK(q0, q1, next)));
-            c = PLUS(c, TIMES(weight, PICK(s0, s1, next)));
-            d = PLUS(d, TIMES(weight, PICK(t0, t1, next)));
+            a = PLUS(a, TIMES(weight, LOAD(p)));
+            b = PLUS(b, TIMES(weight, LOAD(q)));
+            c = PLUS(c, TIMES(weight, LOAD(s)));
+            d = PLUS(d, TIMES(weight, LOAD(t)));
         }
         SAVE(out, a);
         SAVE(out + out_stride, b);
@@ -160,29 +109,60 @@ static inline void S(rows_picked_once)(const ACC *r, Py_ssize_t stride, int rows
         SAVE(out + 3 * out_stride, d);
     }
     for (; i < rows; i++, r += stride, out += out_stride) {
-        const VECTOR x = LOAD(r), y = LOAD(r + LANES);
-        PATTERN next = pattern;
-        VECTOR a = TIMES(LOAD(w), PICK(x, y, next));
-        for (int k = 1; k < taps; k++) {
-            next = PATTERN_PLUS(next, step);
-            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), PICK(x, y, next)));
-        }
+        VECTOR a = TIMES(LOAD(w), LOAD(r));
+        for (int k = 1; k < taps; k++)
+            a = PLUS(a, TIMES(LOAD(w + (Py_ssize_t)k * LANES), LOAD(r + (Py_ssize_t)k * step)));
         SAVE(out, a);
     }
 }
+#endif
 
-/* A block whose lanes differ in their number of taps. */
-static inline void S(row_block_picked)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
-                                       const int32_t *shape, int step, ACC *acc) {
-    const PATTERN pattern = PATTERN_OF(index);
-    VECTOR a = TIMES(LOAD(w), PICKED(r));
-    for (int k = 1; k < shape[ANY_TAPS]; k++) {
-        r += step;
-        w += LANES;
-        VECTOR more = PLUS(a, TIMES(LOAD(w), PICKED(r)));
-        a = k < shape[ALL_TAPS] ? more : COUNTED(k, count, more, a);
+#ifdef HAS_PICK
+/* One vector of outputs of `n` rows. All lanes' samples of a tap lie within two registers, which serve as many taps as
+ * they hold. `readable` elements may be loaded from r, `left` stored. */
+static inline ALWAYS_INLINE void S(picked)(const int n, const ACC *r, Py_ssize_t stride, Py_ssize_t readable,
+                                           const PATTERN first, const int32_t *count, const ACC *w, const int32_t *shape,
+                                           int step, ACC *out, Py_ssize_t out_stride, Py_ssize_t left) {
+    const int all = shape[ALL_TAPS], any = shape[ANY_TAPS], held = (2 * LANES - 1 - shape[SPAN]) / step + 1;
+    VECTOR x[4], y[4], a[4];
+    for (int k = 0, stop = 0; k < any; r += held * step, readable -= held * step) {
+        const MASK low = FIRST(readable), high = FIRST(readable - LANES);
+        PATTERN pattern = first;
+        for (int i = 0; i < n; i++) {
+            x[i] = LOAD_SOME(r + i * stride, low);
+            y[i] = LOAD_SOME(r + i * stride + LANES, high);
+        }
+        stop += held;
+        if (k == 0) {
+            const VECTOR weight = LOAD(w);
+            for (int i = 0; i < n; i++) a[i] = TIMES(weight, PICK(x[i], y[i], pattern));
+            pattern = PATTERN_PLUS(pattern, step);
+            k = 1;
+        }
+        for (; k < stop && k < all; k++) {
+            const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
+            for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
+            pattern = PATTERN_PLUS(pattern, step);
+        }
+        for (; k < stop && k < any; k++) { /* some lanes have fewer taps */
+            const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
+            const MASK counted = ABOVE(count, k);
+            for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
+            pattern = PATTERN_PLUS(pattern, step);
+        }
     }
-    SAVE(acc, a);
+    for (int i = 0; i < n; i++) SAVE_SOME(out + i * out_stride, FIRST(left), a[i]);
+}
+
+static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *index,
+                                  const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
+                                  Py_ssize_t out_stride, Py_ssize_t left) {
+    const PATTERN pattern = PATTERN_OF(index);
+    int i = 0;
+    for (; i + 4 <= rows; i += 4, r += 4 * stride, out += 4 * out_stride)
+        S(picked)(4, r, stride, readable, pattern, count, w, shape, step, out, out_stride, left);
+    for (; i < rows; i++, r += stride, out += out_stride)
+        S(picked)(1, r, stride, readable, pattern, count, w, shape, step, out, out_stride, left);
 }
 #endif
 
@@ -195,41 +175,27 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
         const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
         const ACC *w = (const ACC *)v->weights + b * LANES * v->taps;
         const Py_ssize_t at = v->base[b] - origin, left = end - b * LANES;
-        const int taps = shape[ANY_TAPS], even = shape[ALL_TAPS] == taps;
+        const int taps = shape[ANY_TAPS];
         const ACC *r = row + at;
         ACC *to = out + (b * LANES - begin);
-#ifdef HAS_PICK
-        const int near = shape[SPAN] < 2 * LANES && at + (Py_ssize_t)(taps - 1) * v->step + 2 * LANES <= readable;
+#ifdef VECTOR
         if (left >= LANES && shape[CONSECUTIVE]) {
-            S(rows_in_step)(r, stride, rows, w, taps, v->step, to, out_stride);
-            continue;
-        }
-        if (left >= LANES && near && even && shape[SPAN] + (taps - 1) * v->step < 2 * LANES) {
-            S(rows_picked_once)(r, stride, rows, index, w, taps, v->step, to, out_stride);
-            continue;
-        }
-        if (left >= LANES && near && even) {
-            S(rows_picked)(r, stride, rows, index, w, taps, v->step, to, out_stride);
-            continue;
-        }
-#elif defined(VECTOR)
-        if (left >= LANES && shape[CONSECUTIVE]) {
-            for (int part = 0; part < LANES; part += VECTOR_BYTES / (int)sizeof(ACC))
+            for (int part = 0; part < LANES; part += (int)(sizeof(VECTOR) / sizeof(ACC)))
                 S(rows_in_step)(r + part, stride, rows, w + part, taps, v->step, to + part, out_stride);
+            continue;
+        }
+#endif
+#ifdef HAS_PICK
+        if (shape[SPAN] < 2 * LANES) {
+            S(rows_picked)(r, stride, rows, readable - at, index, count, w, shape, v->step, to, out_stride, left);
             continue;
         }
 #endif
         for (int i = 0; i < rows; i++, r += stride, to += out_stride) {
             ACC last[LANES], *acc = left < LANES ? last : to;
-#ifdef HAS_PICK
-            if (near)
-                S(row_block_picked)(r, index, count, w, shape, v->step, acc);
-            else
-#endif
-                S(row_block)(r, index, count, w, shape, v->step, acc);
+            S(row_block)(r, index, count, w, shape, v->step, acc);
             if (left < LANES) memcpy(to, last, (size_t)left * sizeof(ACC));
         }
-        (void)even;
     }
 }
 #undef HAS_PICK
@@ -241,7 +207,10 @@ static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stri
 #undef PLUS
 #undef PATTERN_OF
 #undef PICK
-#undef PICKED
 #undef PATTERN_PLUS
-#undef COUNTED
-#undef EACH_TAP
+#undef MASK
+#undef FIRST
+#undef ABOVE
+#undef LOAD_SOME
+#undef SAVE_SOME
+#undef WHERE

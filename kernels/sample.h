@@ -51,7 +51,7 @@ typedef struct {
     const char *grid;                  /* points by AXES' sampled ones, last axis first; NULL: affine */
     int grid_is_double, rank;
     Py_ssize_t points, width;          /* rows of `width` points; the last may be shorter */
-    Py_ssize_t inner;                  /* affine: rows per outermost index */
+    Py_ssize_t inner;                  /* rows per outermost index */
     Py_ssize_t first[AXES];            /* affine: global index of the first output */
     Py_ssize_t dst_outer, dst_inner, dst_step; /* bytes; row r is at (r / inner) * outer + (r % inner) * inner */
     Py_ssize_t channels;
@@ -83,6 +83,8 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #define REAL float
 #define R(x) x##_f
 #define WITHIN 4194304.0f /* 2^22: below, products and remainders of a reflection are exact */
+#define MAGIC 12582912.0f /* 1.5 * 2^23 */
+#define MAGIC_BELOW 4194304
 #define FABS fabsf
 #define FMOD fmodf
 #define FLOOR floorf
@@ -91,14 +93,30 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef REAL
 #undef R
 #undef WITHIN
+#undef MAGIC
+#undef MAGIC_BELOW
 #undef FABS
 #undef FMOD
 #undef FLOOR
 #undef TRUNC
 
+#if defined(__AVX512F__)
+/* Eight doubles into index and float fraction, as `split` does it: the compiler takes many more steps. */
+static inline void split_8(const double *at, double before, double after, int32_t *index, float *fraction) {
+    const __m512d given = _mm512_loadu_pd(at), low = _mm512_set1_pd(before), high = _mm512_set1_pd(after);
+    const __m512d c = _mm512_min_pd(_mm512_max_pd(given, low), high); /* of NaN and low, max gives low */
+    const __m512d whole = _mm512_floor_pd(c);
+    _mm256_storeu_si256((__m256i *)index, _mm512_cvttpd_epi32(whole));
+    _mm256_storeu_ps(fraction, _mm512_cvtpd_ps(_mm512_sub_pd(c, whole)));
+}
+#define SPLIT_8 split_8
+#endif
+
 #define REAL double
 #define R(x) x##_d
 #define WITHIN 1073741824.0
+#define MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
+#define MAGIC_BELOW INT32_MAX
 #define FABS fabs
 #define FMOD fmod
 #define FLOOR floor
@@ -107,18 +125,27 @@ static inline int32_t fold_index(int32_t i, int32_t n, int mirror) {
 #undef REAL
 #undef R
 #undef WITHIN
+#undef MAGIC
+#undef MAGIC_BELOW
 #undef FABS
 #undef FMOD
 #undef FLOOR
 #undef TRUNC
+#undef SPLIT_8
 
-/* Positions of points [begin, begin + m) of row r along axis a: an affine map of global indices. */
-static void from_indices(const job_sample_t *job, int a, Py_ssize_t r, Py_ssize_t begin, int m, double *restrict at) {
-    const axis_t *axis = &job->axis[a];
+/* Positions of points [begin, begin + m) of row r: an affine map of global indices. */
+static void from_indices(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, double (*at)[POINTS]) {
     const double o0 = (double)(job->first[0] + r / job->inner), o1 = (double)(job->first[1] + r % job->inner);
-    const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
     const int64_t first = job->first[2] + begin;
-    for (int j = 0; j < m; j++) at[j] = (row + step * (double)(first + j)) + offset;
+    double o2[POINTS];
+    for (int j = 0; j < m; j++) o2[j] = (double)(first + j);
+    for (int a = 0; a < AXES; a++) {
+        const axis_t *axis = &job->axis[a];
+        const double row = axis->matrix[0] * o0 + axis->matrix[1] * o1, step = axis->matrix[2], offset = axis->offset;
+        double *restrict to = at[a];
+        if (!axis->sampled) continue;
+        for (int j = 0; j < m; j++) to[j] = (row + step * o2[j]) + offset;
+    }
 }
 
 /* Indices and fractions of a block of points along all axes. Fractions go to the one of fraction_f and fraction_d,
@@ -133,6 +160,8 @@ static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int 
         from_grid_f((const float *)job->grid + number, job, m, f);
     else if (job->grid != NULL)
         from_grid_d((const double *)job->grid + number, job, m, d);
+    else
+        from_indices(job, r, begin, m, d);
     for (int j = 0; j < m; j++) b->inside[j] = 1;
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
@@ -143,25 +172,40 @@ static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int 
             pad_f(job, axis, m, f[a]);
             split_f(job, axis, m, f[a], b->index[a], b->inside, to_f, to_d);
         } else {
-            if (job->grid == NULL) from_indices(job, a, r, begin, m, d[a]);
             pad_d(job, axis, m, d[a]);
             split_d(job, axis, m, d[a], b->index[a], b->inside, to_f, to_d);
         }
     }
 }
 
+/* Bytes to the first sample of each point's window. */
 static void offsets(const job_sample_t *job, int m, block_t *b) {
-    for (int j = 0; j < POINTS; j++) b->offset[j] = 0; /* the rest of the block is read, and not used */
-    for (int a = 0; a < AXES; a++) {
-        const int32_t *restrict index = b->index[a];
-        const Py_ssize_t stride = job->axis[a].stride;
-        const int32_t narrow = (int32_t)stride;
-        if (!job->axis[a].sampled) continue;
-        if (narrow == stride)
-            for (int j = 0; j < m; j++) b->offset[j] += (int64_t)index[j] * narrow;
-        else
-            for (int j = 0; j < m; j++) b->offset[j] += index[j] * stride;
-    }
+    const axis_t *axis = job->axis;
+    const int32_t *restrict z = b->index[0], *restrict y = b->index[1], *restrict x = b->index[2];
+    Py_ssize_t *restrict offset = b->offset;
+    const int32_t zs = (int32_t)axis[0].stride, ys = (int32_t)axis[1].stride, xs = (int32_t)axis[2].stride;
+    for (int a = 0; a < AXES - 1; a++)
+        if (!axis[a].sampled)
+            for (int j = 0; j < m; j++) b->index[a][j] = 0;
+    if (zs == axis[0].stride && ys == axis[1].stride && xs == axis[2].stride) /* products of 32 bits are cheaper */
+        for (int j = 0; j < m; j++) offset[j] = ((int64_t)z[j] * zs + (int64_t)y[j] * ys) + (int64_t)x[j] * xs;
+    else
+        for (int j = 0; j < m; j++)
+            offset[j] = (z[j] * axis[0].stride + y[j] * axis[1].stride) + x[j] * axis[2].stride;
+    for (int j = m; j < POINTS; j++) offset[j] = 0; /* read with the rest, and not used */
+}
+
+static int any_inside(const block_t *b, int m) {
+    int32_t any = 0;
+    for (int j = 0; j < m; j++) any |= b->inside[j];
+    return any;
+}
+
+/* Points that are all missing. */
+static void fill_block(const job_sample_t *job, int m, char *dst) {
+    for (Py_ssize_t c = 0; c < job->channels; c++)
+        for (Py_ssize_t j = 0; j < m; j++)
+            memcpy(dst + job->dst_channel[c] + j * job->dst_step, job->fill_item, (size_t)job->out_size);
 }
 
 #define COPY_ITEMS(T)                                                                       \
@@ -207,6 +251,10 @@ static void nearest_block(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begi
     }
     for (int j = 0; j < m; j++) all &= b->inside[j];
     b->all_inside = all;
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
+    }
     offsets(job, m, b);
     const Py_ssize_t size = job->item_size;
     const char *whole = src;
@@ -263,38 +311,60 @@ static void copy_lines(const char *src, const Py_ssize_t *restrict offset, int m
 #define ACC float
 #define S(x) x##_float
 #define ACC_TYPE F32
+#define UINT uint32_t
+#define TO_BITS float_to_bits
+#define OF_BITS bits_to_float
 #define FRACTIONS(f) f, NULL
 #include "sample_sum.h"
 #undef CORNERS
 #undef ACC
 #undef S
 #undef ACC_TYPE
+#undef UINT
+#undef TO_BITS
+#undef OF_BITS
 #undef FRACTIONS
 
 #define ACC double
 #define S(x) x##_double
 #define ACC_TYPE F64
+#define UINT uint64_t
+#define TO_BITS double_to_bits
+#define OF_BITS bits_to_double
 #define FRACTIONS(f) NULL, f
 #include "sample_sum.h"
 #undef ACC
 #undef S
 #undef ACC_TYPE
+#undef UINT
+#undef TO_BITS
+#undef OF_BITS
 #undef FRACTIONS
 
-/* Rows [begin, end) of the output. */
-static void sample_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, const char *src, char *dst) {
-    for (Py_ssize_t r = begin; r < end; r++) {
-        char *row = dst + (r / job->inner) * job->dst_outer + (r % job->inner) * job->dst_inner;
-        const Py_ssize_t left = job->points - r * job->width, width = left < job->width ? left : job->width;
-        for (Py_ssize_t i = 0; i < width; i += POINTS) {
-            const int m = (int)(width - i < POINTS ? width - i : POINTS);
-            char *to = row + i * job->dst_step;
-            if (job->taps == 1)
-                nearest_block(job, r, i, m, src, to);
-            else if (job->acc_type == F32)
-                sum_block_float(job, r, i, m, src, to);
-            else
-                sum_block_double(job, r, i, m, src, to);
+/* Tile `number`, in C order, of the output cut into tiles of (outer, inner, point) sizes `tile`. */
+static void sample_tile(const job_sample_t *job, const Py_ssize_t *tile, Py_ssize_t number, const char *src,
+                        char *dst) {
+    const Py_ssize_t across = (job->width + tile[2] - 1) / tile[2], down = (job->inner + tile[1] - 1) / tile[1];
+    const Py_ssize_t outer = number / (down * across) * tile[0], inner = number / across % down * tile[1];
+    const Py_ssize_t first = number % across * tile[2], rows = (job->points + job->width - 1) / job->width;
+    for (Py_ssize_t o = outer; o < outer + tile[0]; o++) {
+        for (Py_ssize_t i = inner; i < inner + tile[1] && i < job->inner; i++) {
+            const Py_ssize_t r = o * job->inner + i;
+            if (r >= rows) return;
+            char *row = dst + o * job->dst_outer + i * job->dst_inner;
+            Py_ssize_t end = job->points - r * job->width;
+            end = end < job->width ? end : job->width;
+            end = end < first + tile[2] ? end : first + tile[2];
+            for (Py_ssize_t at = first; at < end; at += POINTS) {
+                const int m = (int)(end - at < POINTS ? end - at : POINTS);
+                char *to = row + at * job->dst_step;
+                if (job->taps == 1)
+                    nearest_block(job, r, at, m, src, to);
+                else if (job->acc_type == F32)
+                    sum_block_float(job, r, at, m, src, to);
+                else
+                    sum_block_double(job, r, at, m, src, to);
+            }
         }
     }
 }

@@ -7,6 +7,8 @@ caller.
 from cython.parallel cimport prange
 from libc.string cimport memset
 
+from math import prod
+
 
 cdef extern from "sample.h" nogil:
     enum: AXES, FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, HALF_TO_EVEN, HALF_UP
@@ -36,7 +38,7 @@ cdef extern from "sample.h" nogil:
         const Py_ssize_t *src_channel
         const Py_ssize_t *dst_channel
 
-    void sample_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, const char *src, char *dst)
+    void sample_tile(const job_sample_t *job, const Py_ssize_t *tile, Py_ssize_t number, const char *src, char *dst)
     void extent_of_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t *low, Py_ssize_t *high)
 
 
@@ -95,16 +97,21 @@ cdef class Sampler:
             job.src_channel, job.dst_channel = &src_channel[0], &dst_channel[0]
         self.rows = (points + width - 1) // width if width > 0 else 0
 
-    def run(self, Py_ssize_t src, Py_ssize_t dst, Py_ssize_t rows_at_once, int num_threads):
-        """Sample from address `src` to address `dst`; threads take `rows_at_once` rows at a time."""
-        cdef Py_ssize_t u, rows = self.rows, units = (rows + rows_at_once - 1) // rows_at_once
+    def run(self, Py_ssize_t src, Py_ssize_t dst, tile, int num_threads):
+        """Sample from address `src` to address `dst`; threads take tiles of (outer, inner, points)."""
+        cdef Py_ssize_t[3] sizes
+        cdef const Py_ssize_t *at_once = sizes
+        cdef Py_ssize_t u, tiles
         cdef const job_sample_t *job = &self.job
+        sizes[0], sizes[1], sizes[2] = tile
+        tiles = prod(-(-n // size) for n, size in zip((-(-self.rows // job.inner), job.inner, job.width), tile))
         if num_threads == 1:
             with nogil:
-                sample_rows(job, 0, rows, <const char *> src, <char *> dst)
+                for u in range(tiles):
+                    sample_tile(job, at_once, u, <const char *> src, <char *> dst)
         else:
-            for u in prange(units, nogil=True, schedule="dynamic", num_threads=num_threads):
-                sample_rows(job, u * rows_at_once, min(rows, (u + 1) * rows_at_once), <const char *> src, <char *> dst)
+            for u in prange(tiles, nogil=True, schedule="dynamic", num_threads=num_threads):
+                sample_tile(job, at_once, u, <const char *> src, <char *> dst)
 
     def extent(self):
         """Per axis the first and the last sample weighed; (n, -1) where none is."""

@@ -22,9 +22,10 @@ static inline __m512 twice(const float *w) {
     return _mm512_permutexvar_ps(each, _mm512_castps256_ps512(_mm256_loadu_ps(w)));
 }
 
+/* z_taps, y_taps: 0 where an axis is not sampled along, and its weight is one. */
 static inline void corners_of(const char *from, const Py_ssize_t *offset, const Py_ssize_t (*step)[MOST_TAPS],
-                              const float *const (*w)[MOST_TAPS], int m, const int z2, const int y2, const int ragged,
-                              float *value) {
+                              const float *const (*w)[MOST_TAPS], int m, const int z_taps, const int y_taps,
+                              const int ragged, float *value) {
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
     const char *y1 = from + step[1][1], *z1 = from + step[0][1], *zy = z1 + step[1][1];
@@ -33,17 +34,21 @@ static inline void corners_of(const char *from, const Py_ssize_t *offset, const 
         for (int half = 0; half < 2; half++) {
             const int i = j + 8 * half;
             const __m512i at = _mm512_loadu_si512(offset + i);
-            __m512 low = pairs(from, at), high = y2 ? pairs(y1, at) : low;
-            const __m512 zp = twice(w[0][0] + i), yp = twice(w[1][0] + i);
-            if (z2) {
-                const __m512 zq = twice(w[0][1] + i);
-                low = two_taps(zp, low, zq, pairs(z1, at), ragged);
-                if (y2) high = two_taps(zp, high, zq, pairs(zy, at), ragged);
-            } else {
-                low = _mm512_mul_ps(zp, low);
-                high = _mm512_mul_ps(zp, high);
+            __m512 low = pairs(from, at), high = y_taps == 2 ? pairs(y1, at) : low;
+            if (z_taps == 2) {
+                const __m512 p = twice(w[0][0] + i), q = twice(w[0][1] + i);
+                low = two_taps(p, low, q, pairs(z1, at), ragged);
+                if (y_taps == 2) high = two_taps(p, high, q, pairs(zy, at), ragged);
+            } else if (z_taps == 1) {
+                const __m512 p = twice(w[0][0] + i);
+                low = _mm512_mul_ps(p, low);
+                high = _mm512_mul_ps(p, high);
             }
-            row[half] = y2 ? two_taps(yp, low, twice(w[1][1] + i), high, ragged) : _mm512_mul_ps(yp, low);
+            if (y_taps == 2)
+                low = two_taps(twice(w[1][0] + i), low, twice(w[1][1] + i), high, ragged);
+            else if (y_taps == 1)
+                low = _mm512_mul_ps(twice(w[1][0] + i), low);
+            row[half] = low;
         }
         const __m512 sum = two_taps(_mm512_loadu_ps(w[2][0] + j), _mm512_permutex2var_ps(row[0], even, row[1]),
                                     _mm512_loadu_ps(w[2][1] + j), _mm512_permutex2var_ps(row[0], odd, row[1]), ragged);
@@ -51,16 +56,18 @@ static inline void corners_of(const char *from, const Py_ssize_t *offset, const 
     }
 }
 
-static void corners(const char *from, const block_t *b, const Py_ssize_t (*step)[MOST_TAPS],
+static void corners(const job_sample_t *job, const char *from, const block_t *b, const Py_ssize_t (*step)[MOST_TAPS],
                     const float *const (*w)[MOST_TAPS], int m, float *value) {
     const int ragged = b->ragged[0] || b->ragged[1] || b->ragged[2] || b->used[2] < 2;
-    if (b->used[0] == 2 && b->used[1] == 2 && !ragged)
-        corners_of(from, b->offset, step, w, m, 1, 1, 0, value);
-    else if (b->used[0] == 2 && b->used[1] == 2)
-        corners_of(from, b->offset, step, w, m, 1, 1, 1, value);
-    else if (b->used[1] == 2)
-        corners_of(from, b->offset, step, w, m, 0, 1, 1, value);
-    else
-        corners_of(from, b->offset, step, w, m, b->used[0] == 2, 0, 1, value);
+    const int z_taps = job->axis[0].sampled ? b->used[0] : 0, y_taps = job->axis[1].sampled ? b->used[1] : 0;
+#define CASE(z, y, r) \
+    if (z_taps == z && y_taps == y && ragged == r) return corners_of(from, b->offset, step, w, m, z, y, r, value)
+    CASE(2, 2, 0);
+    CASE(2, 2, 1);
+    CASE(1, 2, 0);
+    CASE(0, 2, 0);
+    CASE(0, 2, 1);
+#undef CASE
+    corners_of(from, b->offset, step, w, m, z_taps, y_taps, 1, value);
 }
 #endif

@@ -78,7 +78,9 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
                      int32_t *restrict index, int32_t *restrict inside, float *restrict fraction_f,
                      double *restrict fraction_d) {
     const REAL last = (REAL)(axis->n - 1), before = -4, after = (REAL)(axis->n + 4);
-    if (job->rule == INSIDE)
+    const int monotone = job->grid == NULL; /* along a row: what lies between two positions inside is inside, too */
+    const int ends_inside = at[0] >= 0 && at[0] <= last && at[m - 1] >= 0 && at[m - 1] <= last;
+    if (job->rule == INSIDE && !(monotone && ends_inside))
         for (int j = 0; j < m; j++) inside[j] &= (at[j] >= 0) & (at[j] <= last);
     if (job->taps == 1) {
         if (job->rounding == HALF_UP) {
@@ -88,6 +90,13 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
                 c = c < after ? c : after;
                 const int32_t whole = (int32_t)c;
                 index[j] = whole - (c < (REAL)whole);
+            }
+        } else if (axis->n + 4 < MAGIC_BELOW) {
+            for (int j = 0; j < m; j++) {
+                REAL c = at[j];
+                c = c > before ? c : before;
+                c = c < after ? c : after;
+                index[j] = (int32_t)((c + MAGIC) - MAGIC); /* rounds half to even */
             }
         } else {
             for (int j = 0; j < m; j++) {
@@ -102,7 +111,11 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
         }
         return;
     }
-    for (int j = 0; j < m; j++) {
+    int j = 0;
+#if defined(SPLIT_8)
+    for (; fraction_f != NULL && j + 8 <= m; j += 8) SPLIT_8(at + j, before, after, index + j, fraction_f + j);
+#endif
+    for (; j < m; j++) {
         REAL c = at[j];
         c = c > before ? c : before;
         c = c < after ? c : after;

@@ -1,8 +1,29 @@
 /* Weights and sums of a block of points, in ACC (float or double). Included by sample.h with ACC, ACC_TYPE, S(name). */
 
-/* Two taps: the window starts at the index, or beside it where the box ends. */
+/* How many taps of an axis have any weight in this block, and whether a weight among those is zero. */
+static void S(survey)(const ACC *const *w, int taps, int m, int *used, int *ragged) {
+    int32_t zero[MOST_TAPS], some[MOST_TAPS];
+    for (int k = 0; k < taps; k++) {
+        const ACC *restrict weight = w[k];
+        int32_t has_zero = 0, has_some = 0;
+        for (int j = 0; j < m; j++) {
+            const int32_t is_zero = weight[j] == 0;
+            has_zero |= is_zero;
+            has_some |= 1 - is_zero;
+        }
+        zero[k] = has_zero;
+        some[k] = has_some;
+    }
+    *used = taps;
+    while (*used > 1 && !some[*used - 1]) --*used;
+    *ragged = 0;
+    for (int k = 0; k < *used; k++) *ragged |= zero[k];
+}
+
+/* Two taps: the window starts at the index, or beside it where the box ends. used, ragged: as of `survey`. */
 static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fraction, int32_t *restrict index,
-                              int32_t *restrict inside, ACC *restrict w0, ACC *restrict w1) {
+                              int32_t *restrict inside, ACC *restrict w0, ACC *restrict w1, int *used,
+                              int *ragged) {
     const int32_t first = (int32_t)axis->origin, two = axis->held > 1;
     const int32_t last = two ? (int32_t)(first + axis->held - 2) : first;
     int32_t slid[POINTS], beside = !two;
@@ -11,11 +32,17 @@ static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fra
         beside |= before | after;
     }
     if (!beside) { /* what follows gives the same: the window is where it should be */
+        int32_t some = 0, zero = 0;
         for (int j = 0; j < m; j++) {
+            const ACC w = fraction[j], u = 1 - w;
             index[j] = index[j] - first;
-            w0[j] = 1 - fraction[j];
-            w1[j] = fraction[j];
+            w0[j] = u;
+            w1[j] = w;
+            some |= w != 0;
+            zero |= (w == 0) | (u == 0);
         }
+        *used = some ? 2 : 1;
+        *ragged = some && zero;
         return;
     }
     for (int j = 0; j < m; j++) {
@@ -35,6 +62,8 @@ static void S(linear_weights)(const axis_t *axis, int m, const ACC *restrict fra
         const int32_t p = w0[j] != 0, q = w1[j] != 0;
         inside[j] &= p | q;
     }
+    const ACC *const w[2] = {w0, w1};
+    S(survey)(w, 2, m, used, ragged);
 }
 
 /* Four taps of the cubic B-spline, from one before the index; those beyond the ends are folded back. */
@@ -73,6 +102,12 @@ static void S(cubic_weights)(const axis_t *axis, int mirror, int m, const ACC *r
     }
 }
 
+/* if_so where it is, else otherwise: by bits, which gcc makes vectors of where it would make branches of a choice. */
+static inline ACC S(choose)(int it_is, ACC if_so, ACC otherwise) {
+    const UINT mask = -(UINT)it_is;
+    return OF_BITS((TO_BITS(if_so) & mask) | (TO_BITS(otherwise) & ~mask));
+}
+
 /* sum[i] = sum over k < taps of weight[k][i] * line[k][i]; `ragged`: some of the weights are zero and take no part. */
 static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int taps, int ragged, int m,
                          ACC *restrict sum) {
@@ -83,8 +118,8 @@ static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int t
         for (int i = 0; i < m; i++) sum[i] = p[i] * a[i] + q[i] * b[i];
     } else if (taps == 2) {
         for (int i = 0; i < m; i++) {
-            const ACC x = p[i] * a[i], y = q[i] * b[i], both = x + y, one = q[i] == 0 ? x : both;
-            sum[i] = p[i] == 0 ? y : one;
+            const ACC u = p[i], v = q[i], x = u * a[i], y = v * b[i], both = x + y;
+            sum[i] = S(choose)(u == 0, y, S(choose)(v == 0, x, both));
         }
     } else if (!ragged && taps == 4) {
         const ACC *restrict c = line[2], *restrict d = line[3], *restrict r = weight[2], *restrict s = weight[3];
@@ -94,8 +129,8 @@ static void S(sum_lines)(const ACC *const *line, const ACC *const *weight, int t
             ACC total = p[i] * a[i];
             int any = p[i] != 0;
             for (int k = 1; k < taps; k++) {
-                const ACC w = weight[k][i], x = w * line[k][i], more = any ? total + x : x;
-                total = w == 0 ? total : more;
+                const ACC w = weight[k][i], x = w * line[k][i];
+                total = S(choose)(w == 0, total, S(choose)(any, total + x, x));
                 any |= w != 0;
             }
             sum[i] = total;
@@ -111,9 +146,8 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
         for (Py_ssize_t i = 0; i < m; i++) sum[i] = p[i] * line[i];
     } else if (taps == 2) {
         for (Py_ssize_t i = 0; i < m; i++) {
-            const ACC x = p[i] * line[2 * i], y = q[i] * line[2 * i + 1];
-            const ACC both = x + y, one = q[i] == 0 ? x : both;
-            sum[i] = p[i] == 0 ? y : one;
+            const ACC u = p[i], v = q[i], x = u * line[2 * i], y = v * line[2 * i + 1], both = x + y;
+            sum[i] = S(choose)(u == 0, y, S(choose)(v == 0, x, both));
         }
     } else if (!ragged) {
         const ACC *restrict r = weight[2], *restrict s = weight[3];
@@ -124,33 +158,13 @@ static void S(sum_taps)(const ACC *restrict line, const ACC *const *weight, int 
             ACC total = p[i] * line[4 * i];
             int any = p[i] != 0;
             for (int k = 1; k < 4; k++) {
-                const ACC w = weight[k][i], x = w * line[4 * i + k], more = any ? total + x : x;
-                total = w == 0 ? total : more;
+                const ACC w = weight[k][i], x = w * line[4 * i + k];
+                total = S(choose)(w == 0, total, S(choose)(any, total + x, x));
                 any |= w != 0;
             }
             sum[i] = total;
         }
     }
-}
-
-/* How many taps of an axis have any weight in this block, and whether a weight among those is zero. */
-static void S(survey)(const ACC *const *w, int taps, int m, int *used, int *ragged) {
-    int32_t zero[MOST_TAPS], some[MOST_TAPS];
-    for (int k = 0; k < taps; k++) {
-        const ACC *restrict weight = w[k];
-        int32_t has_zero = 0, has_some = 0;
-        for (int j = 0; j < m; j++) {
-            const int32_t is_zero = weight[j] == 0;
-            has_zero |= is_zero;
-            has_some |= 1 - is_zero;
-        }
-        zero[k] = has_zero;
-        some[k] = has_some;
-    }
-    *used = taps;
-    while (*used > 1 && !some[*used - 1]) --*used;
-    *ragged = 0;
-    for (int k = 0; k < *used; k++) *ragged |= zero[k];
 }
 
 static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, const char *src, char *dst) {
@@ -169,6 +183,10 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
     const int in_corners = 0;
 #endif
     locate(job, r, begin, m, b, FRACTIONS(&fraction[0][0]));
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
+    }
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
         const int wider = axis->sampled && a < AXES - 1 && !in_corners;
@@ -186,11 +204,13 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
             continue;
         }
         if (taps == 2)
-            S(linear_weights)(axis, m, fraction[a], b->index[a], b->inside, weight[a][0], weight[a][1]);
-        else
+            S(linear_weights)(axis, m, fraction[a], b->index[a], b->inside, weight[a][0], weight[a][1], &b->used[a],
+                              &b->ragged[a]);
+        else {
             S(cubic_weights)(axis, job->mirror, m, fraction[a], b->index[a], weight[a][0], weight[a][1], weight[a][2],
                              weight[a][3]);
-        S(survey)(w[a], taps, m, &b->used[a], &b->ragged[a]);
+            S(survey)(w[a], taps, m, &b->used[a], &b->ragged[a]);
+        }
         for (int k = 0; wider && k < b->used[a]; k++) {
             ACC *restrict to = wide[a][k];
             if (taps == 2)
@@ -200,6 +220,10 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
                     to[4 * j] = to[4 * j + 1] = to[4 * j + 2] = to[4 * j + 3] = weight[a][k][j];
         }
         for (int k = 0; wider && k < taps; k++) w[a][k] = wide[a][k];
+    }
+    if (!any_inside(b, m)) {
+        fill_block(job, m, dst);
+        return;
     }
     offsets(job, m, b);
     b->all_inside = 1;
@@ -223,7 +247,7 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         ACC *restrict value = direct ? (ACC *)to : lines[0];
 #ifdef CORNERS
         if (in_corners) {
-            corners(from, b, step, w, m, value);
+            corners(job, from, b, step, w, m, value);
         } else
 #endif
         {
@@ -246,11 +270,11 @@ static void S(sum_block)(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
         }
         if (blend)
             for (int j = 0; j < m; j++) {
-                const ACC more = value[j] + fill * missing[j];
-                value[j] = missing[j] != 0 ? more : value[j];
+                const ACC here = value[j];
+                value[j] = S(choose)(missing[j] != 0, here + fill * missing[j], here);
             }
         if (!b->all_inside)
-            for (int j = 0; j < m; j++) value[j] = b->inside[j] ? value[j] : fill;
+            for (int j = 0; j < m; j++) value[j] = S(choose)(b->inside[j], value[j], fill);
         if (direct) continue;
         if (job->dst_step == job->out_size) {
             S(ELEMENTS)[job->out_type].store(value, m, to);

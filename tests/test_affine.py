@@ -150,6 +150,7 @@ def test_axes_may_come_in_any_order_and_leave_others_alone():
 def test_the_kernel_equals_its_twin(monkeypatch, build, count, mode):
     monkeypatch.setattr(vrdask.sample, "_kernel", isa.load("sample", build))
     monkeypatch.setattr(vrdask.sample, "_POINTS_AT_ONCE", 64)
+    monkeypatch.setattr(vrdask.sample, "_TILE", (3, 4, 5 + 2 * count))
     for number, (dtype, padding) in enumerate(product(DTYPES, PADDING)):
         if mode == "cubic" and padding == "grid-constant":
             continue
@@ -221,6 +222,7 @@ BAD = [
     (np.eye(5), {}, ValueError, r"matrix must have shape .* n at most 3; got \(5, 5\)"),
     (np.eye(3), {"axes": (0, 1, 2, 3)}, ValueError, r"axes must lie in \[-3, 3\)"),
     (np.eye(4), {"axes": (0, 1)}, ValueError, r"matrix must have shape .* with n 2; got \(4, 4\)"),
+    ([[1, 2], [3]], {}, ValueError, r"matrix must have rows of one length; got \[\[1, 2\], \[3\]\]"),
     (1.0, {}, ValueError, r"matrix must have shape .*; got \(\)"),
     (np.eye(3) * 1j, {}, TypeError, "matrix must hold real numbers; got dtype complex128"),
     (np.ones((4, 4)) + np.eye(4), {}, ValueError, "matrix must have a last row of zeros and a one"),

@@ -93,10 +93,34 @@ def test_the_command(source, tmp_path):
     assert again.exit_code == 1
     assert "Error: target must not exist" in again.output
     assert CliRunner().invoke(main, [*command, "--overwrite", "--quiet"]).output == ""
-    (tmp_path / "map.txt").write_text("1 0\nx 1\n")
-    broken = CliRunner().invoke(main, command)
-    assert broken.exit_code == 2
-    assert "must hold rows of numbers" in broken.output
+    for text in ("1 0\nx 1\n", "1 0\n1\n", "# nothing\n", ""):
+        (tmp_path / "map.txt").write_text(text)
+        broken = CliRunner().invoke(main, command)
+        assert broken.exit_code == 2
+        assert "must hold rows of numbers" in broken.output
+
+
+def test_a_picture_is_a_target(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    x = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
+    zarr.create_array(tmp_path / "image.zarr", data=x, chunks=(20, 20, 3))
+    (tmp_path / "turn.txt").write_text("# a quarter turn\n0, 1\n-1, 0\n")
+    command = ["affine", str(tmp_path / "image.zarr"), str(tmp_path / "turned.png"), "--matrix",
+               str(tmp_path / "turn.txt"), "--axes", "0,1", "--offset", "0,47", "--output-shape", "48,64"]  # fmt: skip
+    for extra in ([], ["--overwrite"]):
+        assert CliRunner().invoke(main, command + extra).exit_code == 0
+        assert_array_equal(np.asarray(image.open(tmp_path / "turned.png")), np.rot90(x))
+    assert "target must not exist" in CliRunner().invoke(main, command).output
+    assert "chunks and shards must be None" in CliRunner().invoke(main, [*command, "--chunks", "4,4,3"]).output
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_volume_of_a_scanner_is_a_source(tmp_path, suffix):
+    nibabel = pytest.importorskip("nibabel")
+    x = np.random.default_rng(0).integers(0, 2000, (20, 21, 22)).astype("i2")
+    nibabel.save(nibabel.Nifti1Image(x, np.diag([1, 1, 2.0, 1])), tmp_path / f"ct{suffix}")
+    made = affine_zarr(tmp_path / f"ct{suffix}", tmp_path / "turned.zarr", MATRIX, OFFSET, mode="cubic")
+    assert_array_equal(made[:], vrdask.affine_transform(x, MATRIX, OFFSET, mode="cubic"))
 
 
 def test_refusals_leave_no_trace(source, tmp_path):

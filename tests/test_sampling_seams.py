@@ -65,7 +65,8 @@ def affine_problems(draw):
     mode = draw(st.sampled_from(MODES))
     padding = draw(st.sampled_from([name for name in PADDING if (mode, name) != ("cubic", "grid-constant")]))
     dtype, seed = draw(st.sampled_from(DTYPES)), draw(st.integers(0, 2**16))
-    options = {"mode": mode, "padding_mode": padding, "fill_value": draw(st.sampled_from([0, 2.5])), "axes": axes}
+    options = {"mode": mode, "padding_mode": padding, "axes": axes}
+    options["fill_value"] = draw(st.sampled_from([0, 2.5, 2.5 + 1e-9, 1e30]))
     if draw(st.booleans()):
         options["dtype"] = draw(st.sampled_from(DTYPES))
     return values(shape, dtype, seed), matrix, offset, sizes, options
@@ -122,7 +123,7 @@ def grid_problems(draw):
         grid.reshape(-1)[rng.integers(0, grid.size, 3)] = [np.nan, np.inf, -6e4]
     mode = draw(st.sampled_from(MODES))
     rule = draw(st.sampled_from(["bankers", "round_half_up"])) if mode == "nearest" else "bankers"
-    arguments = (mode, draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from([0, 2.5])), rule)
+    arguments = (mode, draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from([0, 2.5, 2.5 + 1e-9, 1e30])), rule)
     x = values(shape, draw(st.sampled_from(DTYPES)), draw(st.integers(0, 2**16)))
     return x, grid, arguments, {"align_corners": draw(st.booleans())}
 
@@ -176,6 +177,15 @@ def test_touched_is_no_larger_than_needed():
                 assert np.isnan(vrdask.grid_sample(poisoned, grid, mode, padding)).any()
 
 
+def test_on_a_cluster(client, tmp_path):
+    x, grid = values((2, 2, 20, 21, 22), "float32", 1), np.random.default_rng(2).uniform(-1, 1, (2, 9, 20, 17, 3))
+    stored = zarr.create_array(tmp_path / "input.zarr", data=x, chunks=(1, 2, 8, 8, 8))
+    whole = vrdask.grid_sample(x, grid, "cubic")
+    for one in (da.from_array(x, chunks=(1, 1, 11, 11, 11)), stored):
+        for other in (grid, da.from_array(grid, chunks=(1, 8, 8, 8, 3))):
+            assert_array_equal(vrdask.grid_sample(one, other, "cubic").compute(), whole)
+
+
 def test_nothing_is_computed_until_asked():
     def never(block):
         raise AssertionError("computed while the graph was made")
@@ -185,6 +195,18 @@ def test_nothing_is_computed_until_asked():
     assert vrdask.grid_sample(x, grid).shape == (1, 1, 8, 8, 8)
     assert vrdask.grid_sample(x, np.zeros((1, 8, 8, 8, 3), "f4")).shape == (1, 1, 8, 8, 8)
     assert vrdask.affine_transform(x[0, 0], np.eye(3) * 0.9).shape == (8, 8, 8)
+
+
+def test_sizes_that_dask_does_not_know_are_refused():
+    x = da.ones((2, 1, 8, 8), chunks=4)
+    unknown, grid = x[da.ones(2) > 0], da.zeros((2, 3, 3, 2))
+    for call in (
+        lambda: vrdask.affine_transform(unknown, np.eye(2)),
+        lambda: vrdask.grid_sample(unknown, grid),
+        lambda: vrdask.grid_sample(x, grid[da.ones(2) > 0]),
+    ):
+        with pytest.raises(ValueError, match=r"sizes must be known; got \(nan, .*compute_chunk_sizes"):
+            call()
 
 
 def test_names_are_deterministic_and_follow_the_arguments():

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
-from vrdask.intervals import Box
+from vrdask.intervals import Box, require_known
 from vrdask.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
 from vrdask.spline import SplineFilter
 
@@ -116,6 +116,7 @@ def affine(
     out_dtype: npt.DTypeLike | None = None,
 ) -> Affine:
     """Check the arguments of `affine_transform` and put them into their one form."""
+    require_known(in_shape)
     ndim = len(in_shape)
     source, result = checked_dtypes(mode, in_dtype, out_dtype)
     if padding_mode not in PADDING:
@@ -166,10 +167,7 @@ def _matrix(
     matrix: Any, offset: Any, ndim: int, axes: tuple[int, ...] | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The (n, n) matrix and the offset from any of SciPy's four forms."""
-    given = np.asarray(matrix)
-    if given.dtype.kind not in "iufb":
-        raise TypeError(f"matrix must hold real numbers; got dtype {given.dtype}")
-    given = given.astype(np.float64)
+    given = _numbers(matrix, "matrix")
     forms = "(n,), (n, n), (n, n + 1) or (n + 1, n + 1)"
     most = min(3, ndim) if axes is None else len(axes)
     count = len(axes) if axes is not None else len(given) if given.ndim else 0
@@ -193,15 +191,23 @@ def _matrix(
     lengths = np.abs(given).max(axis=1)
     if not lengths.all() or np.linalg.matrix_rank(given / lengths[:, None]) < count:
         raise ValueError(f"matrix must be invertible; got {given.tolist()}")
-    shift = np.asarray(offset)
-    if shift.dtype.kind not in "iufb":
-        raise TypeError(f"offset must hold real numbers; got dtype {shift.dtype}")
+    shift = _numbers(offset, "offset")
     if shift.shape not in ((), (count,)):
         raise ValueError(f"offset must be one number, or one per axis: {count}; got shape {shift.shape}")
-    shift = np.broadcast_to(shift.astype(np.float64), (count,))
+    shift = np.broadcast_to(shift, (count,))
     if not np.isfinite(shift).all():
         raise ValueError(f"offset must be finite; got {shift.tolist()}")
     return given, shift
+
+
+def _numbers(given: Any, name: str) -> npt.NDArray[np.float64]:
+    try:
+        numbers = np.asarray(given)
+    except ValueError:
+        raise ValueError(f"{name} must have rows of one length; got {given!r}") from None
+    if numbers.dtype.kind not in "iufb":
+        raise TypeError(f"{name} must hold real numbers; got dtype {numbers.dtype}")
+    return numbers.astype(np.float64)
 
 
 def _output_sizes(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask import isa
+from vrdask import isa, reuse
 from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
@@ -62,7 +62,8 @@ def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target
         _run_stage(what, 0, source, reads, writes, target, num_threads)
         return
     parts = between_parts(what, writes)
-    buffer = np.empty(max(size_of(stage_reads(what.stages[1], part)) for part in parts), what.acc_dtype)
+    elements = max(size_of(stage_reads(what.stages[1], part)) for part in parts)
+    buffer = reuse.workspace("between", elements * what.acc_dtype.itemsize).view(what.acc_dtype)
     for part in parts:
         middle = stage_reads(what.stages[1], part)
         part_reads = stage_reads(what.stages[0], middle)
@@ -82,7 +83,8 @@ def _run_stage(
     if source.strides[-1] != source.itemsize:
         source = np.ascontiguousarray(source)
     threads = min(threads, contraction.tiles)
-    scratch = np.empty((threads, contraction.scratch_bytes), np.uint8)
+    scratch = reuse.workspace("scratch", threads * contraction.scratch_bytes)
+    scratch = scratch[: threads * contraction.scratch_bytes].reshape(threads, -1)
     contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
 
 

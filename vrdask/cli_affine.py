@@ -19,7 +19,8 @@ PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant
 @click.argument("target")
 @click.option(
     "--matrix", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-    help="Text, a row a line, as numpy.savetxt writes it; n x n, n x (n + 1), (n + 1) x (n + 1), or a diagonal.",
+    help="Text, a row a line, with spaces or commas, as numpy.savetxt writes it; n x n, n x (n + 1), "
+         "(n + 1) x (n + 1), or a diagonal.",
 )  # fmt: skip
 @click.option("--offset", type=RATIOS, metavar="0,0,0", default=0.0, help="Added to the positions.")
 @click.option("--output-shape", type=SIZES, metavar="256,512,512", help="Of the mapped axes; the source's by default.")
@@ -38,6 +39,7 @@ def affine(
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
     The output at index o is the source at position MATRIX @ o + OFFSET, in samples, as SciPy's affine_transform has it.
+    SOURCE and TARGET may be what `vrdask resample` takes.
     """
     import numpy as np
 
@@ -45,12 +47,15 @@ def affine(
     from vrdask.sources import open_source
 
     try:
-        numbers = np.atleast_1d(np.loadtxt(matrix))
-    except ValueError as error:
+        rows = [line for line in matrix.read_text().replace(",", " ").splitlines() if line.split("#")[0].strip()]
+        numbers = np.loadtxt(rows) if rows else None
+    except ValueError as error:  # of bytes that are no text, too
         raise click.BadParameter(f"must hold rows of numbers; {error}", param_hint="--matrix") from None
+    if numbers is None:
+        raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
     with cluster(scheduler, workers, threads):
         opened = open_source(source, level=level, series=series, channel=channel)
-        job = prepare(opened, target, numbers, num_threads=threads, progress=not quiet, **options)
+        job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
             click.echo(job.plan)
             return

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
-from vrdask.intervals import Box
+from vrdask.intervals import Box, require_known
 from vrdask.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
 from vrdask.spline import SplineFilter
 
@@ -65,6 +65,8 @@ def grid_sampling(
     align_corners: bool = False,
 ) -> GridSampling:
     """Check the arguments of `grid_sample` and put them into their one form."""
+    require_known(in_shape)
+    require_known(grid_shape, "the grid's")
     rank = len(in_shape) - 2
     if rank not in (2, 3):
         raise ValueError(f"input must have shape (N, C, H, W) or (N, C, D, H, W); got {tuple(in_shape)}")

@@ -15,6 +15,12 @@ Edges = npt.NDArray[np.int64]
 """Ascending chunk boundaries of one axis, both ends included: chunk k is ``[edges[k], edges[k + 1])``."""
 
 
+def require_known(shape: Sequence[int], whose: str = "the array's") -> None:
+    """Raise ValueError for a shape with a size that dask does not know."""
+    if any(size != size for size in shape):
+        raise ValueError(f"{whose} sizes must be known; got {tuple(shape)} (dask: call compute_chunk_sizes() first)")
+
+
 def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 

@@ -22,8 +22,7 @@ from zarr.storage import MemoryStore
 from vrdask.dtypes import DType
 from vrdask.ome_zarr import Multiscale
 from vrdask.plan import format_bytes
-from vrdask.resampling import Resampling
-from vrdask.targets import Target
+from vrdask.targets import Form, Target
 
 SUFFIXES = (".png", ".tif", ".tiff")
 COPIES = 2
@@ -56,7 +55,7 @@ def is_picture(target: Any) -> bool:
 
 def picture_target(
     target: str | Path,
-    what: Resampling,
+    what: Form,
     image: Multiscale | None,
     chunks: Sequence[int],
     memory_limit: int | None,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
-from vrdask.intervals import Box, size_of, whole
+from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 
@@ -162,10 +162,7 @@ _interned = lru_cache(maxsize=256)(Resampling)
 
 
 def _known(size: int, in_shape: Sequence[int]) -> int:
-    if size != size:
-        raise ValueError(
-            f"the array's sizes must be known; got {tuple(in_shape)} (dask: call compute_chunk_sizes() first)"
-        )
+    require_known(in_shape)
     try:
         known = operator.index(size)
     except TypeError:

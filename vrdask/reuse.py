@@ -1,4 +1,4 @@
-"""Memory of large arrays, kept for the next one.
+"""Memory of large arrays and of intermediates, kept for the next ones.
 
 The operating system hands out large arrays page by page, zeroed, and takes them back when they are freed: for a result
 of 100 MB that costs more than computing it, and twice as much for chunks on their way. So the memory of a large array
@@ -16,6 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
+
+WORKSPACE_BYTES = 16 << 20
+"""A thread keeps no larger workspaces than this."""
+
+_workspaces = threading.local()
 
 
 class Pool:
@@ -74,3 +79,14 @@ class _Loan:
 
 empty = Pool(large=8 << 20, kept=512 << 20).empty
 """`numpy.empty` for results that a caller gets."""
+
+
+def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
+    """At least `size` bytes for the calling thread's intermediates: the same memory at each call with this name."""
+    if size > WORKSPACE_BYTES:
+        return np.empty(size, np.uint8)
+    kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
+    if kept is None or kept.nbytes < size:
+        kept = np.empty(size, np.uint8)
+        setattr(_workspaces, name, kept)
+    return kept

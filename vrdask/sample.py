@@ -18,7 +18,7 @@ from vrdask.affine import Affine
 from vrdask.apply import ISA, Empty, apply
 from vrdask.dtypes import CODES
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, Interval, shape_of, slices_of
+from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
 from vrdask.sampling import Sampling
 from vrdask.spline import SplineFilter
 
@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 _kernel = isa.load("sample", ISA)
 
 _POINTS_AT_ONCE = 8192
+_TILE = (16, 16, 256)
+"""An affine map's results are taken in boxes of this size."""
 _ROW = 2048
 """A grid's points are taken in rows of this many."""
 
@@ -58,7 +60,7 @@ def sample_affine(
     rest = [axis for axis in range(data.ndim) if axis not in what.axes]
     width = sizes[2]
     _run(
-        what.sampling, axes, data, result, num_threads, max(1, _POINTS_AT_ONCE // width),
+        what.sampling, axes, data, result, num_threads, _tile(sizes, num_threads),
         points=prod(sizes), width=width, inner=sizes[1], first=first, dst=stride,
         src_channel=_offsets(data, rest), dst_channel=_offsets(result, rest),
     )  # fmt: skip
@@ -87,7 +89,7 @@ def sample_grid(
     for n in range(len(grid)):
         axes = _grid_axes(what, window, data.strides)
         _run(
-            what.sampling, axes, data[n], result[n], num_threads, _POINTS_AT_ONCE // _ROW,
+            what.sampling, axes, data[n], result[n], num_threads, (1, max(1, _POINTS_AT_ONCE // _ROW), _ROW),
             **_grid_points(what, grid[n]), dst=(0, _ROW * item, item),
             src_channel=_offsets(data[n], [0]), dst_channel=_offsets(result[n], [0]),
         )  # fmt: skip
@@ -111,6 +113,16 @@ def touched(what: GridSampling, grid: Array) -> Box:
     if any(last < first for first, last in zip(low, high, strict=True)):
         return ((0, 0),) * what.rank
     return tuple((first, last + 1) for first, last in zip(low, high, strict=True))
+
+
+def _tile(sizes: Sequence[int], num_threads: int) -> tuple[int, int, int]:
+    """The boxes of an affine map's results that threads take in turn.
+
+    A row of results crosses rows and slabs of samples, and those beside it cross the same ones: compact boxes find them
+    in the cache. Where results are few, threads still have several boxes each.
+    """
+    outer, inner, points = _TILE
+    return max(1, min(outer, sizes[0] // (4 * num_threads))), inner, points
 
 
 def _numbers(what: GridSampling, grid: Array) -> Array:
@@ -149,7 +161,7 @@ def _grid_points(what: GridSampling, grid: Array) -> dict[str, Any]:
     points = prod(grid.shape[:-1])
     return {
         "grid": grid.__array_interface__["data"][0], "grid_is_double": grid.dtype == np.float64, "rank": what.rank,
-        "points": points, "width": _ROW, "inner": max(points, 1),
+        "points": points, "width": _ROW, "inner": max(ceil_div(points, _ROW), 1),
     }  # fmt: skip
 
 
@@ -167,7 +179,7 @@ def _run(
     data: Array,
     result: Array,
     num_threads: int,
-    rows_at_once: int,
+    tile: Sequence[int],
     **points: Any,
 ) -> None:
     codes: dict[str, Any] = {"item_size": data.itemsize}
@@ -181,4 +193,4 @@ def _run(
         mirror=sampling.mirror, fill_item=sampling.fill_item.tobytes(), **codes, **points,
     )  # fmt: skip
     threads = max(1, min(num_threads, result.size // _POINTS_AT_ONCE))
-    sampler.run(data.__array_interface__["data"][0], result.__array_interface__["data"][0], rows_at_once, threads)
+    sampler.run(data.__array_interface__["data"][0], result.__array_interface__["data"][0], tile, threads)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vrdask import reference
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.intervals import Interval
 
@@ -87,8 +88,11 @@ class Sampling:
 
     @cached_property
     def fill_item(self) -> npt.NDArray[Any]:
-        """The fill value as one sample: integers half to even and saturating."""
-        return filled(self.fill, self.out_dtype)
+        """The fill value as one sample: integers half to even and saturating. A computed mode's rounds it on the way,
+        as it does a value."""
+        if self.mode == "nearest":
+            return filled(self.fill, self.out_dtype)
+        return reference.convert(np.asarray(self.fill, np.float64).astype(self.acc_dtype), self.out_dtype)
 
     def interval(self, axis: int, first: float, last: float) -> Interval:
         """The samples that positions in ``[first, last]`` weigh along one axis; (0, 0) for none."""
@@ -170,8 +174,6 @@ def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike 
 
 def checked_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
     for size in sizes:
-        if size != size:
-            raise ValueError(f"the array's sizes must be known; got {sizes} (dask: call compute_chunk_sizes() first)")
         if not 1 <= size < LARGEST:
             raise ValueError(f"sampled axes must have between 1 and {LARGEST - 1} samples; got {size} in {sizes}")
     return tuple(map(int, sizes))

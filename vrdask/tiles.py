@@ -20,13 +20,13 @@ SCRATCH_BYTES = 512 * 1024
 """What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
 WIDE = 8
 """With many taps arithmetic is the limit, not memory: smaller tiles would compute their margins again and again."""
-ROW_ELEMENTS = 8192
+ROW_ELEMENTS = 1024
 CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
 TILES_PER_THREAD = 6
 LANES = 16
 FEW_TAPS = 4
-GROUP = 8
+GROUP = 16
 """Outputs of a shrinking level with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
 SHARED_ROWS = 256
 """Of which at most so many are converted to the accumulator once for all."""

@@ -23,6 +23,7 @@ from vrdask.executors.store_access import store_access
 from vrdask.geometry import ATTRIBUTE, is_group
 from vrdask.intervals import size_of
 from vrdask.ome_zarr import Multiscale
+from vrdask.pictures import is_picture, picture_target
 from vrdask.progress import reporting
 from vrdask.sample import sample_affine
 from vrdask.signatures import with_parameters_of
@@ -96,7 +97,7 @@ def prepare(
     num_threads: int | None = None,
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
-    client = active_client()
+    client = None if is_picture(target) else active_client()
     concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
@@ -116,6 +117,11 @@ def prepare(
         raise TypeError("target must be a place where there is nothing yet; got an array")
     refuse_same_place(source, target)
     image = opened.image and _seen_through(opened.image, what)
+    if is_picture(target):
+        if chunks is not None or shards is not None:
+            raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
+        made: Target = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
+        return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), False, progress)
     arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
     if image is None:
         arguments["attributes"].pop(ATTRIBUTE, None)
@@ -136,7 +142,8 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     ----------
     source, target : as in `resample_zarr`; the target is a new place
         It becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any other map the
-        axes' scale and origin would be wrong, and it becomes a plain array.
+        axes' scale and origin would be wrong, and it becomes a plain array. A path that ends in .png, .tif or .tiff
+        becomes a picture, for results that fit in memory.
     matrix, offset, output_shape, mode : as in `affine_transform`.
     padding_mode, fill_value, axes, dtype : as in `affine_transform`.
     chunks, shards, compressors, memory_limit, overwrite, progress, num_threads : as in `resample_zarr`.
