@@ -124,33 +124,34 @@ static inline ALWAYS_INLINE void S(picked)(const int n, const ACC *r, Py_ssize_t
                                            const PATTERN first, const int32_t *count, const ACC *w, const int32_t *shape,
                                            int step, ACC *out, Py_ssize_t out_stride, Py_ssize_t left) {
     const int all = shape[ALL_TAPS], any = shape[ANY_TAPS], held = (2 * LANES - 1 - shape[SPAN]) / step + 1;
+    PATTERN pattern = first;
     VECTOR x[4], y[4], a[4];
-    for (int k = 0, stop = 0; k < any; r += held * step, readable -= held * step) {
-        const MASK low = FIRST(readable), high = FIRST(readable - LANES);
-        PATTERN pattern = first;
-        for (int i = 0; i < n; i++) {
-            x[i] = LOAD_SOME(r + i * stride, low);
-            y[i] = LOAD_SOME(r + i * stride + LANES, high);
-        }
-        stop += held;
-        if (k == 0) {
-            const VECTOR weight = LOAD(w);
-            for (int i = 0; i < n; i++) a[i] = TIMES(weight, PICK(x[i], y[i], pattern));
-            pattern = PATTERN_PLUS(pattern, step);
-            k = 1;
-        }
+#define HOLD                                                     \
+    for (int i = 0; i < n; i++) {                                \
+        x[i] = LOAD_SOME(r + i * stride, FIRST(readable));       \
+        y[i] = LOAD_SOME(r + i * stride + LANES, FIRST(readable - LANES)); \
+    }
+    HOLD
+    for (int i = 0; i < n; i++) a[i] = TIMES(LOAD(w), PICK(x[i], y[i], pattern));
+    for (int k = 1, stop = held;; stop += held) {
         for (; k < stop && k < all; k++) {
             const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
-            for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
             pattern = PATTERN_PLUS(pattern, step);
+            for (int i = 0; i < n; i++) a[i] = PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern)));
         }
         for (; k < stop && k < any; k++) { /* some lanes have fewer taps */
             const VECTOR weight = LOAD(w + (Py_ssize_t)k * LANES);
             const MASK counted = ABOVE(count, k);
-            for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
             pattern = PATTERN_PLUS(pattern, step);
+            for (int i = 0; i < n; i++) a[i] = WHERE(counted, PLUS(a[i], TIMES(weight, PICK(x[i], y[i], pattern))), a[i]);
         }
+        if (k == any) break;
+        r += held * step;
+        readable -= held * step;
+        pattern = PATTERN_PLUS(first, -step);
+        HOLD
     }
+#undef HOLD
     for (int i = 0; i < n; i++) SAVE_SOME(out + i * out_stride, FIRST(left), a[i]);
 }
 

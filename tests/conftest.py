@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import vrdask.apply
+import vrdask.apply_fixed
 import vrdask.tiles
 from vrdask import isa
 
@@ -48,9 +49,11 @@ def python() -> Callable[..., str]:
 def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_elements: int | None = None) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vrdask.apply, "_ELEMENTS_PER_THREAD", 1)
+        patch.setattr(vrdask.apply_fixed, "BYTES_PER_THREAD", 1)
         if build is not None:
             patch.setattr(vrdask.apply, "_contract", isa.load("contract", build))
             patch.setattr(vrdask.apply, "_gather", isa.load("gather", build))
+            patch.setattr(vrdask.apply_fixed, "_fixed", isa.load("fixed", build))
         if scratch_bytes is not None:
             patch.setattr(vrdask.tiles, "SCRATCH_BYTES", scratch_bytes)
         if row_elements is not None:
@@ -65,6 +68,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 def _forget() -> None:
     vrdask.apply._contraction.cache_clear()
     vrdask.apply._gather_tables.cache_clear()
+    vrdask.apply_fixed._prepared.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ def image(name: str):
     rng = np.random.default_rng(0)
     if name == "noise":
         return rng.integers(0, 256, (97, 131), np.uint8)
+    if name == "black and white":
+        return np.repeat(np.repeat(rng.integers(0, 2, (19, 21), np.uint8), 5, 0), 6, 1) * np.uint8(255)
     if name == "noise in colour":
         return rng.integers(0, 256, (90, 113, 3), np.uint8)
     skimage = pytest.importorskip("skimage")
@@ -43,11 +45,6 @@ def pillow(x, shape, mode):
     if x.ndim == 3 and x.shape[2] != 3:
         return np.stack([pillow(np.ascontiguousarray(channel), shape, mode) for channel in np.moveaxis(x, 2, 0)], 2)
     return np.asarray(Image.fromarray(x).resize(shape[::-1], Image.Resampling[mode.upper()]))
-
-
-def matrix(mode, n_in, n_out):
-    """The matrix of an axis from Pillow itself, a column per unit impulse; float32, for Pillow gives no more."""
-    return pillow(np.eye(n_in, dtype=np.float32), (n_in, n_out), mode).T.astype(np.float64)
 
 
 def written_out(mode, n_in, n_out):
@@ -90,33 +87,36 @@ def test_the_modes_are_these():
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-@pytest.mark.parametrize("name", ["noise", "noise in colour", *PHOTOGRAPHS])
+@pytest.mark.parametrize("name", ["noise", "noise in colour", "black and white", *PHOTOGRAPHS])
 @pytest.mark.parametrize("mode", FILTERS)
 def test_uint8_is_within_a_grey_level_of_pillow(mode, name, factor, record_property):
-    # Pillow rounds to uint8 and cuts off at 0 and 255 between its passes, rows first. Where the cut takes overshoot
-    # away, its result is no longer the filter's; those samples are recorded, and left out of the comparison.
+    # every sample, next to edges of full contrast too: uint8 between the passes, rows first, as Pillow has it
     x = image(name)
     shape = sizes(x, factor)
-    got, expected = vrdask.resample(x, shape, mode, axes=(0, 1)), pillow(x, shape, mode)
-    difference = np.abs(got.astype(int) - expected)
-    whole = ~cut_off(x, shape, mode)
-    assert difference[whole].max(initial=0) <= 1
-    assert mode in OVERSHOOTING or whole.all()
-    assert whole.mean() > (0.999 if name == "ihc.png" else 0.25 if name.startswith("noise") else 0.5)
-    share = float((difference > 0).mean())
-    record_property("share of samples that differ", share)
-    record_property("share that Pillow cuts off", float(1 - whole.mean()))
-    record_property("largest difference", int(difference.max()))
-    # means of two and of two again, each rounded half up by Pillow: half of them are ties
-    assert share < (0.6 if (mode, factor) == ("box", 0.5) else 0.5)
+    difference = np.abs(vrdask.resample(x, shape, mode, axes=(0, 1)).astype(int) - pillow(x, shape, mode))
+    record_property("share of samples that differ", float((difference > 0).mean()))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.02  # weights of 16 bits where Pillow has 32: a few sums round the other way
 
 
-def cut_off(x, shape, mode):
-    """Outputs that depend on a sample that Pillow cuts off at 0 or 255 between its passes."""
-    rows = matrix(mode, x.shape[1], shape[1])
-    first = np.moveaxis(np.tensordot(rows, x.astype(np.float64), (1, 1)), 0, 1)
-    outside = ((first < -0.5) | (first > 255.5)).astype(np.float64)
-    return np.tensordot(matrix(mode, x.shape[0], shape[0]) != 0, outside, (1, 0)) > 0
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("sizes", [((300, 200), (3, 2)), ((7, 5), (700, 90)), ((257, 1), (31, 1)), ((90, 80), (1, 1))])
+def test_uint8_is_within_a_grey_level_of_pillow_for_extreme_ratios(mode, sizes):
+    in_shape, shape = sizes
+    x = np.random.default_rng(7).choice(np.array([0, 255], np.uint8), (*in_shape, 4))
+    got = vrdask.resample(x, shape, mode, axes=(0, 1))
+    assert np.abs(got.astype(int) - pillow(x, shape, mode)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_uint8_to_another_dtype_is_computed_in_floating_point(mode):
+    x = image("black and white")
+    shape = sizes(x, 0.7)
+    got = vrdask.resample(x, shape, mode, dtype="float32")
+    assert_array_equal(got, vrdask.resample(x.astype("float32"), shape, mode))
+    assert mode not in OVERSHOOTING or got.min() < -1 < 256 < got.max()
+    whole = vrdask.resample(x, shape, mode, dtype="int16")
+    assert_array_equal(whole, np.rint(got))
 
 
 @pytest.mark.parametrize("factor", FACTORS)

@@ -59,7 +59,8 @@ def resample(
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's, made smaller where an axis shrinks.
     dtype : optional
-        Type of the result; the input's by default. Integers round half to even and saturate.
+        Type of the result; the input's by default. Integers round half to even and saturate; filters from uint8 to
+        uint8 round half up after each axis, as Pillow does.
     num_threads : int, optional
         Threads for a numpy array; by default `get_num_threads`. For lazy results threads per task; by default one,
         since the scheduler fills the cores.

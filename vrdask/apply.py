@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import isa, reuse
+from vrdask.apply_fixed import filter_box
 from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
@@ -47,6 +48,9 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
     if MODES[what.mode].copies and what.stages:
         data = empty(shape, what.in_dtype)
         _gather_box(what, source, reads, writes, data, num_threads)
+    elif what.stages and what.fixed_point:
+        data = empty(shape, dtype)
+        filter_box(what, source, reads, writes, data, num_threads)
     elif what.stages:
         data = empty(shape, dtype)
         _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import native
+from vrdask.fixed_passes import peak_between_bytes
 from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, union_length
 from vrdask.modes import MODES
 from vrdask.operators import Indices, Operator
@@ -130,8 +131,14 @@ class ResamplePlan:
 
     @property
     def peak_between_bytes(self) -> int:
-        """The largest intermediate array of any task: B-spline coefficients, or copies to be converted."""
+        """The largest intermediate array of any task: B-spline coefficients, copies to be converted, or uint8 between
+        the passes of a filter."""
         what = self.resampling
+        if what.fixed_point:
+            reads = tuple((0, int((axis.reads_stop - axis.reads_start).max(initial=0))) for axis in self.axes)
+            return peak_between_bytes(
+                what, reads, tuple((0, int(np.diff(axis.edges).max(initial=0))) for axis in self.axes)
+            )
         if MODES[what.mode].copies and what.stages and native(what.in_dtype) != native(what.out_dtype):
             return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
         if len(what.stages) < 2:

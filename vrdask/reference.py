@@ -1,7 +1,8 @@
 """What the kernels compute, in a few lines of numpy: their specification, to the bit.
 
 Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
-the accumulator's precision; axes in `contraction_order`; one conversion at the end.
+the accumulator's precision; axes in `contraction_order`; one conversion at the end. In fixed point: a sum of integers
+that is rounded half up and cut off at 0 and 255, axis by axis, the last one first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
+from vrdask.fixed_point import fixed_point
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, contraction_order
@@ -30,6 +32,16 @@ def contract(x: Array, op: Operator, axis: int) -> Array:
         with np.errstate(invalid="ignore"):
             result = np.where(counted, result + weights[:, k] * sample, result)
     return np.moveaxis(result, -1, axis)
+
+
+def fixed_pass(x: npt.NDArray[np.uint8], op: Operator, axis: int) -> npt.NDArray[np.uint8]:
+    """`op` in fixed point along one axis."""
+    table = fixed_point(op)
+    x = np.moveaxis(x, axis, -1).astype(np.int64)
+    total = np.full((*x.shape[:-1], op.n_out), 1 << (table.bits - 1))
+    for k in range(op.taps):
+        total += table.weights[:, k] * x[..., np.where(k < op.count, op.start + k, op.start)]
+    return np.moveaxis((total >> table.bits).clip(0, 255).astype(np.uint8), -1, axis)
 
 
 def gather(x: Array, op: Operator, axis: int) -> Array:
@@ -61,6 +73,13 @@ def resample(what: Resampling, x: Array) -> Array:
         return x if what.in_dtype == what.out_dtype else convert(x.astype(what.acc_dtype), what.out_dtype)
     if not what.stages and what.in_dtype == what.out_dtype:
         return x.copy()
+    if what.fixed_point:
+        (stage,) = what.stages
+        for axis in what.passes:
+            op = stage[axis]
+            assert op is not None
+            x = fixed_pass(x, op, axis)
+        return x
     x = x.astype(what.acc_dtype)
     for stage in what.stages:
         for axis in contraction_order(stage):

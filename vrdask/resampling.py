@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
+from vrdask.filters import FILTERS
 from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
@@ -57,6 +58,14 @@ class Resampling:
         return np.dtype("float64" if self.double else "float32")
 
     @cached_property
+    def fixed_point(self) -> bool:
+        """Whether sums are integers, of uint8 samples and fixed-point weights, with uint8 after every axis.
+
+        Pillow's way for its filters. A result of any other dtype is computed in floating point.
+        """
+        return self.mode in FILTERS and self.in_dtype == self.out_dtype == np.uint8
+
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """What happens, in order; stages in which no axis has an operator are left out."""
         pairs = [
@@ -71,6 +80,11 @@ class Resampling:
         """Reads and writes of the whole output; the whole input where there is nothing to read."""
         reads, writes = whole(self.in_shape), whole(self.out_shape)
         return (self.reads(writes) if size_of(reads) else reads), writes
+
+    @cached_property
+    def passes(self) -> tuple[int, ...]:
+        """The axes of a fixed-point resampling in the order of its passes: last to first, as Pillow's rows are."""
+        return tuple(axis for stage in self.stages for axis in reversed(range(len(stage))) if stage[axis] is not None)
 
     def reads(self, writes: Box) -> Box:
         """The source box that an output box depends on."""

@@ -64,6 +64,17 @@ class Pool:
                 del self._kept[0]
 
 
+def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
+    """At least `size` bytes for the calling thread's intermediates: the same memory at each call with this name."""
+    if size > WORKSPACE_BYTES:
+        return np.empty(size, np.uint8)
+    kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
+    if kept is None or kept.nbytes < size:
+        kept = np.empty(size, np.uint8)
+        setattr(_workspaces, name, kept)
+    return kept
+
+
 class _Loan:
     """The base of a lent array: gives the memory back when the last view of it is gone."""
 
@@ -79,14 +90,3 @@ class _Loan:
 
 empty = Pool(large=8 << 20, kept=512 << 20).empty
 """`numpy.empty` for results that a caller gets."""
-
-
-def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
-    """At least `size` bytes for the calling thread's intermediates: the same memory at each call with this name."""
-    if size > WORKSPACE_BYTES:
-        return np.empty(size, np.uint8)
-    kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
-    if kept is None or kept.nbytes < size:
-        kept = np.empty(size, np.uint8)
-        setattr(_workspaces, name, kept)
-    return kept

@@ -121,7 +121,8 @@ def prepare(
         if chunks is not None or shards is not None:
             raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
         made: Target = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
-        return AffineJob(opened, made, target, plan_affine(what, made.unit, concurrent, limit), False, progress)
+        plan = plan_affine(what, made.unit, concurrent, limit)
+        return AffineJob(opened, made, target, plan, overwrite=False, progress=progress)
     arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
     if image is None:
         arguments["attributes"].pop(ATTRIBUTE, None)

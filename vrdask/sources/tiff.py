@@ -1,8 +1,9 @@
 """TIFF images, through tifffile: OME-TIFF, SVS and other slides, ImageJ stacks, plain tiled or pyramidal files.
 
 A series is one image of a file; its levels are the image at falling sizes, the full one first. Tiles or strips are the
-stored units. They are decoded by tifffile and imagecodecs behind a Zarr array, on as many threads as there are cores;
-samples that are stored as they are, in one piece, are memory-mapped instead.
+stored units. They are decoded by tifffile and imagecodecs: tiles by the thread that reads them; strips, and whatever
+else there is, behind a Zarr array, on as many threads as there are cores. Samples that are stored as they are, in one
+piece, are memory-mapped.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from vrdask.ome_zarr import Multiscale
 from vrdask.sources.mapped import MappedArray, require_whole
 from vrdask.sources.source import Layout, Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_sizes import pixel_sizes
+from vrdask.sources.tiff_tiles import TiledPages
 from vrdask.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class TiffArray:
         self.path, self.series, self.level = path, series, level
         self.shape, self.dtype, self.chunks = shape, dtype, chunks
         self._lock = threading.Lock()
-        self._opened: zarr.Array[Any] | None = None
+        self._opened: TiledPages | zarr.Array[Any] | None = None
 
     def __reduce__(self) -> Any:
         return TiffArray, (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
@@ -54,12 +56,19 @@ class TiffArray:
         with self._lock:
             if self._opened is None:
                 self._opened = self._open()
+        if isinstance(self._opened, TiledPages):
+            parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
+            intervals = [part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True)]
+            if all(start < stop for start, stop in intervals):
+                return self._opened.read(intervals)
+            return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
         return np.asarray(self._opened[box])
 
-    def _open(self) -> zarr.Array[Any]:
+    def _open(self) -> TiledPages | zarr.Array[Any]:
         file = _tifffile(self.path).TiffFile(self.path)
         weakref.finalize(self, file.close)
-        return _zarr_view(file.series[self.series], self.level)
+        series = file.series[self.series]
+        return TiledPages.of(series.levels[self.level]) or _zarr_view(series, self.level)
 
 
 def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:

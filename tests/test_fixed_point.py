@@ -1,0 +1,179 @@
+"""uint8 filters in fixed point: the kernel gives the bits of its numpy twin, however it lays out and cuts its work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from strategies import Problem, boxes_in, problems, values
+
+import vrdask
+import vrdask.apply_fixed
+import vrdask.fixed_passes
+from vrdask import isa, reference
+from vrdask.apply import apply
+from vrdask.executors.in_memory import resample_in_memory
+from vrdask.filters import FILTERS
+from vrdask.fixed_passes import calls_of, peak_between_bytes, strips_of
+from vrdask.fixed_point import fixed_point
+from vrdask.fixed_rows import Layout, Taps, row_table
+from vrdask.intervals import slices_of
+from vrdask.modes import axis_operators
+
+BUILDS = isa.supported()
+LAYOUTS = (Layout(0, 1), Layout(8, 2), Layout(16, 1))
+
+
+def filters(**options):
+    found = problems(modes=tuple(FILTERS), dtypes=("uint8",), convert=False, **options)
+    return found.map(lambda problem: replace(problem, align_corners=False))
+
+
+def assert_equals_twin(machine, problem):
+    assert problem.what.fixed_point
+    expected = reference.resample(problem.what, problem.source)
+    for build in BUILDS:
+        with machine(build):
+            for threads in (1, 2):
+                got = resample_in_memory(problem.what, problem.source, threads)
+                assert_array_equal(got, expected, err_msg=f"{problem}, {build}, {threads} threads")
+
+
+@given(problem=filters())
+def test_every_build_equals_its_twin(machine, problem):
+    assert_equals_twin(machine, problem)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 13, 15, 16, 40])
+@pytest.mark.parametrize("mode", FILTERS)
+def test_rows_of_any_ratio_and_channels_equal_their_twin(machine, mode, channels):
+    for n_in, n_out in ((700, 20), (333, 41), (200, 90), (131, 104), (64, 63), (61, 200), (3, 70), (70, 1)):
+        assert_equals_twin(machine, Problem((6, n_in, channels), (n_out,), (1,), mode, in_dtype="uint8", seed=n_in))
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 31, 32, 33, 63, 64, 65, 127, 129, 200])
+def test_columns_of_rows_of_any_length_equal_their_twin(machine, n):
+    for mode, n_out in product(("box", "bicubic"), (5, 19, 40)):
+        assert_equals_twin(machine, Problem((19, n), (n_out,), (0,), mode, in_dtype="uint8", seed=n))
+
+
+@given(problem=filters(most_axes=3), ring=st.sampled_from([1, 500, 5000]), between=st.sampled_from([1, 300, 1 << 20]))
+def test_rings_bands_and_strips_change_no_bit(machine, problem, ring, between):
+    expected = problem.resample(problem.source, num_threads=1)
+    with machine(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vrdask.apply_fixed, "RING_BYTES", ring)
+        patch.setattr(vrdask.fixed_passes, "BETWEEN_BYTES", between)
+        for module in (vrdask.apply_fixed, vrdask.fixed_passes):
+            patch.setattr(module, "NARROWEST", 5)
+        vrdask.apply_fixed._prepared.cache_clear()
+        for threads in (1, 2, 5):
+            assert_array_equal(resample_in_memory(problem.what, problem.source, threads), expected)
+
+
+@given(problem=filters(most_axes=3), data=st.data())
+def test_any_box_alone_equals_its_part_of_the_whole(machine, problem, data):
+    what, x = problem.what, problem.source
+    writes = data.draw(boxes_in(what.out_shape))
+    reads = what.reads(writes)
+    whole = problem.resample(x)
+    with machine(data.draw(st.sampled_from(BUILDS))):
+        piece = x[slices_of(reads)] if data.draw(st.booleans()) else x[slices_of(reads)].copy("F")
+        assert_array_equal(apply(what, piece, reads, writes, 2), whole[slices_of(writes)])
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_chunks_of_one_sample_equal_at_once(mode):
+    import dask.array as da
+
+    x = values((13, 11, 3), "uint8", 3)
+    for shape in ((5, 17), (20, 4)):
+        whole = vrdask.resample(x, shape, mode, axes=(0, 1))
+        lazy = vrdask.resample(da.from_array(x, chunks=1), shape, mode, axes=(0, 1), chunks=1)
+        assert_array_equal(lazy.compute(scheduler="synchronous"), whole)
+
+
+# Tables
+
+
+@given(mode=st.sampled_from(tuple(FILTERS)), n_in=st.integers(1, 400), n_out=st.integers(1, 400))
+def test_weights_are_pillows_or_16_bits_that_add_up_to_one(mode, n_in, n_out):
+    _, op = axis_operators(mode, n_in, n_out, False, False)
+    if op is None:
+        return
+    table = fixed_point(op)
+    largest, one = np.abs(op.weights).max(), 1 << table.bits
+    error = np.abs(table.weights - op.weights * float(one)).max()
+    if largest * 2**17 > 2**15 - 1:
+        assert table.bits == 22
+        assert error <= 0.5
+    else:
+        assert error < 1
+        assert np.abs(table.weights).max() < 2**15
+        assert (table.weights.sum(axis=1) == one).all()
+        assert table.bits == 22 or largest * 2 * one > 2**15 - 1, "no higher precision would fit"
+    assert 255 * np.abs(table.weights.astype(np.int64)).sum(axis=1).max() + one // 2 < 2**31
+    assert (np.abs(255 * (table.weights.astype(np.int64).sum(axis=1) - one)) < one // 2).all(), "constants stay"
+    assert not table.weights[np.arange(op.taps) >= op.count[:, None]].any()
+    *high, low = table.parts(vrdask.apply_fixed._fixed.LOW).astype(np.int64)
+    assert_array_equal(low + (high[0] << vrdask.apply_fixed._fixed.LOW if high else 0), table.weights)
+
+
+def test_every_layout_is_used():
+    # which ratios and channels the tests above meet, by what the table of the row says
+    found = set()
+    for layout, channels, (n_in, n_out) in product(
+        LAYOUTS, (1, 3, 13, 15), ((700, 20), (333, 41), (131, 104), (61, 200))
+    ):
+        _, op = axis_operators("bicubic", n_in, n_out, False, False)
+        table = fixed_point(op)
+        row = row_table(
+            Taps(op.start, op.count, table.weights, table.parts(vrdask.apply_fixed._fixed.LOW), table.bits),
+            channels,
+            layout,
+        )
+        full = row["unit_bytes"] == (layout.lanes or channels)
+        found.add((layout.lanes, row["steps"] > 0, row["quartered"], bool(full)))
+    assert found == {
+        (0, False, 0, True),
+        (8, True, 0, True), (8, True, 0, False), (8, False, 0, False),
+        (16, True, 0, True), (16, True, 0, False), (16, True, 1, True), (16, True, 1, False),
+    }  # fmt: skip
+
+
+def test_rows_without_permutations_equal_rows_with_them(monkeypatch):
+    problem = Problem((7, 300, 3), (41,), (1,), "lanczos", in_dtype="uint8")
+    expected = problem.resample(problem.source)
+    monkeypatch.setattr(vrdask.apply_fixed, "_layout", lambda: Layout(0, 1))
+    vrdask.apply_fixed._prepared.cache_clear()
+    assert_array_equal(problem.resample(problem.source), expected)
+
+
+# Calls
+
+
+def test_two_axes_take_one_call_and_each_further_axis_another():
+    def calls(in_shape, shape, axes):
+        return [tuple(call) for call in calls_of(Problem(in_shape, shape, axes, "box", in_dtype="uint8").what)]
+
+    assert calls((40, 50, 3), (20, 20), (0, 1)) == [(1, 0)]
+    assert calls((40, 50, 16), (20, 20), (0, 1)) == [(None, 1), (None, 0)]
+    assert calls((3, 40, 50), (20, 20), (1, 2)) == [(2, 1)]
+    assert calls((30, 40, 50), (10, 20, 20), (0, 1, 2)) == [(2, 1), (None, 0)]
+    assert calls((30, 40, 50), (10,), (1,)) == [(None, 1)]
+    assert calls((30, 40, 50), (30, 40, 50), (0, 1, 2)) == []
+
+
+def test_arrays_between_calls_stay_within_their_bound():
+    what = Problem((300, 300, 2000), (150, 150, 3000), (0, 1, 2), "bicubic", in_dtype="uint8").what
+    reads, writes = what.whole
+    bound = peak_between_bytes(what, reads, writes)
+    assert bound <= 300 * 150 * 256
+    for strip in strips_of(what, reads, writes):
+        assert 300 * 150 * (strip[2][1] - strip[2][0]) <= bound
+    plan = vrdask.plan_resample(what.in_shape, what.out_shape, "bicubic", dtype="uint8")
+    assert plan.peak_between_bytes == bound

@@ -1,0 +1,109 @@
+"""Tiles of TIFF files: any box is what tifffile reads, whichever way it comes; only shared tiles are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+
+import vrdask
+from vrdask.chunk_cache import ChunkCache
+from vrdask.executors.zarr_to_zarr import prepare
+from vrdask.sources import open_source
+from vrdask.sources.tiff_tiles import TiledPages
+
+RNG = np.random.default_rng(6)
+GREY = RNG.integers(0, 256, (90, 70), np.uint8)
+COLOUR = RNG.integers(0, 256, (90, 70, 3), np.uint8)
+STACK = RNG.integers(0, 60_000, (2, 3, 50, 40), np.uint16)
+TILES = {"tile": (32, 16), "compression": "zlib"}
+RGB = {"photometric": "rgb"}
+GREYS = {"photometric": "minisblack"}
+
+DIRECTLY = {
+    "grey": (GREY, TILES | GREYS),
+    "colour": (COLOUR, TILES | RGB),
+    "jpeg": (COLOUR, TILES | RGB | {"compression": "jpeg"}),
+    "predicted": (GREY, TILES | GREYS | {"predictor": 2}),
+    "stack": (STACK, TILES | GREYS),
+    "big-endian": (STACK, TILES | GREYS | {"byteorder": ">"}),
+}
+BEHIND_ZARR = {
+    "planes": (np.moveaxis(COLOUR, 2, 0).copy(), TILES | RGB | {"planarconfig": "separate"}),
+    "strips": (COLOUR, RGB | {"rowsperstrip": 8, "compression": "zlib"}),
+    "depth": (STACK[0], {"tile": (2, 32, 16), "compression": "zlib", "volumetric": True} | GREYS),
+}
+
+
+def write(path, data, options):
+    options = dict(options)
+    with tifffile.TiffWriter(path, byteorder=options.pop("byteorder", None)) as file:
+        file.write(data, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", [*DIRECTLY, *BEHIND_ZARR])
+def test_any_box_is_what_tifffile_reads(tmp_path, name):
+    path = write(tmp_path / "x.tif", *{**DIRECTLY, **BEHIND_ZARR}[name])
+    with tifffile.TiffFile(path) as file:
+        assert (TiledPages.of(file.series[0]) is not None) == (name in DIRECTLY)
+    expected = tifffile.imread(path)
+    array = open_source(path).array
+    for _ in range(40):
+        starts = [int(RNG.integers(0, n)) for n in array.shape]
+        box = tuple(slice(a, int(RNG.integers(a + 1, n + 1))) for a, n in zip(starts, array.shape, strict=True))
+        got = array[box]
+        assert got.dtype == expected.dtype
+        assert_array_equal(got, expected[box])
+    assert array[: array.shape[0], 3:3].shape == (array.shape[0], 0, *array.shape[2:])
+    assert_array_equal(array[(slice(1),)], expected[:1])
+
+
+def test_tiles_that_a_file_leaves_out_are_its_background(tmp_path):
+    def tiles():
+        for number in range(3 * 5):
+            yield None if number % 2 else np.full((32, 16), number + 1, np.uint8)
+
+    path = tmp_path / "sparse.tif"
+    tifffile.imwrite(path, tiles(), shape=(90, 70), dtype="uint8", **TILES | GREYS)
+    assert_array_equal(open_source(path).array[5:80, 3:66], tifffile.imread(path)[5:80, 3:66])
+
+
+def test_only_chunks_that_several_tasks_read_are_kept(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.tif", RNG.integers(0, 256, (640, 512), np.uint8), TILES | GREYS)
+    decoded: list[int] = []
+    whole = TiledPages._decoded
+
+    def counted(self, page, number):
+        decoded.append(number)
+        return whole(self, page, number)
+
+    monkeypatch.setattr(TiledPages, "_decoded", counted)
+    caches: list[ChunkCache] = []
+    made = ChunkCache.__init__
+
+    def noted(self, *arguments):
+        made(self, *arguments)
+        caches.append(self)
+
+    monkeypatch.setattr(ChunkCache, "__init__", noted)
+    result = vrdask.resample_zarr(path, tmp_path / "x.zarr", (320, 256), mode="lanczos", chunks=(64, 64), num_threads=2)
+    assert_array_equal(result[...], vrdask.resample(tifffile.imread(path), (320, 256), "lanczos"))
+    assert len(decoded) == 20 * 32, "each tile once"
+    (cache,) = caches
+    assert 0 < len(cache._chunks) < 20 * 32 / 2
+
+
+def test_a_chunk_is_shared_where_the_reads_of_two_tasks_touch_it(tmp_path):
+    path = write(tmp_path / "x.tif", RNG.integers(0, 256, (640, 512), np.uint8), TILES | GREYS)
+    blocks = prepare(path, tmp_path / "x.zarr", (320, 256), mode="bicubic", chunks=(64, 64), num_threads=2).blocks
+    shared = blocks.shared_chunks()
+    assert shared is not None
+    tasks = list(blocks.part_plan)
+    for axis, (size, count) in enumerate(((32, 20), (16, 32))):
+        intervals = {task.reads[axis] for task in tasks}
+        times = [sum(a < (k + 1) * size and b > k * size for a, b in intervals) for k in range(count)]
+        assert shared[axis].tolist() == [number > 1 for number in times]
+        assert shared[axis].any()
+        assert not shared[axis].all()

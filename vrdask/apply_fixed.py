@@ -1,0 +1,147 @@
+"""Apply a fixed-point resampling to one box: passes over axes, last to first, with uint8 between them.
+
+The kernel takes the first two passes at once where the first is along rows: filtered rows go into a ring that stays in
+cache. Each further pass is a call of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask import isa
+from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
+from vrdask.fixed_point import fixed_point
+from vrdask.fixed_rows import Layout, Taps, column_table, row_table
+from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
+from vrdask.operators import Operator
+from vrdask.resampling import Resampling
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+_fixed = isa.load("fixed", isa.choose())
+
+RING_BYTES = 256 << 10
+"""What a thread's rows between two passes, or the source rows of an output row, may take: half of a small L2 cache."""
+BANDS_PER_THREAD = 4
+TAPS_PER_BAND = 12
+"""A band of output rows filters the rows around it again; it reads at least so many times the taps of one output."""
+BYTES_PER_THREAD = 1 << 16
+"""Starting a thread for less work than this costs more than it brings."""
+
+
+def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+    """Fill `target`, the box `writes`, from `source`, the box `reads`; both uint8."""
+    calls = calls_of(what)
+    axis = what.passes[0]
+    for strip in strips_of(what, reads, writes):
+        strip_reads = what.reads(strip)
+        at, data = strip_reads, source[slices_of(strip_reads, (start for start, _ in reads))]
+        for number, call in enumerate(calls):
+            result = tuple(strip[k] if k in (call.row, call.column) else interval for k, interval in enumerate(at))
+            if number == len(calls) - 1:
+                begin = writes[axis][0]
+                view = target[(slice(None),) * axis + (slice(strip[axis][0] - begin, strip[axis][1] - begin),)]
+            else:
+                view = np.empty(shape_of(result), np.uint8)
+            _run(what, call, data, at, result, view, num_threads)
+            at, data = result, view
+
+
+def _run(what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+    """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
+    if call.row is not None and not _contiguous(source.shape, source.strides, call.row):
+        source = np.ascontiguousarray(source)
+    threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
+    kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
+    scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
+    addresses = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
+    kernel(*addresses, slices, *strides, src_bytes, scratch)
+
+
+@lru_cache(maxsize=32)
+def _prepared(
+    what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
+) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int]:
+    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row."""
+    in_shape, out_shape = shape_of(reads), shape_of(writes)
+    inner = call.row
+    if inner is None:
+        inner = _inner_axis(call, (in_shape, in_strides), (out_shape, out_strides))
+    outer = range(inner)
+    rows_axis = call.column if call.column is not None else max(outer, key=lambda k: out_shape[k], default=None)
+    slices = np.zeros((1, 2), np.int64)
+    for k in outer:
+        if k != rows_axis:
+            steps = np.arange(out_shape[k])[:, None] * (in_strides[k], out_strides[k])
+            slices = (slices[:, None] + steps).reshape(-1, 2)
+    strides = (0, 0) if rows_axis is None else (in_strides[rows_axis], out_strides[rows_axis])
+    rows = 1 if rows_axis is None else out_shape[rows_axis]
+
+    (stage,) = what.stages
+    row = column = None
+    if call.row is not None:
+        row = _row(stage[call.row], reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout())
+    if call.column is not None:
+        column = _column(stage[call.column], reads[call.column], writes[call.column])
+    units, unit_bytes = (prod(out_shape[inner:]), 1) if row is None else (row["units"], row["unit_bytes"])
+    slots = 0 if column is None else column["taps"] + _fixed.BATCH
+
+    strip = units
+    if column is not None:
+        most = max(1, max(RING_BYTES // slots, NARROWEST) // unit_bytes)
+        strip = ceil_div(units, ceil_div(units, most))
+    bands = ceil_div(BANDS_PER_THREAD * threads, len(slices) * ceil_div(units, strip)) if threads > 1 else 1
+    if row is not None and column is not None:
+        bands = min(bands, max(threads, in_shape[rows_axis or 0] // (TAPS_PER_BAND * column["taps"])))
+    band = ceil_div(rows, min(rows, bands))
+    pitch = 64 * (ceil_div(strip * unit_bytes, 64) | 1)  # odd: rows a power of two apart compete for few cache lines
+    kernel = _fixed.Filter(row, column, rows, units, band, strip, 0 if row is None else slots, pitch)
+    return kernel, slices, strides, prod(in_shape[inner:])
+
+
+def _inner_axis(call: Call, *arrays: tuple[Shape, Shape]) -> int:
+    """The first axis below a column whose samples, of all axes from there on, lie side by side in every array."""
+    assert call.column is not None
+    inner = call.column + 1
+    while not all(_contiguous(shape, strides, inner) for shape, strides in arrays):
+        inner += 1
+    return inner
+
+
+def _contiguous(shape: Shape, strides: Shape, axis: int) -> bool:
+    """Whether the bytes of the axes from `axis` on lie side by side, in C order."""
+    expected = 1
+    for k in reversed(range(axis, len(shape))):
+        if shape[k] > 1:
+            if strides[k] != expected:
+                return False
+            expected *= shape[k]
+    return True
+
+
+def _layout() -> Layout:
+    return Layout(_fixed.LANES, _fixed.WINDOWS)
+
+
+@lru_cache(maxsize=64)
+def _row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
+    return row_table(_taps(op, reads, writes), channels, layout)
+
+
+@lru_cache(maxsize=64)
+def _column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
+    return column_table(_taps(op, reads, writes))
+
+
+def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
+    part = slice(*writes)
+    table = fixed_point(op)
+    return Taps(
+        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW)[:, part], table.bits
+    )

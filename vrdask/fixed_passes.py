@@ -1,0 +1,75 @@
+"""How a fixed-point resampling is cut into calls of its kernel, and what lies between them.
+
+One call filters along rows and, through a ring of rows that stays in cache, down the columns of a second axis. Every
+further axis takes a call of its own, with an array between the two.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+from vrdask.intervals import Box, ceil_div, size_of
+from vrdask.resampling import BETWEEN_BYTES, Resampling
+from vrdask.tiles import CHANNELS
+
+NARROWEST = 256
+"""Samples of a strip: shorter ones would not be worth a tile."""
+
+
+class Call(NamedTuple):
+    """Axes that one call of the kernel filters: along rows and down columns, or one of them."""
+
+    row: int | None
+    column: int | None
+
+
+@lru_cache(maxsize=64)
+def calls_of(what: Resampling) -> tuple[Call, ...]:
+    """The calls of a fixed-point resampling, in order: its passes, the first two as one where the first is along rows.
+
+    Whether it is decides no bit: rows hold the last resampled axis and fewer than `CHANNELS` samples per position.
+    """
+    if not what.passes:
+        return ()
+    first, *others = what.passes
+    if prod(what.out_shape[first + 1 :]) >= CHANNELS:
+        return tuple(Call(None, axis) for axis in what.passes)
+    together = Call(first, others[0] if others else None)
+    return (together, *(Call(None, axis) for axis in others[1:]))
+
+
+def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
+    """Output boxes whose arrays between calls take `BETWEEN_BYTES` where that can be.
+
+    Cut along the axis of the first pass, so that no sample is filtered twice.
+    """
+    axis = what.passes[0]
+    start, stop = writes[axis]
+    count = _strip_count(_between_bytes(what, reads, writes), stop - start)
+    edges = [start + (stop - start) * k // count for k in range(count + 1)]
+    return [(*writes[:axis], strip, *writes[axis + 1 :]) for strip in pairwise(edges)]
+
+
+def peak_between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
+    """Bound on the bytes of the arrays between calls, of one strip of a box."""
+    if not what.passes:
+        return 0
+    start, stop = writes[what.passes[0]]
+    between, size = _between_bytes(what, reads, writes), max(1, stop - start)
+    return ceil_div(between, size) * ceil_div(size, _strip_count(between, size))
+
+
+def _strip_count(between: int, size: int) -> int:
+    return max(1, min(ceil_div(between, BETWEEN_BYTES), ceil_div(size, NARROWEST)))
+
+
+def _between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
+    """Bytes of the arrays between calls, of a box that is not cut into strips."""
+    at, total = reads, 0
+    for call in calls_of(what)[:-1]:
+        at = tuple(writes[k] if k in call else interval for k, interval in enumerate(at))
+        total += size_of(at)
+    return total

@@ -1,0 +1,82 @@
+"""Weights in fixed point: what uint8 filters multiply with.
+
+A table becomes integers with one precision for the whole axis:
+
+    out[i] = clip((sum over k of weights[i, k] * source[start[i] + k] + 2**(bits - 1)) >> bits, 0, 255)
+
+Sums of integers are exact in any order, so that kernels may add as they like and give equal bits.
+
+Where the axis shrinks enough for weights of 16 bits to be precise, they have 16 bits, as in Pillow-SIMD, and every row
+adds up to exactly ``2**bits``. Elsewhere a weight may be near 1: rounded to 16 bits it would move samples between the
+passes by a grey level, and a second pass results by two. There weights have Pillow's own 22 bits, in two parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.operators import Operator, Weights
+
+MOST_BITS = 22
+"""Pillow's precision. With more, a row could leave 32 bits: 255 * 2**22 is half of what they hold."""
+PRECISE_BITS = 17
+"""The least precision of 16-bit weights: they are below 1/4 then."""
+LARGEST_WEIGHT = 2**15 - 1
+LARGEST_SUM = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class FixedPoint:
+    """The weights of an operator in units of ``2**-bits``; zero beyond a row's count.
+
+    weights : (n_out, taps) int32.
+    """
+
+    weights: npt.NDArray[np.int32]
+    bits: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether 16 bits do not hold every weight."""
+        return bool(np.abs(self.weights).max() > LARGEST_WEIGHT)
+
+    def parts(self, low_bits: int) -> npt.NDArray[np.int16]:
+        """(parts, n_out, taps): the weights, or their high and low parts: ``high * 2**low_bits + low``."""
+        if not self.wide:
+            return self.weights[None].astype(np.int16)
+        return np.stack([self.weights >> low_bits, self.weights & ((1 << low_bits) - 1)]).astype(np.int16)
+
+
+@lru_cache(maxsize=128)
+def fixed_point(op: Operator) -> FixedPoint:
+    """An operator's weights: of 16 bits at the highest precision where that is precise, else of `MOST_BITS`.
+
+    >>> from vrdask.operators import area
+    >>> fixed_point(area(2, 1)).weights.tolist(), fixed_point(area(9, 1)).weights.tolist()
+    ([[2097152, 2097152]], [[29128, 29127, 29127, 29127, 29127, 29127, 29127, 29127, 29127]])
+    """
+    for bits in range(MOST_BITS, PRECISE_BITS - 1, -1):
+        if np.abs(op.weights).max() * 2**bits <= LARGEST_WEIGHT:
+            return FixedPoint(_apportioned(op, bits), bits)
+    weights = np.floor(op.weights * 2.0**MOST_BITS + 0.5).astype(np.int32)
+    largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=1).max() + 2 ** (MOST_BITS - 1)
+    assert largest <= LARGEST_SUM, "filters overshoot by a few tenths"
+    return FixedPoint(weights, MOST_BITS)
+
+
+def _apportioned(op: Operator, bits: int) -> npt.NDArray[np.int32]:
+    """Each weight rounded down or up, those with the largest remainders up, such that rows add up to ``2**bits``."""
+    exact: Weights = op.weights * 2.0**bits
+    down = np.floor(exact)
+    missing = 2**bits - down.sum(axis=1).astype(np.int64)
+    counted = np.arange(op.taps) < op.count[:, None]
+    remainder = np.where(counted & (exact != 0), exact - down, -1.0)
+    rank = np.empty(exact.shape, np.int64)
+    order = np.argsort(-remainder, axis=1, kind="stable")
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(op.taps), exact.shape), axis=1)
+    result: npt.NDArray[np.int32] = (down + (rank < missing[:, None])).astype(np.int32)
+    return result

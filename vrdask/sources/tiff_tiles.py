@@ -1,0 +1,100 @@
+"""Tiles of TIFF pages, decoded by the thread that wants them.
+
+Behind tifffile's Zarr view each tile takes a trip through Zarr's event loop and a pool of threads, which for tiles of
+JPEG costs as much as decoding them. Pages in tiles need none of that: a tile is a piece of the file and a call of the
+decoder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.intervals import ceil_div
+
+if TYPE_CHECKING:
+    from tifffile import TiffPageSeries
+
+Array = npt.NDArray[Any]
+
+
+class TiledPages:
+    """A level whose pages are in tiles: leading axes, then rows, columns and, it may be, the samples of a pixel."""
+
+    def __init__(self, level: TiffPageSeries) -> None:
+        page = level.keyframe
+        self.shape, self.dtype = tuple(level.shape), np.dtype(page.dtype)
+        self._leading = self.shape[: level.ndim - page.ndim]
+        self._pages: list[Any] = list(level.pages)
+        self._tile = (page.tilelength, page.tilewidth)
+        self._across = ceil_div(page.imagewidth, page.tilewidth)
+        self._reads_file = threading.Lock()
+
+    @staticmethod
+    def of(level: TiffPageSeries) -> TiledPages | None:
+        """The pages of a level, or None where they are something else than whole images in tiles of one file."""
+        page = level.keyframe
+        pages = list(level.pages)
+        plain = (
+            page.is_tiled
+            and page.jpegheader is None  # tiles that are cut from a larger JPEG
+            and page.shaped[:2] == (1, 1)  # samples of a pixel side by side, and no depth
+            and page.ndim == (2 if page.samplesperpixel == 1 else 3)
+            and tuple(level.shape[level.ndim - page.ndim :]) == tuple(page.shape)
+            and len(pages) == prod(level.shape[: level.ndim - page.ndim])
+            and all(one is not None and one.parent is page.parent for one in pages)
+        )
+        return TiledPages(level) if plain else None
+
+    def read(self, box: Sequence[tuple[int, int]]) -> Array:
+        """The samples of a non-empty box; of a tile alone, the tile."""
+        first = len(self._leading)
+        rows, columns = box[first : first + 2]
+        pages = list(product(*(range(*interval) for interval in box[:first])))
+        (length, width), result = self._tile, None
+        within = tuple(slice(*interval) for interval in box[first + 2 :])
+        for place, index in enumerate(pages):
+            page = self._pages[int(np.ravel_multi_index(index, self._leading)) if index else 0]
+            for i, j in product(_touched(rows, length), _touched(columns, width)):
+                tile = self._decoded(page, i * self._across + j)[:, :, *within]
+                top, left = i * length, j * width
+                part = (_within(rows, top, length), _within(columns, left, width))
+                piece = tile[part[0][0] - top : part[0][1] - top, part[1][0] - left : part[1][1] - left]
+                if len(pages) == 1 and part == (rows, columns):
+                    return piece.reshape([stop - start for start, stop in box])
+                if result is None:
+                    shape = [stop - start for start, stop in box]
+                    result = np.empty((len(pages), *shape[first:]), self.dtype)
+                (top, bottom), (left, right) = part
+                result[place, top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]] = piece
+        assert result is not None
+        return result.reshape([stop - start for start, stop in box])
+
+    def _decoded(self, page: Any, number: int) -> Array:
+        """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
+        data = None
+        if page.databytecounts[number]:
+            with self._reads_file:
+                page.parent.filehandle.seek(page.dataoffsets[number])
+                data = page.parent.filehandle.read(page.databytecounts[number])
+        tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
+        tile, _, shape = page.keyframe.decode(data, number, **tables)
+        if tile is None:
+            tile = np.full(shape, page.keyframe.nodata, self.dtype)
+        found: Array = tile[0] if page.keyframe.ndim == 3 else tile[0, ..., 0]
+        return found
+
+
+def _touched(interval: tuple[int, int], size: int) -> range:
+    """Numbers of the tiles that an interval touches."""
+    return range(interval[0] // size, ceil_div(interval[1], size))
+
+
+def _within(interval: tuple[int, int], start: int, size: int) -> tuple[int, int]:
+    return max(interval[0], start), min(interval[1], start + size)
