@@ -1,4 +1,5 @@
-"""What planning costs: tasks, seconds and memory to build a plan, and graph tasks per output chunk for lazy results.
+"""What planning costs: tasks, seconds and memory to build a plan; for lazy results graph tasks per output chunk,
+seconds to build the graph, and bytes that its tasks take from others, over the bytes of the source.
 
 python benchmarks/bench_plan.py [--json FILE]
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 import tracemalloc
@@ -69,13 +71,35 @@ def forget() -> None:
                     value.cache_clear()
 
 
-def graph_tasks(p: Plan, source: Any) -> tuple[int, float]:
-    """Nodes of a lazy result's graph, less the source's own; seconds to build it."""
+def graph_tasks(p: Plan, source: Any) -> tuple[int, float, int]:
+    """Nodes of a lazy result's graph, less the source's own; seconds to build it; bytes of blocks, and of parts cut out
+    of blocks, that output chunks take: what travels where every task is on another worker.
+    """
     own = len(source.__dask_graph__()) if isinstance(source, da.Array) else 0
     start = time.perf_counter()
     lazy = vrdask.resample(source, p.out_shape, p.mode, axes=p.axes, chunks=p.out_chunks)
     seconds = time.perf_counter() - start
-    return len(dict(lazy.__dask_graph__())) - own, seconds
+    graph = dict(lazy.__dask_graph__())
+    moved = sum(
+        taken_bytes(key, source)
+        for name, node in graph.items()
+        if isinstance(name, tuple) and name[0] == lazy.name
+        for key in node.dependencies
+        if isinstance(key, tuple)
+    )
+    return len(graph) - own, seconds, moved
+
+
+def taken_bytes(key: tuple[Any, ...], source: da.Array) -> int:
+    """The size of a block, or of a part of one, whose key says where it starts and stops."""
+    numbers = key[1 + source.ndim :]
+    if numbers:
+        return math.prod(stop - start for start, stop in batched_pairs(numbers)) * source.dtype.itemsize
+    return math.prod(sizes[k] for sizes, k in zip(source.chunks, key[1:], strict=True)) * source.dtype.itemsize
+
+
+def batched_pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def measure(p: Plan) -> dict[str, Any]:
@@ -100,8 +124,10 @@ def measure(p: Plan) -> dict[str, Any]:
         stored = zarr.create_array({}, shape=p.in_shape, chunks=p.in_chunks, dtype=p.dtype)
         sources = {"zarr": stored, "dask": da.zeros(p.in_shape, chunks=p.in_chunks, dtype=p.dtype)}
         for kind, source in sources.items():
-            nodes, seconds = graph_tasks(p, source)
+            nodes, seconds, moved = graph_tasks(p, source)
             row |= {f"{kind}_per_chunk": nodes / len(plan), f"{kind}_seconds": seconds}
+            if moved:
+                row["moved_over_source"] = moved / plan.source_bytes
     return row
 
 
@@ -112,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     columns = {
         "tasks": ",d", "build_seconds": ".3f", "walk_seconds": ".2f", "held_mb": ".2f", "peak_mb": ".2f",
         "read_amplification": ".2f", "zarr_per_chunk": ".3f", "zarr_seconds": ".2f", "dask_per_chunk": ".3f",
-        "dask_seconds": ".2f",
+        "dask_seconds": ".2f", "moved_over_source": ".2f",
     }  # fmt: skip
     table = Table(
         title=f"vrdask {vrdask.__version__}: plans and graphs; tasks per output chunk, without the source's own"

@@ -14,8 +14,11 @@ import numpy as np
 
 from vrdask.affine import Affine
 from vrdask.intervals import ceil_div, size_of
-from vrdask.memory import CODEC_FACTOR, DEFAULT_BYTES_PER_THREAD, SMALL_TASK_BYTES, TASKS_PER_THREAD
+from vrdask.memory import DEFAULT_BYTES_PER_THREAD, SMALL_TASK_BYTES, TASKS_PER_THREAD
 from vrdask.plan import Task, format_bytes
+
+CODEC_FACTOR = 2
+"""What reading or writing a box takes, over the box itself: stored and decoded chunks on their way."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ class ChunkIO:
             self._key = array.metadata.encode_chunk_key
             fill = array.fill_value
             self._fill = np.zeros((), array.dtype) if fill is None else np.asarray(fill, array.dtype)
-            self._keeps_empty = array.config.write_empty_chunks
+            config = getattr(array, "config", None) or array._async_array._config  # zarr before 3.1
+            self._keeps_empty = config.write_empty_chunks
             size = prod(array.chunks) * array.dtype.itemsize
             most = 1 if stores.is_local(self._at) else CHUNKS_FETCHED_TOGETHER
             self._together = max(1, min(most, BYTES_FETCHED_TOGETHER // max(size, 1)))
