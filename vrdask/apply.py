@@ -90,8 +90,7 @@ def _run_stage(
     if source.strides[-1] != source.itemsize:
         source = np.ascontiguousarray(source)
     threads = min(threads, contraction.tiles)
-    scratch = reuse.workspace("scratch", threads * contraction.scratch_bytes)
-    scratch = scratch[: threads * contraction.scratch_bytes].reshape(threads, -1)
+    scratch = reuse.workspace("scratch", threads * contraction.scratch_bytes).reshape(threads, -1)
     contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
 
 

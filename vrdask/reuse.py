@@ -65,14 +65,14 @@ class Pool:
 
 
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
-    """At least `size` bytes for the calling thread's intermediates: the same memory at each call with this name."""
+    """`size` bytes for the calling thread's intermediates: from the same memory at each call with this name."""
     if size > WORKSPACE_BYTES:
         return np.empty(size, np.uint8)
     kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
     if kept is None or kept.nbytes < size:
         kept = np.empty(size, np.uint8)
         setattr(_workspaces, name, kept)
-    return kept
+    return kept[:size]
 
 
 class _Loan:
