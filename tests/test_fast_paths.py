@@ -116,7 +116,8 @@ def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, it
             assert_array_equal(vrdask.resample(x, n_out, "nearest", axes=1, num_threads=2), np.take(x, index, axis=1))
             if stride is not None:
                 what = Problem((5, n_in), (n_out,), (1,), "nearest").what
-                *_, taken = vrdask.apply._gather_tables(what, ((0, 5), (0, n_in)), ((0, 5), (0, n_out)), (n_in,), 1)
+                layout = np.empty((5, n_in), what.in_dtype)
+                *_, taken, _ = vrdask.apply._gather_tables(what, *what.whole, layout.shape, layout.strides)
                 assert taken == stride, "the path that this case is meant to test"
 
 

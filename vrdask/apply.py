@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -165,13 +164,12 @@ def row_tables(
 
 
 def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    (stage,) = what.stages
-    last = max(axis for axis, op in enumerate(stage) if op is not None)
-    item_size = prod(source.shape[last + 1 :]) * source.itemsize
-    inner = source[(0,) * last] if last else source
-    if not inner.flags.c_contiguous:
+    tables = _gather_tables(what, reads, writes, source.shape, source.strides)
+    if tables is None:
         source = np.ascontiguousarray(source)
-    rows, index, stride = _gather_tables(what, reads, writes, source.strides[:last], item_size)
+        tables = _gather_tables(what, reads, writes, source.shape, source.strides)
+        assert tables is not None
+    rows, index, stride, item_size = tables
     threads = max(1, min(num_threads, target.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
     address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
     _gather.gather(*address, rows, index, stride, item_size, threads)
@@ -179,21 +177,29 @@ def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target
 
 @lru_cache(maxsize=16)
 def _gather_tables(
-    what: Resampling, reads: Box, writes: Box, strides: tuple[int, ...], item_size: int
-) -> tuple[Array, Array, int]:
+    what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[Array, Array, int, int] | None:
+    """Rows, items of a row, their step where it is constant, bytes of an item; None where a row is not contiguous."""
     (stage,) = what.stages
+    last = max(axis for axis, op in enumerate(stage) if op is not None)
+    contiguous = what.in_dtype.itemsize
+    for size, step in zip(shape[:last:-1], strides[:last:-1], strict=True):
+        if size > 1 and step != contiguous:
+            return None
+        contiguous *= size
+    if shape[last] > 1 and strides[last] != contiguous:
+        return None
     rows = np.zeros(1, np.int64)
-    for axis, stride in enumerate(strides):
+    for axis, stride in enumerate(strides[:last]):
         rows = (rows[:, None] + picks(stage[axis], reads[axis], writes[axis]) * stride).reshape(-1)
-    last = len(strides)
     index = picks(stage[last], reads[last], writes[last])
-    rows = rows + index[0] * item_size
+    rows = rows + index[0] * contiguous
     index = index - index[0]
     if index[-1] > np.iinfo(np.int32).max:  # a row too long for the kernel's indices: every item a row of its own
-        rows, index = (rows[:, None] + index * item_size).reshape(-1), np.zeros(1, np.int64)
+        rows, index = (rows[:, None] + index * contiguous).reshape(-1), np.zeros(1, np.int64)
     steps = np.diff(index)
     stride = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
-    return rows, index.astype(np.int32), stride
+    return rows, index.astype(np.int32), stride, contiguous
 
 
 def picks(op: Operator | None, reads: Interval, writes: Interval) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ Global shapes, mode and dtypes; no chunks, threads or memory. Two places that ho
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -150,7 +150,31 @@ def resampling(
     in_dtype: npt.DTypeLike = "float32",
     out_dtype: npt.DTypeLike | None = None,
 ) -> Resampling:
-    """Check the arguments that decide the result and put them into their one form."""
+    """Check the arguments that decide the result and put them into their one form.
+
+    Equal arguments of plain types are checked once: a call in a loop should cost little.
+    """
+    plain = _are_integers(in_shape) and _are_integers(shape) and (axes is None or _are_integers(axes))
+    if plain and type(mode) is str and type(align_corners) is bool:
+        dtypes = np.dtype(in_dtype), None if out_dtype is None else np.dtype(out_dtype)
+        return _checked_once(in_shape, shape, mode, align_corners, axes, *dtypes)
+    return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype)
+
+
+def _are_integers(value: object) -> bool:
+    """Whether equality says all about a value: 1, 1.0 and True are equal."""
+    return type(value) is tuple and all(type(one) is int for one in value)
+
+
+def _checked(
+    in_shape: Sequence[int],
+    shape: Sequence[int] | int,
+    mode: str,
+    align_corners: bool,
+    axes: Iterable[int] | int | None,
+    in_dtype: npt.DTypeLike,
+    out_dtype: npt.DTypeLike | None,
+) -> Resampling:
     sizes = _sizes(shape)
     axes = _axes(axes, len(sizes), len(in_shape))
     if len(sizes) != len(axes):
@@ -181,6 +205,7 @@ def resampling(
 
 
 _interned = lru_cache(maxsize=256)(Resampling)
+_checked_once: Callable[..., Resampling] = lru_cache(maxsize=256)(_checked)
 
 
 def _known(size: int, in_shape: Sequence[int]) -> int:
