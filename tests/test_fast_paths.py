@@ -13,9 +13,10 @@ from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
 
 import vrdask
 import vrdask.apply
-from vrdask import isa, operators
+from vrdask import isa, operators, reference
 from vrdask.apply import row_tables
 from vrdask.executors.in_memory import resample_in_memory
+from vrdask.tiles import levels_of
 
 BUILDS = isa.supported()
 
@@ -119,6 +120,27 @@ def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, it
                 layout = np.empty((5, n_in), what.in_dtype)
                 *_, taken, _ = vrdask.apply._gather_tables(what, *what.whole, layout.shape, layout.strides)
                 assert taken == stride, "the path that this case is meant to test"
+
+
+@pytest.mark.parametrize(
+    ("mode", "in_shape", "shape"),
+    [
+        ("linear", (40, 36, 70), (20, 18, 35)), ("linear", (9, 31, 50), (4, 15, 27)), ("area", (7, 12, 33), (7, 6, 20)),
+        ("linear", (3, 9, 8, 21), (9, 5, 13)), ("area", (10, 8, 40), (5, 4, 80)), ("linear", (5, 3, 6), (1, 1, 1)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64"])
+def test_two_levels_at_once_equal_one_after_the_other(machine, mode, in_shape, shape, dtype):
+    what = Problem(in_shape, shape, tuple(range(len(in_shape) - len(shape), len(in_shape))), mode, in_dtype=dtype).what
+    levels = levels_of(what.stages[-1], what.whole[1])
+    assert ("pair" in [level.kind for level in levels]) == all(
+        n_in != n_out for n_in, n_out in zip(in_shape[-3:], shape)
+    )
+    x = values(in_shape, dtype, 3)
+    expected = reference.resample(what, x)
+    for build in BUILDS:
+        with machine(build):
+            assert_array_equal(vrdask.resample(x, shape, mode, num_threads=2), expected)
 
 
 @pytest.mark.parametrize("mode", INTERPOLATING)
