@@ -64,7 +64,7 @@ how_stored = _together(
 """The options that say how a target is stored."""
 
 how_run = _together(
-    click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 400 MiB per thread by default."),
+    click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 320 MiB per thread by default."),
     click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default."),
     click.option("--workers", type=click.IntRange(min=1), help="Run on this many processes of this machine."),
     click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler."),

@@ -23,7 +23,7 @@ from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
 from vrdask.resampling import Resampling, between_parts, boxes_between
 
-DEFAULT_BYTES_PER_THREAD = 400 << 20
+DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4

@@ -188,7 +188,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. A compressor may be
         a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
     memory_limit : int or str, optional
-        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 400 MiB per thread.
+        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 320 MiB per thread.
     resume : bool
         Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done;
         begin where there is none.
