@@ -134,7 +134,7 @@ def test_two_levels_at_once_equal_one_after_the_other(machine, mode, in_shape, s
     what = Problem(in_shape, shape, tuple(range(len(in_shape) - len(shape), len(in_shape))), mode, in_dtype=dtype).what
     levels = levels_of(what.stages[-1], what.whole[1])
     assert ("pair" in [level.kind for level in levels]) == all(
-        n_in != n_out for n_in, n_out in zip(in_shape[-3:], shape)
+        n_in != n_out for n_in, n_out in zip(in_shape[-3:], shape, strict=True)
     )
     x = values(in_shape, dtype, 3)
     expected = reference.resample(what, x)
