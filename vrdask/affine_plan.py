@@ -20,6 +20,9 @@ from vrdask.plan import Task, format_bytes
 CODEC_FACTOR = 2
 """What reading or writing a box takes, over the box itself: stored and decoded chunks on their way."""
 
+HOLES = 3 / 16
+"""Of the memory for decoded chunks, what is left to chunks on their way and to the C library's heap between chunks."""
+
 
 @dataclass(frozen=True)
 class AffinePlan:
@@ -76,6 +79,11 @@ class AffinePlan:
     def peak_bytes(self) -> int:
         """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
         return self.concurrent * self.task_bytes + self.cache_bytes
+
+    @property
+    def cache_capacity(self) -> int:
+        """Bytes of decoded chunks to keep, so that the cache takes no more than `cache_bytes`."""
+        return int(self.cache_bytes * (1 - HOLES))
 
     @property
     def bytes_read(self) -> int:
