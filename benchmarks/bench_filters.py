@@ -32,7 +32,7 @@ from statistics import geometric_mean, median
 from typing import Any
 
 import numpy as np
-from bench_kernels import PAUSE, machine
+from bench_kernels import PAUSE, machine, tell
 from filters_libraries import Array, Library, Operation, does, libraries
 from rich.console import Console
 from rich.table import Table
@@ -202,8 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for library in found.values():
                 library.close()
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    for key, value in about.items():
-        console.print(f"{key:<16} {value}", highlight=False)
+    tell(about)
     names = ["vrdask", *(name for name in COLORS if any(name in r.ms for r in results))]
     console.print(results_table(results, names))
     reached = targets(results)

@@ -64,6 +64,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def tell(about: dict[str, Any]) -> None:
+    """Print what the figures depend on."""
+    for name, value in about.items():
+        print(f"{name:<16} {value}")
+
+
 def seconds_of(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
@@ -227,8 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = ["vrdask", *(name for name in PEERS if name != "vrdask" and name in options.peers)]
     console = Console() if sys.stdout.isatty() else Console(width=160)
     about = machine()
-    for name, value in about.items():
-        console.print(f"{name:<16} {value}", highlight=False)
+    tell(about)
     if (about["load_before"] or 0) > 0.5:
         console.print("[yellow]other processes are running: these figures will not repeat[/]")
     results = []

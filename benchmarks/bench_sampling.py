@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from bench_kernels import PAUSE, SETTLED, chart, machine, ms_text, seconds_of
+from bench_kernels import PAUSE, SETTLED, chart, machine, ms_text, seconds_of, tell
 from sampling_peers import PEERS, ROWS, SAME_JOB, VERSIONS, Row, data
 from targets import summary
 
@@ -137,8 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--readme", type=Path, help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
     about = machine() | VERSIONS
-    for name, value in about.items():
-        print(f"{name:<16} {value}")
+    tell(about)
     results = []
     for row in ROWS:
         if not re.search(options.only, row.name):

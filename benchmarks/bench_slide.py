@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from bench_kernels import machine
+from bench_kernels import machine, tell
 
 import vrdask
 
@@ -106,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 times[name].append(seconds_of(call))
                 shutil.rmtree(folder / "out.zarr", ignore_errors=True)
     about = machine() | {"tifffile": tifffile.__version__, "threads": options.threads}
-    for key, value in about.items():
-        print(f"{key:<16} {value}")
+    tell(about)
     figures = {name: median(values) for name, values in times.items()}
     pixels = options.rows * options.columns / 1e6
     print(f"{options.columns}x{options.rows} -> {shape[1]}x{shape[0]}, {options.mode}")

@@ -141,12 +141,16 @@ def by_torch(row: Row, x: Array, threads: int) -> Call | None:
     return run
 
 
+ORDER = {"nearest": 0, "linear": 1, "cubic": 3}
+"""Of the spline, as SciPy names the modes."""
+
+
 def by_scipy(row: Row, x: Array, threads: int) -> Call | None:
     """Affine maps, on one thread."""
     if row.angles is None or threads != 1:
         return None
     matrix, offset = map_of(row)
-    order = {"nearest": 0, "linear": 1, "cubic": 3}[row.mode]
+    order = ORDER[row.mode]
     return lambda: scipy.ndimage.affine_transform(x, matrix, offset, order=order)
 
 
@@ -181,7 +185,7 @@ def by_dask_image(row: Row, x: Array, threads: int) -> Call | None:
     if row.angles is None:
         return None
     matrix, offset = map_of(row)
-    order = {"nearest": 0, "linear": 1, "cubic": 3}[row.mode]
+    order = ORDER[row.mode]
 
     def run() -> Array:
         with dask.config.set(scheduler="threads", num_workers=threads):

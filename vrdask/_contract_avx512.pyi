@@ -1,13 +1,2 @@
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-LANES: dict[int, int]
-
-class Contraction:
-    scratch_bytes: int
-    tiles: int
-    def __init__(self, levels: Sequence[Mapping[str, Any]], in_type: int, out_type: int, acc_type: int) -> None: ...
-    def __call__(self, src: npt.NDArray[Any], dst: npt.NDArray[Any], scratch: npt.NDArray[np.uint8]) -> None: ...
+from vrdask._contract_baseline import LANES as LANES
+from vrdask._contract_baseline import Contraction as Contraction

@@ -1,35 +1,5 @@
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-LANES: int
-WINDOWS: int
-BATCH: int
-LOW: int
-
-class Filter:
-    tiles: int
-    scratch_bytes: int
-    def __init__(
-        self,
-        row: Mapping[str, Any] | None,
-        column: Mapping[str, Any] | None,
-        rows: int,
-        units: int,
-        band: int,
-        strip: int,
-        slots: int,
-        pitch: int,
-    ) -> None: ...
-    def __call__(
-        self,
-        src: int,
-        dst: int,
-        slices: npt.NDArray[np.int64],
-        src_stride: int,
-        dst_stride: int,
-        src_bytes: int,
-        scratch: npt.NDArray[np.uint8],
-    ) -> None: ...
+from vrdask._fixed_baseline import BATCH as BATCH
+from vrdask._fixed_baseline import LANES as LANES
+from vrdask._fixed_baseline import LOW as LOW
+from vrdask._fixed_baseline import WINDOWS as WINDOWS
+from vrdask._fixed_baseline import Filter as Filter

@@ -6,7 +6,6 @@ output sample depend on the resampling alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -20,10 +19,10 @@ from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.reuse import Empty
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
-Empty = Callable[[tuple[int, ...], DType], Array]
 
 ISA = isa.choose()
 _contract = isa.load("contract", ISA)

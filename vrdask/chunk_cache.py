@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_codec import Empty
 from vrdask.chunk_io import ChunkIO, Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, shape_of, slices_of
+from vrdask.intervals import Box, intersection, shape_of, slices_of
+from vrdask.reuse import Empty
 
 Array = npt.NDArray[Any]
 
@@ -42,7 +42,7 @@ class ChunkCache:
         origin = [start for start, _ in box]
         for index in self._io.indices(box):
             place = self._io.place(index)
-            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, box, strict=True))
+            part = intersection(place, box)
             result[slices_of(part, origin)] = self._chunk(index)[slices_of(part, (start for start, _ in place))]
         return result
 

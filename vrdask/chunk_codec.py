@@ -8,7 +8,6 @@ user has chosen) is zarr's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,9 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
 
 from vrdask.dtypes import DType
+from vrdask.reuse import Empty
 
 Array = npt.NDArray[Any]
-Empty = Callable[[tuple[int, ...], DType], Array]
 
 _ZARRS_OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 

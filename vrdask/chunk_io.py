@@ -17,8 +17,9 @@ import zarr
 
 from vrdask import stores
 from vrdask.attempts import StoreError, attempt
-from vrdask.chunk_codec import Empty, chunk_codec
-from vrdask.intervals import Box, regular_edges, shape_of, size_of, slices_of, touched
+from vrdask.chunk_codec import chunk_codec
+from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched
+from vrdask.reuse import Empty
 
 Array = npt.NDArray[Any]
 Index = tuple[int, ...]
@@ -80,7 +81,7 @@ class ChunkIO:
         origin = [start for start, _ in box]
         for index, whole in self._chunks(indices):
             place = self.place(index)
-            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, box, strict=True))
+            part = intersection(place, box)
             result[slices_of(part, origin)] = (
                 self._fill if whole is None else whole[slices_of(part, (start for start, _ in place))]
             )

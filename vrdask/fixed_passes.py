@@ -7,11 +7,10 @@ further axis takes a call of its own, with an array between the two.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from vrdask.intervals import Box, ceil_div, size_of
+from vrdask.intervals import Box, ceil_div, size_of, slabs_of
 from vrdask.resampling import BETWEEN_BYTES, Resampling
 from vrdask.tiles import CHANNELS
 
@@ -49,8 +48,7 @@ def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
     axis = what.passes[0]
     start, stop = writes[axis]
     count = _strip_count(_between_bytes(what, reads, writes), stop - start)
-    edges = [start + (stop - start) * k // count for k in range(count + 1)]
-    return [(*writes[:axis], strip, *writes[axis + 1 :]) for strip in pairwise(edges)]
+    return slabs_of(writes, axis, count)
 
 
 def peak_between_bytes(what: Resampling, reads: Box, writes: Box) -> int:

@@ -61,6 +61,26 @@ def whole(shape: Iterable[int]) -> Box:
     return tuple((0, n) for n in shape)
 
 
+def intersection(a: Box, b: Box) -> Box:
+    """What two boxes share, where they share something.
+
+    >>> intersection(((0, 4), (2, 9)), ((3, 8), (0, 5)))
+    ((3, 4), (2, 5))
+    """
+    return tuple((max(p, r), min(q, s)) for (p, q), (r, s) in zip(a, b, strict=True))
+
+
+def slabs_of(box: Box, axis: int, count: int) -> list[Box]:
+    """A box cut along an axis into `count` boxes of about the same size.
+
+    >>> slabs_of(((0, 2), (1, 6)), 1, 2)
+    [((0, 2), (1, 3)), ((0, 2), (3, 6))]
+    """
+    start, stop = box[axis]
+    edges = [start + (stop - start) * k // count for k in range(count + 1)]
+    return [(*box[:axis], slab, *box[axis + 1 :]) for slab in pairwise(edges)]
+
+
 def slices_of(box: Box, origin: Iterable[int] | None = None) -> tuple[slice, ...]:
     """Slices that cut `box` out of an array whose first element stands at `origin`.
 

@@ -9,14 +9,13 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.filters import FILTERS
-from vrdask.intervals import Box, require_known, size_of, whole
+from vrdask.intervals import Box, ceil_div, require_known, size_of, slabs_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 
@@ -120,9 +119,7 @@ def between_parts(what: Resampling, writes: Box) -> list[Box]:
     axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
     start, stop = writes[axis]
     middle = size_of(stage_reads(what.stages[-1], writes)) * what.acc_dtype.itemsize
-    count = min(stop - start, max(1, -(-middle // BETWEEN_BYTES)))
-    edges = [start + (stop - start) * k // count for k in range(count + 1)]
-    return [(*writes[:axis], slab, *writes[axis + 1 :]) for slab in pairwise(edges)]
+    return slabs_of(writes, axis, min(stop - start, max(1, ceil_div(middle, BETWEEN_BYTES))))
 
 
 def contraction_order(stage: Stage) -> tuple[int, ...]:
@@ -186,6 +183,7 @@ def _checked(
         raise ValueError(
             f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
         )
+    require_known(in_shape)
     out_shape = [_known(size, in_shape) for size in in_shape]
     for axis, size in zip(axes, sizes, strict=True):
         if in_shape[axis] < 1:
@@ -209,7 +207,6 @@ _checked_once: Callable[..., Resampling] = lru_cache(maxsize=256)(_checked)
 
 
 def _known(size: int, in_shape: Sequence[int]) -> int:
-    require_known(in_shape)
     try:
         known = operator.index(size)
     except TypeError:

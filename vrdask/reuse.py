@@ -9,6 +9,7 @@ of it, is never touched.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType
 
+Empty = Callable[[tuple[int, ...], DType], npt.NDArray[Any]]
+"""A maker of arrays with any content, as `numpy.empty` is."""
 WORKSPACE_BYTES = 16 << 20
 """A thread keeps no larger workspaces than this."""
 

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from vrdask import isa, reference
 from vrdask.affine import Affine
-from vrdask.apply import ISA, Empty, apply
+from vrdask.apply import ISA, apply
 from vrdask.dtypes import CODES
 from vrdask.grid_sampling import GridSampling
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
+from vrdask.reuse import Empty
 from vrdask.sampling import Sampling
 from vrdask.spline import SplineFilter
 

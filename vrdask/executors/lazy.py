@@ -20,7 +20,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from vrdask.apply import apply
-from vrdask.intervals import Box, ceil_div, edges_of, intervals_of, shape_of, size_of, slices_of, touched
+from vrdask.intervals import Box, ceil_div, edges_of, intersection, intervals_of, shape_of, size_of, slices_of, touched
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
 
@@ -40,7 +40,7 @@ def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> An
         reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
         for block in product(*(touched(edges, interval) for edges, interval in zip(in_edges, reads, strict=True))):
             box = tuple(axis[k] for axis, k in zip(blocks, block, strict=True))
-            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, reads, strict=True))
+            part = intersection(box, reads)
             key: Any = (x.name, *block)
             place = part
             if 2 * size_of(part) < size_of(box):
@@ -127,7 +127,7 @@ def resample_pieces(
     else:
         source = np.empty(shape_of(reads), what.in_dtype)
         for piece, place in zip(pieces, places, strict=True):
-            part = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(place, reads, strict=True))
+            part = intersection(place, reads)
             source[slices_of(part, origin)] = piece[slices_of(part, (start for start, _ in place))]
     return apply(what, np.asarray(source), reads, writes, num_threads)
 
