@@ -43,7 +43,8 @@ class AffineWork:
 
     def __call__(self, number: int) -> int:
         task = self.plan[number]
-        access = store_access(self.run, self.source, self.target, self.plan.cache_capacity, self.plan.peak_bytes)
+        kept = self.plan.concurrent * self.plan.task_bytes
+        access = store_access(self.run, self.source, self.target, self.plan.cache_capacity, kept)
         box = access.read(task.reads)
         access.write(task.writes, sample_affine(self.plan.affine, box, task.reads, task.writes, 1, access.memory.empty))
         return size_of(task.writes)
