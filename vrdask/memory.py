@@ -19,9 +19,9 @@ from math import prod
 import numpy as np
 
 from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
+from vrdask.intervals import Box, Edges, ceil_div, regular_edges
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
-from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
@@ -73,7 +73,7 @@ class BlockPlan:
         parts, block = self.part_plan, self.plan
         held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
         scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
+        return held + parts.peak_between_bytes + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
 
     @property
     def peak_bytes(self) -> int:
@@ -200,17 +200,6 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
     if found.plan.in_edges is None:
         return choices[0]
     return min((one for one in choices if one.cache <= max(room, 0)), key=lambda one: (one.decoded, one.cache))
-
-
-def _between_bytes(plan: ResamplePlan) -> int:
-    """What a task's intermediate arrays take; those between stages are made in parts."""
-    what = plan.resampling
-    if len(what.stages) < 2 or not len(plan):
-        return plan.peak_between_bytes
-    writes = plan[tuple(n // 2 for n in plan.shape)].writes
-    return what.acc_dtype.itemsize * max(
-        sum(map(size_of, boxes_between(what, part)[1:-1])) for part in between_parts(what, writes)
-    )
 
 
 def _cut(n: int, block: int, part: int) -> Edges:
