@@ -53,6 +53,10 @@ CASES = {
         "mode": "cubic", "factor": 0.5, "num_threads": 1, "memory_limit": "60MB",
         "chunks": [32] * 3, "shards": [128] * 3,
     },
+    "threads share a shard": {
+        "mode": "cubic", "factor": 0.5, "num_threads": 2, "memory_limit": "60MB",
+        "chunks": [32] * 3, "shards": [128] * 3,
+    },
     "shards at once": {"mode": "linear", "factor": 0.5, "num_threads": 2, "chunks": [32] * 3, "shards": [64] * 3},
 }  # fmt: skip
 

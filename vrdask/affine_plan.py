@@ -127,7 +127,7 @@ def plan_affine(what: Affine, unit: Sequence[int], concurrent: int, memory_limit
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{concurrent} concurrent tasks that each write {_sizes(unit)} of the target at once; got {memory_limit}: "
+            f"{concurrent} threads whose tasks each write {_sizes(unit)} of the target at once; got {memory_limit}: "
             "use fewer threads, or smaller chunks or shards"
         )
     while True:

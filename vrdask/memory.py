@@ -3,18 +3,19 @@
 A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
 task. Small blocks decode and compute the margins between them again and again; large ones need memory. From one unit
 on, blocks grow along the axis that saves most decoding for as long as the tasks fit the limit. Where even one unit (a
-large shard) reads too much at once, its task computes it in parts, inside one array of the unit's size; and so it does
-where each part reads a single source chunk (as in halving with "area"), which then is not copied.
+large shard) reads too much at once, or there are fewer units than threads, a task computes it in parts; and so it does
+where each part reads a single source chunk (as in halving with "area"), which then is not copied. Parts of a shard are
+put together in pieces of whole chunks, which are encoded at once: a task holds what is encoded, not all samples.
 
 What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import lcm, prod
 
 import numpy as np
 
@@ -27,6 +28,7 @@ DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
+PIECES_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 SCRATCH_BYTES = 2 << 20
@@ -37,16 +39,23 @@ SCRATCH_BYTES = 2 << 20
 class Passage:
     """How samples get in or out of a store.
 
-    chunk_bytes : of a decoded stored chunk. by_zarr : whether zarr decodes or encodes a box as a whole; else it is done
-    chunk by chunk (see `chunk_codec`).
+    chunk_bytes : of a decoded stored chunk. encoded_bytes : of the encoded chunks that are on their way at a time.
+    by_zarr : whether zarr decodes or encodes a box as a whole; else it is done chunk by chunk (see `chunk_codec`).
+    shard_copies : how many times the encoded chunks of an unfinished shard are held; 0 where there are no shards.
     """
 
-    chunk_bytes: int
-    by_zarr: bool
+    chunk_bytes: int = 0
+    encoded_bytes: int = 0
+    by_zarr: bool = False
+    shard_copies: int = 0
 
     def bytes_of(self, box_bytes: int) -> int:
         """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
-        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + 2 * self.chunk_bytes
+        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + self.chunk_bytes + self.encoded_bytes
+
+
+PLAIN = Passage()
+"""Samples as they are, from memory or a map of a file."""
 
 
 @dataclass(frozen=True)
@@ -54,39 +63,58 @@ class BlockPlan:
     """A plan whose chunks are the blocks of a run.
 
     block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
-    computed at once. part_plan : the plan with the parts as its chunks. concurrent : tasks at a time in one process.
-    cache_bytes : for decoded source chunks, per process.
+    computed at once. part_plan : the plan with the parts as its chunks. piece : sizes of what is written at a time,
+    whole parts and whole chunks. concurrent : threads of one process. tasks_at_once : of one process. shares_pieces :
+    whether its threads share the pieces of these tasks; else each thread has a task. cache_bytes : for decoded source
+    chunks, per process.
     """
 
     plan: ResamplePlan
     part_plan: ResamplePlan
     block: tuple[int, ...]
     part: tuple[int, ...]
+    piece: tuple[int, ...]
     concurrent: int
     reading: Passage
     writing: Passage
+    tasks_at_once: int = 1
+    shares_pieces: bool = False
     cache_bytes: int = 0
 
     @property
-    def task_bytes(self) -> int:
-        """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
-        parts, block = self.part_plan, self.plan
-        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
+    def thread_bytes(self) -> int:
+        """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
+        parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
+        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(pieces)
         scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
+        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.piece else 0)
+
+    @property
+    def shard_bytes(self) -> int:
+        """Bound on the encoded chunks of the unfinished shards of one task."""
+        return self.writing.shard_copies * self.plan.peak_write_bytes
 
     @property
     def peak_bytes(self) -> int:
         """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
-        return self.concurrent * self.task_bytes + self.cache_bytes
+        threads = self.concurrent if self.shares_pieces else self.tasks_at_once
+        return threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
 
-    def parts(self, task: Task) -> list[Box]:
-        """The output boxes that a task computes, one after the other."""
-        cuts = [
-            [(at, min(at + size, stop)) for at in range(start, stop, size)]
-            for (start, stop), size in zip(task.writes, self.part, strict=True)
-        ]
-        return list(product(*cuts))
+    @property
+    def pieces_per_task(self) -> int:
+        """Of the largest task."""
+        return prod(ceil_div(b, p) for b, p in zip(self.block, self.piece, strict=True))
+
+    def pieces(self, task: Task) -> list[Box]:
+        """The output boxes that a task writes, one after the other or at the same time."""
+        return _cut_up(task.writes, self.piece)
+
+    def parts(self, piece: Box) -> list[Box]:
+        """The output boxes that are computed for a piece, one after the other."""
+        return _cut_up(piece, self.part)
+
+    def _most_samples(self, sizes: Sequence[int]) -> int:
+        return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))
 
 
 def plan_blocks(
@@ -97,7 +125,9 @@ def plan_blocks(
     concurrent: int,
     memory_limit: int | None,
     block: Sequence[int] | None = None,
-    by_zarr: tuple[bool, bool] = (False, False),
+    reading: Passage = PLAIN,
+    writing: Passage = PLAIN,
+    shares: bool = False,
 ) -> BlockPlan:
     """The plan of a run.
 
@@ -105,7 +135,7 @@ def plan_blocks(
     in_edges : boundaries of the source's stored chunks; None where any sample can be read alone.
     memory_limit : bytes for a process.
     block : sizes that an earlier plan of the run has chosen.
-    by_zarr : whether zarr itself decodes the source, and encodes the target.
+    shares : whether the threads share the pieces of a task, where a task has many or there are few tasks.
 
     Raises
     ------
@@ -113,30 +143,47 @@ def plan_blocks(
         The limit cannot be met; says the smallest that can.
     """
     limit = concurrent * DEFAULT_BYTES_PER_THREAD if memory_limit is None else memory_limit
-    stored = 0 if in_edges is None else prod(int(np.diff(edges).max(initial=0)) for edges in in_edges)
-    reading = Passage(stored * what.in_dtype.itemsize, by_zarr[0])
-    writing = Passage(prod(chunk) * what.out_dtype.itemsize, by_zarr[1])
+    shares = shares and writing.shard_copies > 0 and concurrent > 1
 
     def blocks_of(block: Sequence[int], part: Sequence[int]) -> BlockPlan:
         edges = [regular_edges(n, size) for n, size in zip(what.out_shape, block, strict=True)]
         plan = parts = plan_chunks(what, edges, in_edges)
-        if tuple(part) != tuple(block):
+        piece = tuple(block)
+        if tuple(part) != piece:
             cuts = [_cut(n, b, p) for n, b, p in zip(what.out_shape, block, part, strict=True)]
             parts = plan_chunks(what, cuts, in_edges)
-        return BlockPlan(plan, parts, tuple(block), tuple(part), concurrent, reading, writing)
+            if writing.shard_copies:
+                piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, chunk, strict=True))
+        found = BlockPlan(plan, parts, tuple(block), tuple(part), piece, concurrent, reading, writing)
+        tasks, shared = min(concurrent, max(len(plan), 1)), shares and piece != found.block
+        if shared and found.shard_bytes:
+            tasks = max(1, min(tasks, (limit - concurrent * found.thread_bytes) // found.shard_bytes))
+        return replace(found, tasks_at_once=tasks, shares_pieces=shared)
 
-    def fitted(block: Sequence[int]) -> BlockPlan:
-        """The block, in the largest parts that fit; in the smallest where none do."""
+    def fits(found: BlockPlan) -> bool:
+        busy = not shares or len(found.plan) * found.pieces_per_task >= PIECES_PER_THREAD * concurrent
+        return found.peak_bytes <= limit and busy
+
+    def in_parts(block: Sequence[int]) -> Iterator[BlockPlan]:
+        """The block at once, then in smaller and smaller parts, down to single chunks."""
         part = list(block)
-        found = blocks_of(block, part)
-        while found.peak_bytes > limit:
+        while True:
+            yield blocks_of(block, part)
             axes = [axis for axis in range(len(part)) if part[axis] > chunk[axis]]
             if not axes:
-                break
+                return
             axis = max(axes, key=lambda axis: (part[axis] / chunk[axis], -axis))
             part[axis] = chunk[axis] * ceil_div(ceil_div(part[axis], chunk[axis]), 2)
-            found = blocks_of(block, part)
-        return found
+
+    def fitted(block: Sequence[int]) -> BlockPlan:
+        """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
+        none do.
+        """
+        ways = list(in_parts(block))
+        fitting = [found for found in ways if fits(found)] or ways[-1:]
+        if not shares or fitting[0].part == fitting[0].block:
+            return fitting[0]
+        return min(fitting, key=lambda found: with_cache(found)[0])
 
     def larger(found: BlockPlan) -> list[BlockPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
@@ -159,7 +206,7 @@ def plan_blocks(
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{concurrent} concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; "
+            f"{concurrent} threads whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     seen = [with_cache(found)]
@@ -171,7 +218,7 @@ def plan_blocks(
     least = min(decoded for decoded, _ in seen)
     good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
-    if in_edges is not None and not reading.by_zarr and chosen.part == chosen.block:
+    if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
         parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
         read = parts.part_plan
         if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
@@ -194,8 +241,11 @@ def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
     """The decoding that decodes least of those whose cache there is room for."""
-    choices = decodings(found.plan, found.concurrent)
-    if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
+    if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
+        choices = decodings(found.part_plan, found.concurrent)
+    else:
+        choices = decodings(found.plan, found.concurrent)
+    if found.part != found.block and not found.shares_pieces:  # without a cache, parts decode for themselves
         choices[0] = Decoding(found.part_plan.bytes_read, 0)
     if found.plan.in_edges is None:
         return choices[0]
@@ -211,6 +261,15 @@ def _between_bytes(plan: ResamplePlan) -> int:
     return what.acc_dtype.itemsize * max(
         sum(map(size_of, boxes_between(what, part)[1:-1])) for part in between_parts(what, writes)
     )
+
+
+def _cut_up(box: Box, sizes: Sequence[int]) -> list[Box]:
+    """A box in boxes of at most these sizes, in C order."""
+    cuts = [
+        [(at, min(at + size, stop)) for at in range(start, stop, size)]
+        for (start, stop), size in zip(box, sizes, strict=True)
+    ]
+    return list(product(*cuts))
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

@@ -69,11 +69,15 @@ def describe_job(job: Job) -> str:
     shards = "" if target.shards is None else f", shards {_sizes(target.shards)}"
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
     rows = [("target", f"chunks {_sizes(target.chunks)}{shards}, {codecs}")]
+    plan = str(job.plan).splitlines()
     if blocks.part != blocks.block:
+        plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
         rows.append(("parts", f"each task computes up to {_sizes(blocks.part)} at a time"))
     client = None if job.target.is_local else active_client()
     if client is None:
-        rows.append(("concurrent tasks", f"{blocks.concurrent} threads, one kernel thread each"))
+        tasks = "a task" if blocks.tasks_at_once == 1 else f"up to {blocks.tasks_at_once} tasks"
+        shared = f" that share the parts of {tasks}" if blocks.shares_pieces else ""
+        rows.append(("concurrent tasks", f"{blocks.concurrent} threads{shared}, one kernel thread each"))
     else:
         workers = client.nthreads()
         rows.append(("concurrent tasks", f"{sum(workers.values())} on {len(workers)} workers, one kernel thread each"))
@@ -88,4 +92,4 @@ def describe_job(job: Job) -> str:
         rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)} of decoded source chunks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
-    return "\n".join([str(job.plan), *(f"{name:<20}{value}" for name, value in rows)])
+    return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

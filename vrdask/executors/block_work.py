@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vrdask.apply import apply
-from vrdask.executors.store_access import store_access
-from vrdask.intervals import shape_of, size_of, slices_of
+from vrdask.executors.store_access import StoreAccess, store_access
+from vrdask.intervals import Box, shape_of, size_of, slices_of
 from vrdask.memory import BlockPlan
 from vrdask.records import Sizes
 from vrdask.targets import Target
@@ -23,16 +23,22 @@ class BlockWork:
     run: str
 
     def __call__(self, number: int) -> tuple[int, int, Sizes]:
-        what, task = self.blocks.plan.resampling, self.blocks.plan[number]
-        access = store_access(self.run, self.source, self.target, self.blocks.cache_bytes, self.blocks.peak_bytes)
-        parts = self.blocks.parts(task)
+        blocks = self.blocks
+        task = blocks.plan[number]
+        threads = blocks.concurrent if blocks.shares_pieces else 1
+        access = store_access(self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, threads)
+        access.each(lambda piece: self._write(access, piece), blocks.pieces(task))
+        return number, size_of(task.writes), self.target.stored_sizes(task.writes)
+
+    def _write(self, access: StoreAccess, piece: Box) -> None:
+        what, parts = self.blocks.plan.resampling, self.blocks.parts(piece)
         if len(parts) == 1:
-            result = apply(what, access.read(task.reads), task.reads, task.writes, 1, access.memory.empty)
+            reads = what.reads(piece)
+            result = apply(what, access.read(reads), reads, piece, 1, access.memory.empty)
         else:
-            result = access.memory.empty(shape_of(task.writes), what.out_dtype)
-            origin = [start for start, _ in task.writes]
+            result = access.memory.empty(shape_of(piece), what.out_dtype)
+            origin = [start for start, _ in piece]
             for writes in parts:
                 reads = what.reads(writes)
                 result[slices_of(writes, origin)] = apply(what, access.read(reads), reads, writes, num_threads=1)
-        access.write(task.writes, result)
-        return number, size_of(task.writes), self.target.stored_sizes(task.writes)
+        access.write(piece, result)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +24,15 @@ SMALLEST_KEPT = 256 << 10
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """Reads the source and writes the target of one run."""
+    """Reads the source and writes the target of one run.
+
+    pool : threads for the pieces of all tasks; None where each task's thread computes its own.
+    """
 
     source: ChunkIO | ChunkCache
     target: ChunkIO
     memory: Pool
+    pool: ThreadPoolExecutor | None
 
     def read(self, box: Box) -> Array:
         """The samples of a box of the source; may be read-only."""
@@ -36,15 +42,33 @@ class StoreAccess:
         """Write whole units of the target."""
         self.target.write(box, samples)
 
+    def each(self, work: Callable[[Box], None], boxes: Sequence[Box]) -> None:
+        """`work` on every box, on the threads of the run where it has some. After the first failure none begins."""
+        if self.pool is None or len(boxes) == 1:
+            for box in boxes:
+                work(box)
+            return
+        futures = [self.pool.submit(work, box) for box in boxes]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
 
 _latest: tuple[str, StoreAccess] | None = None
 _mutex = threading.Lock()
 
 
-def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
+def store_access(
+    run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int, threads: int = 1
+) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    threads : that tasks share for their pieces; 1 for none but their own.
     """
     global _latest
     with _mutex:
@@ -53,7 +77,8 @@ def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_b
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
             reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
-            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
+            pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
+            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
         return _latest[1]
 
 
@@ -62,4 +87,6 @@ def let_go(run: str) -> None:
     global _latest
     with _mutex:
         if _latest is not None and _latest[0] == run:
+            if _latest[1].pool is not None:
+                _latest[1].pool.shutdown()
             _latest = None

@@ -15,7 +15,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
-from vrdask.chunk_codec import chunk_codec
+from vrdask.chunk_io import ChunkIO
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client
 from vrdask.executors.run import run_tasks
@@ -87,7 +87,8 @@ class Job:
         numbers = (number for number in range(len(self.plan) if total else 0) if number not in done)
         client = None if self.target.is_local else active_client()
         name = f"resample-{self.plan.resampling.mode}"
-        for number, written, sizes in run_tasks(work, numbers, self.blocks.concurrent, client, name, work.run):
+        at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
+        for number, written, sizes in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads):
             samples += written
             if record is not None:
                 record.mark(number, sizes)
@@ -153,8 +154,18 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
-    by_zarr = (opened.edges is not None and chunk_codec(array) is None, chunk_codec(made.array) is None)
-    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr)
+    blocks = plan_blocks(
+        what,
+        made.unit,
+        made.array.chunks,
+        opened.edges,
+        concurrent,
+        limit,
+        chosen,
+        ChunkIO(array).reading,
+        ChunkIO(made.array).writing,
+        shares=client is None,
+    )
     settings["blocks"] = list(blocks.block)
     return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
 
