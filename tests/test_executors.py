@@ -137,6 +137,28 @@ def test_a_large_graph_stays_small_per_task():
     assert max(sizes) < 6000, "no table is embedded"
 
 
+def test_neighbours_share_the_slabs_that_they_take_of_a_block():
+    # in the middle of a halved volume each chunk reads 64 blocks, and of 56 of them a margin: three slabs of each block
+    # hold all of its margins
+    source = da.zeros((2048,) * 3, chunks=128)
+    lazy = vrdask.resample(source, (1024,) * 3, "cubic", chunks=128)
+    added = set(lazy.__dask_graph__()) - set(source.__dask_graph__())
+    parts = [key for key in added if isinstance(key, tuple) and key[0] != lazy.name]
+    assert len(parts) == 3 * 14 * 16 * 16, "the first and the last block of an axis have no margin along it"
+    (taken,) = {len(lazy.__dask_graph__()[lazy.name, 3, 4, 5].dependencies) - 1}
+    assert taken == 64
+
+
+def test_parts_are_slabs_only_where_that_is_little_more():
+    # along one axis of small chunks the margin is most of a block: what is needed is cut out, or the whole is taken
+    source = da.from_array(np.random.default_rng(0).random((60, 61, 62), "float32"), chunks=10)
+    lazy = vrdask.resample(source, (30, 40, 31), "cubic", chunks=(10, 10, 5))
+    cuts = [key[4:] for key in lazy.__dask_graph__() if isinstance(key, tuple) and key[0].startswith("resample-part")]
+    sizes = [np.prod([stop - start for start, stop in zip(cut[::2], cut[1::2], strict=True)]) for cut in cuts]
+    assert max(sizes) < 500
+    assert_array_equal(lazy.compute(), vrdask.resample(source.compute(), (30, 40, 31), "cubic"))
+
+
 @pytest.mark.slow
 def test_query_planning_gives_the_same_array(python):
     code = """
