@@ -57,7 +57,7 @@ class Blocks:
         for ones in product(*along) if size_of(reads) else ():
             block, box, sizes, inside = zip(*ones, strict=True) if ones else ((), (), (), ())
             key: Any = (name, *block)
-            taken = _taken(inside, sizes, self._slabs)
+            taken = part_taken(inside, sizes, self._slabs)
             if taken is None:
                 places.append(box)
             else:
@@ -79,7 +79,7 @@ class Blocks:
 
 
 @lru_cache(maxsize=1 << 14)
-def _taken(part: Box, block: tuple[int, ...], slabs: bool) -> Box | None:
+def part_taken(part: Box, block: tuple[int, ...], slabs: bool) -> Box | None:
     """What a task that needs a part of a block takes: None for the whole."""
     if 2 * size_of(part) >= size_of(whole(block)):
         return None
