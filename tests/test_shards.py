@@ -255,6 +255,25 @@ def test_a_limit_holds_fewer_shards_at_once_and_then_is_refused(tmp_path, large_
         prepare(array, tmp_path / "none.zarr", **options, memory_limit=least - 1)
 
 
+@pytest.mark.parametrize("num_threads", [1, 2, 4])
+@pytest.mark.parametrize(
+    "stored", [{}, {"chunks": 16, "shards": 64}, {"chunks": 8, "shards": 32}, {"chunks": (8, 24, 20)}]
+)
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("factor", [0.5, 1.3])
+def test_the_smallest_limit_is_the_smallest_and_works(tmp_path, large_shards, mode, factor, stored, num_threads):
+    _, array = large_shards
+    options = {"factor": factor, "mode": mode, "num_threads": num_threads, **stored}
+    with pytest.raises(ValueError, match="memory_limit must be at least") as refused:
+        prepare(array, tmp_path / "out.zarr", **options, memory_limit=1000)
+    least = int(re.search(r"at least (\d+) bytes", str(refused.value))[1])
+    assert prepare(array, tmp_path / "out.zarr", **options, memory_limit=least).blocks.peak_bytes <= least
+    with pytest.raises(ValueError, match=f"memory_limit must be at least {least} bytes"):
+        prepare(array, tmp_path / "out.zarr", **options, memory_limit=least - 1)
+    for limit in (2 * least, 10 * least, 100 * least):
+        assert prepare(array, tmp_path / "out.zarr", **options, memory_limit=limit).blocks.peak_bytes <= limit
+
+
 def test_a_run_that_fails_in_a_part_of_a_shard_can_be_resumed(tmp_path, large_shards):
     x, array = large_shards
     shard = tmp_path / "in.zarr" / "c" / "1" / "0" / "0"

@@ -21,7 +21,7 @@ import numpy as np
 
 from vrdask.decoding import Decoding, decodings
 from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
-from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
+from vrdask.plan import ResamplePlan, Task, counted, format_bytes, plan_chunks
 from vrdask.resampling import Resampling, between_parts, boxes_between
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
@@ -206,7 +206,7 @@ def plan_blocks(
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{concurrent} threads whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
+            f"{counted(concurrent, 'thread')} whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     seen = [with_cache(found)]
@@ -219,22 +219,22 @@ def plan_blocks(
     good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
     if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
-        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
+        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen, in_edges))
         read = parts.part_plan
         if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
             return parts
     return chosen
 
 
-def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: Sequence[Edges]) -> list[int]:
+def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list[int]:
     """Sizes of the parts that read one source chunk each, along the axes where such parts are: these chunks need not be
     copied together first.
     """
-    part = list(block)
-    for axis, (n_in, n_out) in enumerate(zip(plan.resampling.in_shape, plan.resampling.out_shape, strict=True)):
+    what, part = found.plan.resampling, list(found.part)
+    for axis, (n_in, n_out) in enumerate(zip(what.in_shape, what.out_shape, strict=True)):
         stored = int(np.diff(in_edges[axis]).max(initial=0))
         size, rest = divmod(stored * n_out, max(n_in, 1))
-        if size and not rest and block[axis] % size == 0:
+        if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
             part[axis] = size
     return part
 

@@ -11,7 +11,7 @@ import zarr
 from vrdask.executors.cluster import active_client
 from vrdask.executors.zarr_to_zarr import Job
 from vrdask.geometry import is_group
-from vrdask.plan import format_bytes
+from vrdask.plan import counted, format_bytes
 from vrdask.sources import Source
 
 
@@ -77,7 +77,7 @@ def describe_job(job: Job) -> str:
     if client is None:
         tasks = "a task" if blocks.tasks_at_once == 1 else f"up to {blocks.tasks_at_once} tasks"
         shared = f" that share the parts of {tasks}" if blocks.shares_pieces else ""
-        rows.append(("concurrent tasks", f"{blocks.concurrent} threads{shared}, one kernel thread each"))
+        rows.append(("concurrent tasks", f"{counted(blocks.concurrent, 'thread')}{shared}, one kernel thread each"))
     else:
         workers = client.nthreads()
         rows.append(("concurrent tasks", f"{sum(workers.values())} on {len(workers)} workers, one kernel thread each"))
@@ -85,7 +85,9 @@ def describe_job(job: Job) -> str:
     rows.append(
         (
             "codecs",
-            f"zarr's for {' and '.join(by_zarr)}, up to {blocks.concurrent} threads" if by_zarr else "in the tasks",
+            f"zarr's for {' and '.join(by_zarr)}, up to {counted(blocks.concurrent, 'thread')}"
+            if by_zarr
+            else "in the tasks",
         )
     )
     if blocks.cache_bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -90,3 +91,13 @@ def let_go(run: str) -> None:
             if _latest[1].pool is not None:
                 _latest[1].pool.shutdown()
             _latest = None
+
+
+def _after_fork() -> None:
+    """In a forked child: its parent's run is not its own, and whoever held the lock may be gone."""
+    global _latest, _mutex
+    _latest, _mutex = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

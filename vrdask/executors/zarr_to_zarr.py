@@ -126,7 +126,7 @@ def prepare(
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
     client = None if is_picture(target) else active_client()
-    concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
+    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
     array = opened.array
@@ -209,7 +209,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
     num_threads : int, optional
-        Concurrent tasks; by default `get_num_threads`.
+        Concurrent tasks, each with one kernel thread; by default `get_num_threads`. More than there are usable cores
+        help only where tasks wait for a store.
 
     Returns
     -------
