@@ -18,10 +18,12 @@ from math import prod
 
 import numpy as np
 
+from vrdask import tiles
 from vrdask.decoding import Decoding, decodings
 from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
 from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.sharing import Keep, Sharing
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
@@ -29,8 +31,12 @@ SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
-SCRATCH_BYTES = 2 << 20
-"""Of a kernel at most, for the tiles of a large box."""
+WORTH_KEEPING = 1.1
+"""Decoding so much more is better than the memory that it would take to spare it: new pages cost about as much."""
+CODEC_BYTES = 3 << 20
+"""Of a compressor's state at most, for large chunks."""
+KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
+"""Of a kernel's scratch at most, for the tiles of a large box."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,12 @@ class Passage:
     """How samples get in or out of a store.
 
     chunk_bytes : of a decoded stored chunk. by_zarr : whether zarr decodes or encodes a box as a whole; else it is done
-    chunk by chunk (see `chunk_codec`).
+    chunk by chunk (see `chunk_codec`). by_rows : whether a chunk can be decoded up to what is needed of it.
     """
 
     chunk_bytes: int
     by_zarr: bool
+    by_rows: bool = False
 
     def bytes_of(self, box_bytes: int) -> int:
         """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
@@ -55,7 +62,7 @@ class BlockPlan:
 
     block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
     computed at once. part_plan : the plan with the parts as its chunks. concurrent : tasks at a time in one process.
-    cache_bytes : for decoded source chunks, per process.
+    cache_bytes : for decoded source chunks, per process. keep : along each axis, which of them are kept.
     """
 
     plan: ResamplePlan
@@ -66,14 +73,22 @@ class BlockPlan:
     reading: Passage
     writing: Passage
     cache_bytes: int = 0
+    keep: tuple[Keep, ...] = ()
+
+    @property
+    def sharing(self) -> Sharing:
+        """What the tasks share, of a plan that keeps it."""
+        return Sharing(self.plan, self.keep, in_parts=self.part != self.block)
 
     @property
     def task_bytes(self) -> int:
         """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
         parts, block = self.part_plan, self.plan
         held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
-        scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
+        held += parts.peak_write_bytes if self.part != self.block else 0
+        kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
+        codec = min(CODEC_BYTES, 4 * max(self.reading.chunk_bytes, self.writing.chunk_bytes))
+        return held + _between_bytes(parts) + kernel + codec
 
     @property
     def peak_bytes(self) -> int:
@@ -98,6 +113,7 @@ def plan_blocks(
     memory_limit: int | None,
     block: Sequence[int] | None = None,
     by_zarr: tuple[bool, bool] = (False, False),
+    by_rows: bool = False,
 ) -> BlockPlan:
     """The plan of a run.
 
@@ -106,6 +122,7 @@ def plan_blocks(
     memory_limit : bytes for a process.
     block : sizes that an earlier plan of the run has chosen.
     by_zarr : whether zarr itself decodes the source, and encodes the target.
+    by_rows : whether the source's chunks can be decoded up to what is needed.
 
     Raises
     ------
@@ -114,7 +131,7 @@ def plan_blocks(
     """
     limit = concurrent * DEFAULT_BYTES_PER_THREAD if memory_limit is None else memory_limit
     stored = 0 if in_edges is None else prod(int(np.diff(edges).max(initial=0)) for edges in in_edges)
-    reading = Passage(stored * what.in_dtype.itemsize, by_zarr[0])
+    reading = Passage(stored * what.in_dtype.itemsize, by_zarr[0], by_rows)
     writing = Passage(prod(chunk) * what.out_dtype.itemsize, by_zarr[1])
 
     def blocks_of(block: Sequence[int], part: Sequence[int]) -> BlockPlan:
@@ -153,7 +170,7 @@ def plan_blocks(
     def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
         """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
         best = _affordable(found, limit - found.peak_bytes)
-        return best.decoded, replace(found, cache_bytes=best.cache)
+        return best.decoded, replace(found, cache_bytes=best.cache, keep=best.keep)
 
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
@@ -164,12 +181,12 @@ def plan_blocks(
         )
     seen = [with_cache(found)]
     while block is None and found.part == found.block and (candidates := larger(found)):
-        if seen[-1][0] <= 1.005 * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
+        if seen[-1][0] <= WORTH_KEEPING * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
             break  # nothing is decoded twice
         found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
         seen.append(with_cache(found))
     least = min(decoded for decoded, _ in seen)
-    good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
+    good = [plan for decoded, plan in seen if decoded <= WORTH_KEEPING * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
     if in_edges is not None and not reading.by_zarr and chosen.part == chosen.block:
         parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
@@ -193,13 +210,13 @@ def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: 
 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
-    """The decoding that decodes least of those whose cache there is room for."""
-    choices = decodings(found.plan, found.concurrent)
+    """Of the decodings whose cache there is room for, the smallest cache that decodes about as little as any."""
+    choices = decodings(found.plan, found.concurrent, found.reading.by_rows, found.part != found.block)
     if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
-        choices[0] = Decoding(found.part_plan.bytes_read, 0)
-    if found.plan.in_edges is None:
-        return choices[0]
-    return min((one for one in choices if one.cache <= max(room, 0)), key=lambda one: (one.decoded, one.cache))
+        choices.append(decodings(found.part_plan, found.concurrent, found.reading.by_rows)[0])
+    possible = [one for one in choices if one.cache <= max(room, 0)]
+    least = min(one.decoded for one in possible)
+    return min((one for one in possible if one.decoded <= WORTH_KEEPING * least), key=lambda one: one.cache)
 
 
 def _between_bytes(plan: ResamplePlan) -> int:

@@ -23,16 +23,23 @@ class BlockWork:
     run: str
 
     def __call__(self, number: int) -> tuple[int, int, Sizes]:
-        what, task = self.blocks.plan.resampling, self.blocks.plan[number]
-        access = store_access(self.run, self.source, self.target, self.blocks.cache_bytes, self.blocks.peak_bytes)
-        parts = self.blocks.parts(task)
+        blocks = self.blocks
+        what, task = blocks.plan.resampling, blocks.plan[number]
+        access = store_access(
+            self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, lambda: blocks.sharing
+        )
+        parts = blocks.parts(task)
+        with access.reading(task.index) as read:
+            if len(parts) == 1:
+                samples = read(task.reads)
+            else:
+                result = access.memory.empty(shape_of(task.writes), what.out_dtype)
+                origin = [start for start, _ in task.writes]
+                for writes in parts:
+                    reads = what.reads(writes)
+                    result[slices_of(writes, origin)] = apply(what, read(reads), reads, writes, num_threads=1)
         if len(parts) == 1:
-            result = apply(what, access.read(task.reads), task.reads, task.writes, 1, access.memory.empty)
-        else:
-            result = access.memory.empty(shape_of(task.writes), what.out_dtype)
-            origin = [start for start, _ in task.writes]
-            for writes in parts:
-                reads = what.reads(writes)
-                result[slices_of(writes, origin)] = apply(what, access.read(reads), reads, writes, num_threads=1)
+            result = apply(what, samples, task.reads, task.writes, 1, access.memory.empty)
+            del samples
         access.write(task.writes, result)
         return number, size_of(task.writes), self.target.stored_sizes(task.writes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,8 @@ from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
 from vrdask.reuse import Pool
+from vrdask.shared_chunks import SharedChunks
+from vrdask.sharing import Index, Sharing
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
@@ -24,13 +28,13 @@ SMALLEST_KEPT = 256 << 10
 class StoreAccess:
     """Reads the source and writes the target of one run."""
 
-    source: ChunkIO | ChunkCache
+    source: ChunkIO | ChunkCache | SharedChunks
     target: ChunkIO
     memory: Pool
 
-    def read(self, box: Box) -> Array:
-        """The samples of a box of the source; may be read-only."""
-        return self.source.read(box)
+    def reading(self, task: Index) -> AbstractContextManager[Callable[[Box], Array]]:
+        """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
+        return self.source.reading(task) if isinstance(self.source, SharedChunks) else nullcontext(self.source.read)
 
     def write(self, box: Box, samples: Array) -> None:
         """Write whole units of the target."""
@@ -41,10 +45,18 @@ _latest: tuple[str, StoreAccess] | None = None
 _mutex = threading.Lock()
 
 
-def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
+def store_access(
+    run: str,
+    source: Any,
+    target: Target,
+    cache_bytes: int,
+    most_bytes: int,
+    sharing: Callable[[], Sharing] | None = None,
+) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    sharing : what the tasks of a plan share, where there is a plan.
     """
     global _latest
     with _mutex:
@@ -52,7 +64,13 @@ def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_b
             memory = Pool(SMALLEST_KEPT, most_bytes)
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
-            reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
+            reader: ChunkIO | ChunkCache | SharedChunks = chunks
+            if cached:
+                reader = (
+                    ChunkCache(chunks, source.dtype, cache_bytes, memory.empty)
+                    if sharing is None
+                    else SharedChunks(chunks, sharing(), source.dtype, cache_bytes, memory.empty)
+                )
             _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
         return _latest[1]
 

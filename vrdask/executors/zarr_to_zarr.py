@@ -153,8 +153,10 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
-    by_zarr = (opened.edges is not None and chunk_codec(array) is None, chunk_codec(made.array) is None)
-    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr)
+    decoder = chunk_codec(array)
+    by_zarr = (opened.edges is not None and decoder is None, chunk_codec(made.array) is None)
+    by_rows = decoder is not None and decoder.by_rows
+    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr, by_rows)
     settings["blocks"] = list(blocks.block)
     return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
 
