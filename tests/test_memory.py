@@ -116,5 +116,6 @@ def test_a_cache_is_as_large_as_it_must_be_to_decode_what_is_said(tmp_path, monk
     assert choices[-1].decoded == blocks.plan.touched_bytes
     for choice in choices[1:]:
         decoded = 0
-        replace(job, blocks=replace(blocks, cache_bytes=choice.cache)).run()
+        kept = replace(blocks, cache_bytes=choice.cache, reused=choice.reused)
+        replace(job, blocks=kept).run()
         assert decoded <= 1.1 * choice.decoded

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 
 import numpy as np
 
-from vrdask.decoding import Decoding, decodings
+from vrdask.decoding import Decoding, decodings, readers
 from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
+from vrdask.operators import Indices
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
 from vrdask.resampling import Resampling, between_parts, boxes_between
 
@@ -55,7 +57,8 @@ class BlockPlan:
 
     block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
     computed at once. part_plan : the plan with the parts as its chunks. concurrent : tasks at a time in one process.
-    cache_bytes : for decoded source chunks, per process.
+    cache_bytes : for decoded source chunks, per process. reused : the first axis along which they are kept for the
+    next block.
     """
 
     plan: ResamplePlan
@@ -66,6 +69,12 @@ class BlockPlan:
     reading: Passage
     writing: Passage
     cache_bytes: int = 0
+    reused: int = 0
+
+    @cached_property
+    def readers(self) -> tuple[Indices, ...]:
+        """How often each stored chunk is read while it is kept (see `decoding.readers`)."""
+        return readers(self.part_plan, self.reused)
 
     @property
     def task_bytes(self) -> int:
@@ -153,7 +162,7 @@ def plan_blocks(
     def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
         """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
         best = _affordable(found, limit - found.peak_bytes)
-        return best.decoded, replace(found, cache_bytes=best.cache)
+        return best.decoded, replace(found, cache_bytes=best.cache, reused=best.reused)
 
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
@@ -194,9 +203,9 @@ def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
     """The decoding that decodes least of those whose cache there is room for."""
-    choices = decodings(found.plan, found.concurrent)
+    choices = decodings(found.plan, found.concurrent, at_once=found.part == found.block)
     if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
-        choices[0] = Decoding(found.part_plan.bytes_read, 0)
+        choices[0] = replace(choices[0], decoded=found.part_plan.bytes_read)
     if found.plan.in_edges is None:
         return choices[0]
     return min((one for one in choices if one.cache <= max(room, 0)), key=lambda one: (one.decoded, one.cache))

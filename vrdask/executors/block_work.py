@@ -23,9 +23,12 @@ class BlockWork:
     run: str
 
     def __call__(self, number: int) -> tuple[int, int, Sizes]:
-        what, task = self.blocks.plan.resampling, self.blocks.plan[number]
-        access = store_access(self.run, self.source, self.target, self.blocks.cache_bytes, self.blocks.peak_bytes)
-        parts = self.blocks.parts(task)
+        blocks = self.blocks
+        what, task = blocks.plan.resampling, blocks.plan[number]
+        access = store_access(
+            self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, lambda: blocks.readers
+        )
+        parts = blocks.parts(task)
         if len(parts) == 1:
             result = apply(what, access.read(task.reads), task.reads, task.writes, 1, access.memory.empty)
         else:

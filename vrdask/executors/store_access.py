@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
+from vrdask.operators import Indices
 from vrdask.reuse import Pool
 from vrdask.targets import Target
 
@@ -41,10 +43,18 @@ _latest: tuple[str, StoreAccess] | None = None
 _mutex = threading.Lock()
 
 
-def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
+def store_access(
+    run: str,
+    source: Any,
+    target: Target,
+    cache_bytes: int,
+    most_bytes: int,
+    readers: Callable[[], Sequence[Indices]] | None = None,
+) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    readers : of the chunks (see `ChunkCache`), where they are known.
     """
     global _latest
     with _mutex:
@@ -52,7 +62,9 @@ def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_b
             memory = Pool(SMALLEST_KEPT, most_bytes)
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
-            reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
+            reader: ChunkIO | ChunkCache = chunks
+            if cached:
+                reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty, readers and readers())
             _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
         return _latest[1]
 
