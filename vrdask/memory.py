@@ -33,6 +33,8 @@ CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 SCRATCH_BYTES = 2 << 20
 """Of a kernel at most, for the tiles of a large box."""
+COMPRESSOR_BYTES = 1 << 20
+"""Of zstd at its usual level at most: its tables, which are small for small chunks."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class BlockPlan:
         parts, block = self.part_plan, self.plan
         held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
         scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
+        scratch += min(COMPRESSOR_BYTES, 2 * self.writing.chunk_bytes)
         return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.block else 0)
 
     @property
