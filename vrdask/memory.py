@@ -31,7 +31,7 @@ SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
-WORTH_KEEPING = 1.1
+WORTH_KEEPING = 1.06
 """Decoding so much more is better than the memory that it would take to spare it: new pages cost about as much."""
 CODEC_BYTES = 3 << 20
 """Of a compressor's state at most, for large chunks."""

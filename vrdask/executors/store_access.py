@@ -61,7 +61,7 @@ def store_access(
     global _latest
     with _mutex:
         if _latest is None or _latest[0] != run:
-            memory = Pool(SMALLEST_KEPT, most_bytes)
+            memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
             reader: ChunkIO | ChunkCache | SharedChunks = chunks
