@@ -67,6 +67,33 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise, of which a task reads 30 MB where it writes a chunk of 96^3."""
+    place = tmp_path_factory.mktemp("memory") / "in.zarr"
+    x = np.random.default_rng(1).integers(0, 65535, (384, 384, 384), np.uint16)
+    zarr.create_array(place, data=x, chunks=(64, 64, 64))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [None, "150MB", "120MB"])
+@pytest.mark.parametrize("mode", ["cubic", "lanczos"])
+def test_large_tasks_take_what_their_plan_says_or_less(larger, tmp_path, python, mode, limit):
+    options = json.dumps({"mode": mode, "factor": 0.5, "chunks": 96, "num_threads": 2, "memory_limit": limit})
+    planned, peak = json.loads(python(RUN, SOURCE=str(larger), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options))
+    assert 0.4 * planned <= peak <= 1.2 * planned
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cubic", "lanczos"])
+def test_large_tasks_live_in_the_address_space_that_their_plan_says(larger, tmp_path, python, mode):
+    options = json.dumps({"mode": mode, "factor": 0.5, "chunks": 96, "num_threads": 1})
+    python(
+        RUN, SOURCE=str(larger), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options, LIMITED="1", MALLOC_ARENA_MAX="1"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_takes_what_its_plan_says_or_less(source, tmp_path, python, name):
