@@ -17,10 +17,12 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
+from vrdask import zstd_rows
 from vrdask.checksums import checked, crc32c
 from vrdask.dtypes import DType
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
+from vrdask.sharing import WORTH_CUTTING
 
 Array = npt.NDArray[Any]
 
@@ -41,8 +43,20 @@ class ChunkCodec:
     compressor: Any
     has_checksum: bool = False
 
-    def decode(self, raw: bytes | memoryview, empty: Empty = np.empty) -> Array:
-        """The samples of a whole chunk; may be read-only. empty : makes the array."""
+    @property
+    def row_axis(self) -> int:
+        """The first axis along which a chunk has more than one sample: those it begins with are stored first."""
+        return next((axis for axis, size in enumerate(self.shape) if size > 1), 0)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether the beginning of a chunk can be decoded alone."""
+        return isinstance(self.compressor, numcodecs.Zstd) and zstd_rows.is_available()
+
+    def decode(self, raw: bytes | memoryview, empty: Empty = np.empty, rows: int | None = None) -> Array:
+        """The samples of a chunk; may be read-only. empty : makes the array. rows : how many are needed along
+        `row_axis`; there may be more.
+        """
         if self.has_checksum:
             try:
                 raw = checked(raw)
@@ -50,6 +64,10 @@ class ChunkCodec:
                 raise ValueError(f"a chunk must be as it was written: {error}") from None
         if self.compressor is None:
             return np.frombuffer(raw, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
+        if rows is not None and self.by_rows and rows <= WORTH_CUTTING * self.shape[self.row_axis]:
+            samples = empty((*self.shape[: self.row_axis], rows, *self.shape[self.row_axis + 1 :]), self.stored)
+            zstd_rows.decode_beginning(raw, samples.reshape(-1).view(np.uint8))
+            return samples.astype(self.dtype, copy=False)
         samples = empty(self.shape, self.stored)
         filled = self.compressor.decode(raw, out=samples)
         if len(memoryview(filled).cast("B")) != samples.nbytes:

@@ -16,12 +16,13 @@ import zarr
 
 from vrdask import stores
 from vrdask.attempts import StoreError, attempt
+from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched
-from vrdask.memory import PLAIN, Passage
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
-from vrdask.stored_chunks import Index, Stored, StoredChunks, StoredShards
+from vrdask.sharing import Index
+from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
 
 Array = npt.NDArray[Any]
 
@@ -52,7 +53,7 @@ class ChunkIO:
     def reading(self) -> Passage:
         """What reading takes."""
         if self._codec is not None:
-            return Passage(self._chunk_bytes, self._stored.fetched_bytes)
+            return Passage(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
         return PLAIN if self._array.chunks is None else Passage(self._chunk_bytes, by_zarr=True)
 
     @property
@@ -75,12 +76,15 @@ class ChunkIO:
         """The box of a chunk, cut off at the ends of the array."""
         return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self._edges, index, strict=True))
 
-    def chunk(self, index: Index) -> Array:
-        """The samples of one chunk, cut off at the ends of the array; may be read-only."""
+    def chunk(self, index: Index, needed: Box | None = None) -> Array:
+        """The samples of one chunk, cut off at the ends of the array; may be read-only.
+
+        needed : a part of it; of the first axis, what lies behind it may be missing.
+        """
         place = self.place(index)
         if self._codec is None:
             return attempt(f"reading {self._named(index)}", lambda: np.asarray(self._array[slices_of(place)]))
-        ((_, whole),) = self._chunks([index])
+        ((_, whole),) = self._chunks([index], place if needed is None else needed)
         return self._fill_of(place) if whole is None else whole[tuple(slice(b - a) for a, b in place)]
 
     def read(self, box: Box) -> Array:
@@ -91,10 +95,10 @@ class ChunkIO:
             return self._read_by_zarr(box)
         indices = list(self.indices(box))
         if len(indices) == 1:
-            return self.chunk(indices[0])[slices_of(box, (start for start, _ in self.place(indices[0])))]
+            return self.chunk(indices[0], box)[slices_of(box, (start for start, _ in self.place(indices[0])))]
         result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
-        for index, whole in self._chunks(indices):
+        for index, whole in self._chunks(indices, box):
             place = self.place(index)
             part = intersection(place, box)
             result[slices_of(part, origin)] = (
@@ -133,15 +137,19 @@ class ChunkIO:
             return False
         return bool((np.ascontiguousarray(samples).view(bits) == fill).all())
 
-    def _chunks(self, indices: Sequence[Index]) -> Iterator[tuple[Index, Array | None]]:
-        """Decoded whole chunks; None for one that is not stored."""
+    def _chunks(self, indices: Sequence[Index], box: Box) -> Iterator[tuple[Index, Array | None]]:
+        """Decoded chunks, whole or as far as a box needs them; None for one that is not stored."""
         for index, raw in self._stored.fetch(indices):
-            yield index, None if raw is None else self._decoded(index, raw)
+            yield index, None if raw is None else self._decoded(index, raw, box)
 
-    def _decoded(self, index: Index, raw: Any) -> Array:
+    def _decoded(self, index: Index, raw: Any, box: Box) -> Array:
         codec = self._codec
         assert codec is not None
-        return attempt(f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty))
+        rows = None
+        if codec.by_rows:
+            axis = codec.row_axis
+            rows = box[axis][1] - self.place(index)[axis][0]
+        return attempt(f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty, rows))
 
     def _fill_of(self, box: Box) -> Array:
         return np.broadcast_to(self._fill, shape_of(box))

@@ -1,4 +1,4 @@
-"""How large the blocks of a Zarr to Zarr run are, and what they take: pure arithmetic on plans.
+"""How large the blocks of a Zarr to Zarr run are, so that it fits in memory: pure arithmetic on plans.
 
 A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
 task. Small blocks decode and compute the margins between them again and again; large ones need memory. From one unit
@@ -13,108 +13,24 @@ What the tasks leave of the limit keeps decoded source chunks for the tasks arou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
-from math import lcm, prod
+from dataclasses import replace
+from math import lcm
 
 import numpy as np
 
+from vrdask.block_plan import PLAIN, BlockPlan, Passage
 from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
-from vrdask.plan import ResamplePlan, Task, counted, format_bytes, plan_chunks
-from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.intervals import Edges, ceil_div, regular_edges
+from vrdask.plan import counted, format_bytes, plan_chunks
+from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
 PIECES_PER_THREAD = 4
-CODEC_FACTOR = 3
-"""What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
-SCRATCH_BYTES = 2 << 20
-"""Of a kernel at most, for the tiles of a large box."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    """How samples get in or out of a store.
-
-    chunk_bytes : of a decoded stored chunk. encoded_bytes : of the encoded chunks that are on their way at a time.
-    by_zarr : whether zarr decodes or encodes a box as a whole; else it is done chunk by chunk (see `chunk_codec`).
-    shard_copies : how many times the encoded chunks of an unfinished shard are held; 0 where there are no shards.
-    """
-
-    chunk_bytes: int = 0
-    encoded_bytes: int = 0
-    by_zarr: bool = False
-    shard_copies: int = 0
-
-    def bytes_of(self, box_bytes: int) -> int:
-        """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
-        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + self.chunk_bytes + self.encoded_bytes
-
-
-PLAIN = Passage()
-"""Samples as they are, from memory or a map of a file."""
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """A plan whose chunks are the blocks of a run.
-
-    block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
-    computed at once. part_plan : the plan with the parts as its chunks. piece : sizes of what is written at a time,
-    whole parts and whole chunks. concurrent : threads of one process. tasks_at_once : of one process. shares_pieces :
-    whether its threads share the pieces of these tasks; else each thread has a task. cache_bytes : for decoded source
-    chunks, per process.
-    """
-
-    plan: ResamplePlan
-    part_plan: ResamplePlan
-    block: tuple[int, ...]
-    part: tuple[int, ...]
-    piece: tuple[int, ...]
-    concurrent: int
-    reading: Passage
-    writing: Passage
-    tasks_at_once: int = 1
-    shares_pieces: bool = False
-    cache_bytes: int = 0
-
-    @property
-    def thread_bytes(self) -> int:
-        """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
-        parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
-        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(pieces)
-        scratch = min(SCRATCH_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        return held + _between_bytes(parts) + scratch + (parts.peak_write_bytes if self.part != self.piece else 0)
-
-    @property
-    def shard_bytes(self) -> int:
-        """Bound on the encoded chunks of the unfinished shards of one task."""
-        return self.writing.shard_copies * self.plan.peak_write_bytes
-
-    @property
-    def peak_bytes(self) -> int:
-        """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
-        threads = self.concurrent if self.shares_pieces else self.tasks_at_once
-        return threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
-
-    @property
-    def pieces_per_task(self) -> int:
-        """Of the largest task."""
-        return prod(ceil_div(b, p) for b, p in zip(self.block, self.piece, strict=True))
-
-    def pieces(self, task: Task) -> list[Box]:
-        """The output boxes that a task writes, one after the other or at the same time."""
-        return _cut_up(task.writes, self.piece)
-
-    def parts(self, piece: Box) -> list[Box]:
-        """The output boxes that are computed for a piece, one after the other."""
-        return _cut_up(piece, self.part)
-
-    def _most_samples(self, sizes: Sequence[int]) -> int:
-        return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))
+WORTH_KEEPING = 1.06
+"""Decoding so much more is better than the memory that it would take to spare it: new pages cost about as much."""
 
 
 def plan_blocks(
@@ -200,7 +116,7 @@ def plan_blocks(
     def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
         """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
         best = _affordable(found, limit - found.peak_bytes)
-        return best.decoded, replace(found, cache_bytes=best.cache)
+        return best.decoded, replace(found, cache_bytes=best.cache, keep=best.keep)
 
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
@@ -211,12 +127,12 @@ def plan_blocks(
         )
     seen = [with_cache(found)]
     while block is None and found.part == found.block and (candidates := larger(found)):
-        if seen[-1][0] <= 1.005 * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
+        if seen[-1][0] <= WORTH_KEEPING * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
             break  # nothing is decoded twice
         found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
         seen.append(with_cache(found))
     least = min(decoded for decoded, _ in seen)
-    good = [plan for decoded, plan in seen if decoded <= 1.005 * least]
+    good = [plan for decoded, plan in seen if decoded <= WORTH_KEEPING * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
     if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
         parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen, in_edges))
@@ -240,36 +156,17 @@ def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list
 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
-    """The decoding that decodes least of those whose cache there is room for."""
+    """Of the decodings whose cache there is room for, the smallest cache that decodes about as little as any."""
+    concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
-        choices = decodings(found.part_plan, found.concurrent)
+        choices = decodings(found.part_plan, concurrent, by_rows)
     else:
-        choices = decodings(found.plan, found.concurrent)
-    if found.part != found.block and not found.shares_pieces:  # without a cache, parts decode for themselves
-        choices[0] = Decoding(found.part_plan.bytes_read, 0)
-    if found.plan.in_edges is None:
-        return choices[0]
-    return min((one for one in choices if one.cache <= max(room, 0)), key=lambda one: (one.decoded, one.cache))
-
-
-def _between_bytes(plan: ResamplePlan) -> int:
-    """What a task's intermediate arrays take; those between stages are made in parts."""
-    what = plan.resampling
-    if len(what.stages) < 2 or not len(plan):
-        return plan.peak_between_bytes
-    writes = plan[tuple(n // 2 for n in plan.shape)].writes
-    return what.acc_dtype.itemsize * max(
-        sum(map(size_of, boxes_between(what, part)[1:-1])) for part in between_parts(what, writes)
-    )
-
-
-def _cut_up(box: Box, sizes: Sequence[int]) -> list[Box]:
-    """A box in boxes of at most these sizes, in C order."""
-    cuts = [
-        [(at, min(at + size, stop)) for at in range(start, stop, size)]
-        for (start, stop), size in zip(box, sizes, strict=True)
-    ]
-    return list(product(*cuts))
+        choices = decodings(found.plan, concurrent, by_rows, found.part != found.block)
+        if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
+            choices.append(decodings(found.part_plan, concurrent, by_rows)[0])
+    possible = [one for one in choices if one.cache <= max(room, 0)]
+    least = min(one.decoded for one in possible)
+    return min((one for one in possible if one.decoded <= WORTH_KEEPING * least), key=lambda one: one.cache)
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

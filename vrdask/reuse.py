@@ -31,13 +31,15 @@ class Pool:
     """Memory that is lent to arrays.
 
     large : arrays of fewer bytes are the C library's business: it keeps them itself.
-    kept : at most so many bytes are kept in all; larger arrays are the operating system's.
+    kept : at most so many bytes are kept in all; larger arrays are the operating system's. New memory takes the place
+        of what is kept where it would pass this number together with what is lent.
     slack : how many times larger than needed kept memory may be.
     """
 
     def __init__(self, large: int, kept: int, slack: float = 1.25) -> None:
         self._large, self._most, self._slack = large, kept, slack
         self._kept: list[npt.NDArray[np.uint8]] = []
+        self._lent = 0
         self._mutex = threading.RLock()  # an array may be freed while this very thread takes one
 
     def after_fork(self) -> None:
@@ -52,24 +54,33 @@ class Pool:
         memory = self._take(size)
         if memory is None:
             memory = np.empty(size, np.uint8)
+        with self._mutex:
+            self._lent += memory.nbytes
         return np.asarray(_Loan(self, memory, size)).view(dtype).reshape(shape)
 
     def _take(self, size: int) -> npt.NDArray[np.uint8] | None:
         with self._mutex:
             fitting = [k for k, memory in enumerate(self._kept) if size <= memory.nbytes <= self._slack * size]
-            if fitting:
-                return self._kept.pop(fitting[-1])
-            freed = 0
-            while self._kept and freed < size:  # of other sizes: what is lent and kept together does not grow
-                freed += self._kept.pop(0).nbytes
+            if fitting:  # the latest of the smallest: it may still be in the processor's cache
+                return self._kept.pop(min(reversed(fitting), key=lambda k: self._kept[k].nbytes))
+            # what is a little too small makes room: the new memory will serve in its place
+            self._kept = [
+                memory for memory in self._kept if not size <= self._slack * memory.nbytes < self._slack * size
+            ]
+            while self._kept and self._lent + self._kept_bytes() + size > self._most:
+                del self._kept[0]
             return None
 
     def keep(self, memory: npt.NDArray[np.uint8]) -> None:
         """Take memory back that nobody holds any more."""
         with self._mutex:
+            self._lent -= memory.nbytes
             self._kept.append(memory)
-            while sum(kept.nbytes for kept in self._kept) > self._most:
+            while self._kept_bytes() > self._most:
                 del self._kept[0]
+
+    def _kept_bytes(self) -> int:
+        return sum(memory.nbytes for memory in self._kept)
 
 
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:

@@ -19,8 +19,8 @@ from vrdask import stores
 from vrdask.attempts import StoreError, attempt
 from vrdask.intervals import ceil_div
 from vrdask.shards import Place, ShardFormat, ShardIndex, Span, runs_of, span_of
+from vrdask.sharing import Index
 
-Index = tuple[int, ...]
 Named = Callable[[Index], str]
 """A chunk for people."""
 Request = TypeVar("Request")

@@ -45,7 +45,8 @@ class AffineWork:
         task = self.plan[number]
         kept = self.plan.concurrent * self.plan.task_bytes
         access = store_access(self.run, self.source, self.target, self.plan.cache_capacity, kept)
-        box = access.read(task.reads)
+        with access.reading(task.index) as read:
+            box = read(task.reads)
         access.write(task.writes, sample_affine(self.plan.affine, box, task.reads, task.writes, 1, access.memory.empty))
         return size_of(task.writes)
 

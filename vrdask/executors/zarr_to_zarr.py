@@ -15,13 +15,14 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
+from vrdask.block_plan import BlockPlan
 from vrdask.chunk_io import ChunkIO
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client
 from vrdask.executors.run import run_tasks
 from vrdask.geometry import is_group
 from vrdask.intervals import size_of
-from vrdask.memory import BlockPlan, plan_blocks
+from vrdask.memory import plan_blocks
 from vrdask.pictures import is_picture, picture_target
 from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
