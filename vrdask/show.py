@@ -60,7 +60,10 @@ def _sizes(shape: Sequence[int]) -> str:
 
 
 def _codec(codec: Any) -> str:
-    return type(codec).__name__.removesuffix("Codec")
+    """A codec for people: its name, and its level where it has one."""
+    level = getattr(codec, "level", getattr(codec, "clevel", None))
+    name = type(codec).__name__.removesuffix("Codec")
+    return name if level is None else f"{name} level {level}"
 
 
 def describe_job(job: Job) -> str:
