@@ -32,7 +32,9 @@ TASKS_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 WORTH_KEEPING = 1.06
-"""Decoding so much more is better than the memory that it would take to spare it: new pages cost about as much."""
+"""Decoding so much more is better than a large cache that would spare it: its new pages cost about as much."""
+SMALL_CACHE_BYTES = 32 << 20
+"""A cache of so much per thread is not large."""
 CODEC_BYTES = 3 << 20
 """Of a compressor's state at most, for large chunks."""
 KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
@@ -78,7 +80,7 @@ class BlockPlan:
     @property
     def sharing(self) -> Sharing:
         """What the tasks share, of a plan that keeps it."""
-        return Sharing(self.plan, self.keep, in_parts=self.part != self.block)
+        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block)
 
     @property
     def task_bytes(self) -> int:
@@ -210,13 +212,15 @@ def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: 
 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
-    """Of the decodings whose cache there is room for, the smallest cache that decodes about as little as any."""
+    """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     choices = decodings(found.plan, found.concurrent, found.reading.by_rows, found.part != found.block)
     if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
         choices.append(decodings(found.part_plan, found.concurrent, found.reading.by_rows)[0])
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
-    return min((one for one in possible if one.decoded <= WORTH_KEEPING * least), key=lambda one: one.cache)
+    small = found.concurrent * SMALL_CACHE_BYTES
+    good = [one for one in possible if one.decoded <= WORTH_KEEPING * least]
+    return min(good, key=lambda one: (max(one.cache, small), one.decoded))
 
 
 def _between_bytes(plan: ResamplePlan) -> int:
