@@ -75,8 +75,8 @@ def run(
     """Bytes that are decoded and at most kept while tasks read their boxes, each of which must be right."""
     shape = plan.resampling.in_shape
     x = np.arange(prod(shape), dtype=np.uint16).reshape(shape)
-    chunks = Chunks(x, plan.in_edges, seconds=0.0002 if threads > 1 else 0)  # else one does all before others begin
-    cache = SharedChunks(chunks, Sharing(plan, choice.keep, in_parts), x.dtype, choice.cache)
+    chunks = Chunks(x, plan.in_edges, seconds=0.0002 if threads > 1 else 0)
+    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts), x.dtype, choice.cache)
     most = 0
 
     def read(number: int) -> None:
@@ -130,7 +130,7 @@ def test_parts_of_a_task_share_what_they_decode():
 def test_a_chunk_that_cannot_be_decoded_is_tried_again_by_the_next_task():
     plan = plan_resample((32,), (16,), "cubic", in_chunks=32, out_chunks=8)
     chunks = Chunks(np.arange(32, dtype=np.float32), plan.in_edges)
-    cache = SharedChunks(chunks, Sharing(plan, decodings(plan, 1, False)[-1].keep, False), chunks.x.dtype, 1 << 20)
+    cache = SharedChunks(chunks, Sharing(plan, decodings(plan, 1, False)[-1].keep), chunks.x.dtype, 1 << 20)
     chunks.x, kept = None, chunks.x
     with pytest.raises(TypeError), cache.reading((0,)) as read:
         read(((0, 20),))

@@ -79,8 +79,8 @@ class BlockPlan:
     def sharing(self) -> Sharing:
         """What the tasks share, of a plan that keeps it; where threads share their pieces, what the parts do."""
         if self.shares_pieces:
-            return Sharing(self.part_plan, self.keep, in_parts=False)
-        return Sharing(self.plan, self.keep, in_parts=self.part != self.block)
+            return Sharing(self.part_plan, self.keep, self.concurrent, in_parts=False)
+        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block)
 
     @property
     def thread_bytes(self) -> int:

@@ -30,7 +30,9 @@ SMALL_PART_BYTES = 512 << 10
 TASKS_PER_THREAD = 4
 PIECES_PER_THREAD = 4
 WORTH_KEEPING = 1.06
-"""Decoding so much more is better than the memory that it would take to spare it: new pages cost about as much."""
+"""Decoding so much more is better than a large cache that would spare it: its new pages cost about as much."""
+SMALL_CACHE_BYTES = 32 << 20
+"""A cache of so much per thread is not large."""
 
 
 def plan_blocks(
@@ -156,7 +158,7 @@ def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list
 
 
 def _affordable(found: BlockPlan, room: int) -> Decoding:
-    """Of the decodings whose cache there is room for, the smallest cache that decodes about as little as any."""
+    """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
         choices = decodings(found.part_plan, concurrent, by_rows)
@@ -166,7 +168,9 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
             choices.append(decodings(found.part_plan, concurrent, by_rows)[0])
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
-    return min((one for one in possible if one.decoded <= WORTH_KEEPING * least), key=lambda one: one.cache)
+    small = found.concurrent * SMALL_CACHE_BYTES
+    good = [one for one in possible if one.decoded <= WORTH_KEEPING * least]
+    return min(good, key=lambda one: (max(one.cache, small), one.decoded))
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

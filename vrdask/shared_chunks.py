@@ -61,20 +61,36 @@ class SharedChunks:
         self._decoding: dict[Index, Future[Piece]] = {}
         self._reading: dict[Index, Needs] = {}
         self._finished: dict[Index, Needs] = {}
+        self._begun: deque[Index] = deque(maxlen=4 * sharing.concurrent)
+        self._late: set[Index] = set()
         self._mutex = threading.Lock()
 
     @contextmanager
     def reading(self, task: Index) -> Iterator[Callable[[Box], Array]]:
         """While it lasts: what reads the task's boxes."""
-        needs = {chunk: (now, later) for chunk, now, later in self._sharing.chunks(task)}
         with self._mutex:
-            self._reading[task] = needs
+            self._begin(task)
         try:
             yield partial(self._read, task)
         finally:
             with self._mutex:
-                self._finished[task] = self._reading.pop(task)
+                self._finished[task] = self._reading.pop(task, {})
                 self._let_go()
+
+    def _begin(self, task: Index) -> None:
+        """Count a task as under way, and the one before it, where that has been handed out, too, and is a little late:
+        threads do not begin in the order in which they get their tasks.
+        """
+        before, further = self._sharing.before(task), self._sharing.concurrent + 1
+        for other in [other for other in self._late if self._sharing.distance(other, task) > further]:
+            self._late.remove(other)
+            self._finished[other] = self._reading.pop(other)
+        begun = {*self._begun, *self._reading, *self._finished}
+        late = before is not None and before not in begun and self._sharing.before(before) in begun
+        for one in [task, *([before] if before is not None and late else [])]:
+            self._reading[one] = {chunk: (now, later) for chunk, now, later in self._sharing.chunks(one)}
+            (self._begun.append if one == task else self._late.add)(one)
+        self._late.discard(task)
 
     def _read(self, task: Index, box: Box) -> Array:
         result = self._empty(shape_of(box), self._dtype)

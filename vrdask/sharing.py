@@ -186,12 +186,14 @@ def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep) -> AxisSharing:
 class Sharing:
     """What each task of a plan needs of each stored chunk, and what those after it do.
 
-    keep : for each axis, what is kept for tasks further along it. in_parts : whether tasks read their boxes in several
-    parts, which share chunks, too.
+    keep : for each axis, what is kept for tasks further along it. concurrent : tasks at a time. in_parts : whether
+    tasks read their boxes in several parts, which share chunks, too.
     """
 
-    def __init__(self, plan: ResamplePlan, keep: Sequence[Keep], in_parts: bool) -> None:
+    def __init__(self, plan: ResamplePlan, keep: Sequence[Keep], concurrent: int = 1, in_parts: bool = False) -> None:
         assert plan.in_edges is not None
+        self.concurrent = concurrent
+        self._shape = plan.shape
         self.in_parts = in_parts
         self._axes = [axis_sharing(*one) for one in zip(plan.axes, plan.in_edges, keep, strict=True)]
         self._of = lru_cache(maxsize=256)(lambda axis, task: self._axes[axis].of(task))
@@ -209,6 +211,18 @@ class Sharing:
                     boxes.append((*now[:axis], later, *(one.ever for one in shares[axis + 1 :])))
                 found |= share.found
             yield tuple(one.chunk for one in shares), now, boxes
+
+    def before(self, task: Index) -> Index | None:
+        """The task before one."""
+        number = self._number(task) - 1
+        return None if number < 0 else tuple(map(int, np.unravel_index(number, self._shape)))
+
+    def distance(self, task: Index, other: Index) -> int:
+        """How many tasks later another one is."""
+        return self._number(other) - self._number(task)
+
+    def _number(self, task: Index) -> int:
+        return int(np.ravel_multi_index(task, self._shape))
 
     def last_reader(self, chunk: Index) -> Index:
         """The last task that reads a chunk."""
