@@ -15,6 +15,7 @@ import vrdask
 from vrdask import chunk_io
 from vrdask.decoding import decodings
 from vrdask.executors.zarr_to_zarr import prepare
+from vrdask.memory import plan_blocks
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
@@ -53,6 +54,10 @@ CASES = {
         "mode": "cubic", "factor": 0.5, "num_threads": 1, "memory_limit": "60MB",
         "chunks": [32] * 3, "shards": [128] * 3,
     },
+    "threads share a shard": {
+        "mode": "cubic", "factor": 0.5, "num_threads": 2, "memory_limit": "60MB",
+        "chunks": [32] * 3, "shards": [128] * 3,
+    },
     "shards at once": {"mode": "linear", "factor": 0.5, "num_threads": 2, "chunks": [32] * 3, "shards": [64] * 3},
 }  # fmt: skip
 
@@ -64,6 +69,33 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = np.random.default_rng(0).integers(0, 65535, SHAPE, np.uint16)
     zarr.create_array(place, data=x, chunks=(64, 64, 64))
     return place
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise, of which a task reads 30 MB where it writes a chunk of 96^3."""
+    place = tmp_path_factory.mktemp("memory") / "in.zarr"
+    x = np.random.default_rng(1).integers(0, 65535, (384, 384, 384), np.uint16)
+    zarr.create_array(place, data=x, chunks=(64, 64, 64))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [None, "150MB", "120MB"])
+@pytest.mark.parametrize("mode", ["cubic", "lanczos"])
+def test_large_tasks_take_what_their_plan_says_or_less(larger, tmp_path, python, mode, limit):
+    options = json.dumps({"mode": mode, "factor": 0.5, "chunks": 96, "num_threads": 2, "memory_limit": limit})
+    planned, peak = json.loads(python(RUN, SOURCE=str(larger), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options))
+    assert 0.4 * planned <= peak <= 1.2 * planned
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cubic", "lanczos"])
+def test_large_tasks_live_in_the_address_space_that_their_plan_says(larger, tmp_path, python, mode):
+    options = json.dumps({"mode": mode, "factor": 0.5, "chunks": 96, "num_threads": 1})
+    python(
+        RUN, SOURCE=str(larger), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options, LIMITED="1", MALLOC_ARENA_MAX="1"
+    )
 
 
 @pytest.mark.slow
@@ -84,37 +116,29 @@ def test_a_run_lives_in_the_address_space_that_its_plan_says(source, tmp_path, p
     assert (zarr.open_array(target, mode="r")[:] == vrdask.resample(x, (128,) * 3, CASES[name]["mode"])).all()
 
 
-def test_a_cache_is_as_large_as_it_must_be_to_decode_what_is_said(tmp_path, monkeypatch):
-    # counted, against the arithmetic: every level of reuse, at the very size that it asks for
+def test_a_run_decodes_what_its_plan_says(tmp_path, monkeypatch):
+    # counted where chunks are decoded, against the arithmetic (tests/test_sharing.py has all of it)
     source = zarr.create_array(
         tmp_path / "in.zarr", data=np.random.default_rng(0).integers(0, 99, (80, 96, 112), "u1"), chunks=(8, 8, 8)
     )
     decoded = 0
     chunk = chunk_io.ChunkIO.chunk
 
-    def counted(self, index):
+    def counted(self, index, needed=None):
         nonlocal decoded
-        samples = chunk(self, index)
+        samples = chunk(self, index, needed)
         decoded += samples.nbytes
         return samples
 
     monkeypatch.setattr(chunk_io.ChunkIO, "chunk", counted)
-    job = prepare(
-        source,
-        tmp_path / "out.zarr",
-        factor=0.5,
-        mode="cubic",
-        num_threads=1,
-        chunks=8,
-        memory_limit="3MB",
-        overwrite=True,
-    )
-    blocks = replace(job.blocks, part=job.blocks.block, part_plan=job.blocks.plan)
-    choices = decodings(blocks.plan, 1)
-    assert len(choices) > 1
-    assert [one.decoded for one in choices] == sorted((one.decoded for one in choices), reverse=True)
-    assert choices[-1].decoded == blocks.plan.touched_bytes
+    options = {"factor": 0.5, "mode": "cubic", "num_threads": 1, "chunks": 8, "memory_limit": "3MB"}
+    job = prepare(source, tmp_path / "out.zarr", **options, overwrite=True)
+    reading = chunk_io.ChunkIO(job.source.array).reading
+    blocks = plan_blocks(job.plan.resampling, (8,) * 3, (8,) * 3, job.plan.in_edges, 1, None, (16, 8, 24), reading)
+    choices = decodings(blocks.plan, 1, reading.by_rows)
+    assert len(choices) > 3
     for choice in choices[1:]:
         decoded = 0
-        replace(job, blocks=replace(blocks, cache_bytes=choice.cache)).run()
-        assert decoded <= 1.1 * choice.decoded
+        replace(job, blocks=replace(blocks, cache_bytes=choice.cache, keep=choice.keep)).run()
+        assert decoded <= choice.decoded
+    assert decoded == blocks.plan.touched_bytes

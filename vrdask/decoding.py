@@ -1,65 +1,83 @@
 """How much of a source a run decodes when it keeps some of the decoded chunks: pure arithmetic on plans.
 
-Blocks come in C order and overlap in what they read. Neighbours along the last axis follow each other, so a cache of
-one block's chunks spares what they share. Neighbours along the axis before are a whole row of blocks apart: a cache
-that outlives the row spares what those share, too; and so on. With nothing kept every block decodes all that it
-touches.
+Neighbours along the last axis follow each other: what they share is kept for a task or two. Neighbours along the axis
+before are a row of blocks apart: what they share is kept along the whole row, and so on outwards. Each axis is either
+spared, or its shared chunks are decoded again; or only margins are kept, which take little and spare half of it. A
+chunk of which the beginning is needed is decoded that far, where its codec can: then margins are nearly all there is to
+spare along the first axis.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import numpy as np
 
-from vrdask.intervals import union_length
-from vrdask.plan import ResamplePlan
+from vrdask.intervals import Edges
+from vrdask.plan import AxisPlan, ResamplePlan
+from vrdask.sharing import AxisSharing, Keep, axis_sharing
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """decoded : bytes of samples that a run decodes. cache : bytes of decoded chunks that it must keep for that."""
+    """decoded : bytes of samples that a run decodes. cache : bytes of decoded chunks that it must keep for that.
+    keep : for each axis, what it keeps.
+    """
 
     decoded: int
     cache: int
+    keep: tuple[Keep, ...]
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """What blocks read along an axis, in samples of whole stored chunks: all of them together, what is touched at all,
-    the widest block, and the widest step to the next block's end.
+def decodings(plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool = False) -> list[Decoding]:
+    """What can be had, from no cache on; each decodes less and keeps more than the one before.
+
+    by_rows : whether a chunk can be decoded up to what is needed of it. in_parts : whether tasks read their boxes in
+    several parts, between which they keep all that they share.
     """
-
-    together: int
-    touched: int
-    widest: int
-    step: int
-
-
-def decodings(plan: ResamplePlan, concurrent: int) -> list[Decoding]:
-    """What can be had, from no cache on; each decodes less and keeps more than the one before."""
-    axes = [_axis(plan, number) for number in range(len(plan.axes))]
+    if plan.in_edges is None:
+        return [Decoding(plan.bytes_read, 0, (Keep.NOTHING,) * len(plan.axes))]
+    along = [_ways(*one) for one in zip(plan.axes, plan.in_edges, strict=True)]
+    stored = [int(np.diff(edges).max(initial=0)) for edges in plan.in_edges]
+    rows = next((axis for axis, size in enumerate(stored) if size > 1), 0) if by_rows else None
     itemsize = plan.resampling.in_dtype.itemsize
-    found = [Decoding(itemsize * prod(axis.together for axis in axes), 0)]
-    for first in reversed(range(len(axes))):
-        reused = axes[first]
-        if reused.together == reused.touched:
-            continue
-        at_once = concurrent - 1 if first == len(axes) - 1 else 1
-        window = min(reused.touched, reused.widest + at_once * reused.step)
-        outer, inner = axes[:first], axes[first + 1 :]
-        decoded = prod(axis.together for axis in outer) * prod(axis.touched for axis in axes[first:])
-        kept = prod(axis.widest for axis in outer) * window * prod(axis.touched for axis in inner)
-        found.append(Decoding(itemsize * decoded, itemsize * kept))
-    return found
+    found = []
+    for axes in product(*along):
+        keep, sharings = zip(*axes, strict=True) if axes else ((), ())
+        cut = rows is not None and not any(keep[:rows])  # what is kept for the axes before may be all of the chunk
+        decoded = prod(one.decoded_rows if cut and axis == rows else one.decoded for axis, one in enumerate(sharings))
+        cache = _held(sharings, concurrent) + (concurrent * plan.peak_read_bytes // itemsize if in_parts else 0)
+        found.append(Decoding(itemsize * decoded, itemsize * cache, keep))
+    best: list[Decoding] = []
+    for one in sorted(found, key=lambda one: (one.cache, one.decoded)):
+        if not best or one.decoded < best[-1].decoded:
+            best.append(one)
+    return best
 
 
-def _axis(plan: ResamplePlan, number: int) -> _Axis:
-    start, stop = plan.decoded(number)
-    return _Axis(
-        together=int((stop - start).sum()),
-        touched=union_length(start, stop),
-        widest=int((stop - start).max(initial=0)),
-        step=int(np.diff(stop).max(initial=0)),
-    )
+def _ways(axis: AxisPlan, edges: Edges) -> list[tuple[Keep, AxisSharing]]:
+    """What can be kept along an axis that makes a difference."""
+    ways: list[tuple[Keep, AxisSharing]] = []
+    for keep in Keep:
+        one = axis_sharing(axis, edges, keep)
+        if not ways or one.found.sum() > ways[-1][1].found.sum():
+            ways.append((keep, one))
+    return ways
+
+
+def _held(axes: Sequence[AxisSharing], concurrent: int) -> int:
+    """Samples that are kept at a time: along each axis, for a layer of tasks along those after it; and as much again
+    for the row of the layer, and the tasks, that are being done: there, what was kept is needed still and what is kept
+    for the next layer is there already.
+    """
+    held = 0
+    for axis, one in enumerate(axes):
+        inner = axes[axis + 1 :]
+        layer = prod(other.ever for other in inner)
+        row = prod(other.widest_ever for other in inner[:1]) * prod(other.ever for other in inner[1:])
+        done = (concurrent - 1) * prod(other.widest_ever for other in inner)
+        held += prod(outer.widest for outer in axes[:axis]) * one.held * (layer + row + done)
+    return held

@@ -70,6 +70,20 @@ def intersection(a: Box, b: Box) -> Box:
     return tuple((max(p, r), min(q, s)) for (p, q), (r, s) in zip(a, b, strict=True))
 
 
+def hull(boxes: Iterable[Box]) -> Box:
+    """The smallest box that holds some boxes, at least one.
+
+    >>> hull([((0, 4), (2, 9)), ((3, 8), (0, 5))])
+    ((0, 8), (0, 9))
+    """
+    return tuple((min(a for a, _ in one), max(b for _, b in one)) for one in zip(*boxes, strict=True))
+
+
+def contains(outer: Box, inner: Box) -> bool:
+    """Whether a box holds all of another."""
+    return all(a <= c and d <= b for (a, b), (c, d) in zip(outer, inner, strict=True))
+
+
 def slabs_of(box: Box, axis: int, count: int) -> list[Box]:
     """A box cut along an axis into `count` boxes of about the same size.
 

@@ -8,6 +8,7 @@ of it, is never touched.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from math import prod
@@ -31,14 +32,20 @@ class Pool:
     """Memory that is lent to arrays.
 
     large : arrays of fewer bytes are the C library's business: it keeps them itself.
-    kept : at most so many bytes are kept in all; larger arrays are the operating system's.
+    kept : at most so many bytes are kept in all; larger arrays are the operating system's. New memory takes the place
+        of what is kept where it would pass this number together with what is lent.
     slack : how many times larger than needed kept memory may be.
     """
 
     def __init__(self, large: int, kept: int, slack: float = 1.25) -> None:
         self._large, self._most, self._slack = large, kept, slack
         self._kept: list[npt.NDArray[np.uint8]] = []
+        self._lent = 0
         self._mutex = threading.RLock()  # an array may be freed while this very thread takes one
+
+    def after_fork(self) -> None:
+        """In a forked child, where the thread that held the lock may be gone."""
+        self._mutex = threading.RLock()
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
         """`numpy.empty`, from kept memory where there is some."""
@@ -48,24 +55,33 @@ class Pool:
         memory = self._take(size)
         if memory is None:
             memory = aligned(size)
+        with self._mutex:
+            self._lent += memory.nbytes
         return np.asarray(_Loan(self, memory, size)).view(dtype).reshape(shape)
 
     def _take(self, size: int) -> npt.NDArray[np.uint8] | None:
         with self._mutex:
             fitting = [k for k, memory in enumerate(self._kept) if size <= memory.nbytes <= self._slack * size]
-            if fitting:
-                return self._kept.pop(fitting[-1])
-            freed = 0
-            while self._kept and freed < size:  # of other sizes: what is lent and kept together does not grow
-                freed += self._kept.pop(0).nbytes
+            if fitting:  # the latest of the smallest: it may still be in the processor's cache
+                return self._kept.pop(min(reversed(fitting), key=lambda k: self._kept[k].nbytes))
+            # what is a little too small makes room: the new memory will serve in its place
+            self._kept = [
+                memory for memory in self._kept if not size <= self._slack * memory.nbytes < self._slack * size
+            ]
+            while self._kept and self._lent + self._kept_bytes() + size > self._most:
+                del self._kept[0]
             return None
 
     def keep(self, memory: npt.NDArray[np.uint8]) -> None:
         """Take memory back that nobody holds any more."""
         with self._mutex:
+            self._lent -= memory.nbytes
             self._kept.append(memory)
-            while sum(kept.nbytes for kept in self._kept) > self._most:
+            while self._kept_bytes() > self._most:
                 del self._kept[0]
+
+    def _kept_bytes(self) -> int:
+        return sum(memory.nbytes for memory in self._kept)
 
 
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
@@ -74,6 +90,8 @@ def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
         return aligned(size)
     kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
     if kept is None or kept.nbytes < size:
+        kept = None
+        _workspaces.__dict__.pop(name, None)  # before there is a larger one
         kept = aligned(size)
         setattr(_workspaces, name, kept)
     return kept[:size]
@@ -99,5 +117,9 @@ class _Loan:
         self._pool.keep(self._memory)
 
 
-empty = Pool(large=8 << 20, kept=512 << 20).empty
+_results = Pool(large=8 << 20, kept=512 << 20)
+empty = _results.empty
 """`numpy.empty` for results that a caller gets."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_results.after_fork)

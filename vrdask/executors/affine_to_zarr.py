@@ -45,7 +45,8 @@ class AffineWork:
         task = self.plan[number]
         kept = self.plan.concurrent * self.plan.task_bytes
         access = store_access(self.run, self.source, self.target, self.plan.cache_capacity, kept)
-        box = access.read(task.reads)
+        with access.reading(task.index) as read:
+            box = read(task.reads)
         access.write(task.writes, sample_affine(self.plan.affine, box, task.reads, task.writes, 1, access.memory.empty))
         return size_of(task.writes)
 
@@ -99,7 +100,7 @@ def prepare(
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     client = None if is_picture(target) else active_client()
-    concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
+    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
     what = affine(

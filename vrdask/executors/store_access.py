@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +16,13 @@ from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
 from vrdask.reuse import Pool
+from vrdask.shared_chunks import SharedChunks
+from vrdask.sharing import Index, Sharing
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
+Reading = AbstractContextManager[Callable[[Box], Array]]
+"""What reads boxes of a source, while it lasts."""
 
 
 SMALLEST_KEPT = 256 << 10
@@ -22,38 +30,74 @@ SMALLEST_KEPT = 256 << 10
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """Reads the source and writes the target of one run."""
+    """Reads the source and writes the target of one run.
 
-    source: ChunkIO | ChunkCache
+    pool : threads for the pieces of all tasks; None where each task's thread computes its own.
+    """
+
+    source: ChunkIO | ChunkCache | SharedChunks
     target: ChunkIO
     memory: Pool
+    pool: ThreadPoolExecutor | None
 
-    def read(self, box: Box) -> Array:
-        """The samples of a box of the source; may be read-only."""
-        return self.source.read(box)
+    def reading(self, task: Index) -> Reading:
+        """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
+        return self.source.reading(task) if isinstance(self.source, SharedChunks) else nullcontext(self.source.read)
 
     def write(self, box: Box, samples: Array) -> None:
         """Write whole units of the target."""
         self.target.write(box, samples)
+
+    def each(self, work: Callable[[Box], None], boxes: Sequence[Box]) -> None:
+        """`work` on every box, on the threads of the run where it has some. After the first failure none begins."""
+        if self.pool is None or len(boxes) == 1:
+            for box in boxes:
+                work(box)
+            return
+        futures = [self.pool.submit(work, box) for box in boxes]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
 
 
 _latest: tuple[str, StoreAccess] | None = None
 _mutex = threading.Lock()
 
 
-def store_access(run: str, source: Any, target: Target, cache_bytes: int, most_bytes: int) -> StoreAccess:
+def store_access(
+    run: str,
+    source: Any,
+    target: Target,
+    cache_bytes: int,
+    most_bytes: int,
+    sharing: Callable[[], Sharing] | None = None,
+    threads: int = 1,
+) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    sharing : what the tasks of a plan share, where there is a plan. threads : that tasks share for their pieces; 1 for
+    none but their own.
     """
     global _latest
     with _mutex:
         if _latest is None or _latest[0] != run:
-            memory = Pool(SMALLEST_KEPT, most_bytes)
+            memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
-            reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty) if cached else chunks
-            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
+            reader: ChunkIO | ChunkCache | SharedChunks = chunks
+            if cached:
+                reader = (
+                    ChunkCache(chunks, source.dtype, cache_bytes, memory.empty)
+                    if sharing is None
+                    else SharedChunks(chunks, sharing(), source.dtype, cache_bytes, memory.empty)
+                )
+            pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
+            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
         return _latest[1]
 
 
@@ -62,4 +106,16 @@ def let_go(run: str) -> None:
     global _latest
     with _mutex:
         if _latest is not None and _latest[0] == run:
+            if _latest[1].pool is not None:
+                _latest[1].pool.shutdown()
             _latest = None
+
+
+def _after_fork() -> None:
+    """In a forked child: its parent's run is not its own, and whoever held the lock may be gone."""
+    global _latest, _mutex
+    _latest, _mutex = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

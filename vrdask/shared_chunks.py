@@ -1,0 +1,193 @@
+"""Stored chunks that tasks of a plan share: decoded once, and of each only what tasks to come need is kept.
+
+Blocks overlap in what they read: a margin on each side, in whole stored chunks. Decoding those again for each block
+would cost more than resampling; keeping them whole would take several times the memory of the margins. The plan says
+which tasks share a chunk and what they need of it (see `sharing`), so nothing waits here in vain. The plan is a help,
+never a condition: what has not been kept is decoded again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.chunk_io import ChunkIO
+from vrdask.dtypes import DType
+from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of
+from vrdask.reuse import Empty
+from vrdask.sharing import Index, Sharing
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Samples of a box of the source."""
+
+    samples: Array
+    box: Box
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps from being freed; of a broadcast value, that value's."""
+        base = self.samples.base
+        return base.nbytes if isinstance(base, np.ndarray) else self.samples.nbytes
+
+    def cut(self, box: Box) -> Array:
+        return self.samples[slices_of(box, (start for start, _ in self.box))]
+
+
+Needs = dict[Index, tuple[Box, list[Box]]]
+"""By chunk: what a task needs of it, and what those after the task do."""
+
+
+class SharedChunks:
+    """Boxes of an array for the tasks of a plan, from decoded chunks of which at most `capacity` bytes are kept."""
+
+    def __init__(self, chunks: ChunkIO, sharing: Sharing, dtype: DType, capacity: int, empty: Empty = np.empty) -> None:
+        self._io, self._sharing, self._dtype, self._empty = chunks, sharing, dtype, empty
+        self._capacity = capacity
+        self._kept: dict[Index, list[Piece]] = {}
+        self._bytes = 0
+        self._decoding: dict[Index, Future[Piece]] = {}
+        self._reading: dict[Index, Needs] = {}
+        self._finished: dict[Index, Needs] = {}
+        self._begun: deque[Index] = deque(maxlen=4 * sharing.concurrent)
+        self._late: set[Index] = set()
+        self._mutex = threading.Lock()
+
+    @contextmanager
+    def reading(self, task: Index) -> Iterator[Callable[[Box], Array]]:
+        """While it lasts: what reads the task's boxes."""
+        with self._mutex:
+            self._begin(task)
+        try:
+            yield partial(self._read, task)
+        finally:
+            with self._mutex:
+                self._finished[task] = self._reading.pop(task, {})
+                self._let_go()
+
+    def _begin(self, task: Index) -> None:
+        """Count a task as under way, and the one before it, where that has been handed out, too, and is a little late:
+        threads do not begin in the order in which they get their tasks.
+        """
+        before, further = self._sharing.before(task), self._sharing.concurrent + 1
+        for other in [other for other in self._late if self._sharing.distance(other, task) > further]:
+            self._late.remove(other)
+            self._finished[other] = self._reading.pop(other)
+        begun = {*self._begun, *self._reading, *self._finished}
+        late = before is not None and before not in begun and self._sharing.before(before) in begun
+        for one in [task, *([before] if before is not None and late else [])]:
+            self._reading[one] = {chunk: (now, later) for chunk, now, later in self._sharing.chunks(one)}
+            (self._begun.append if one == task else self._late.add)(one)
+        self._late.discard(task)
+
+    def _read(self, task: Index, box: Box) -> Array:
+        result = self._empty(shape_of(box), self._dtype)
+        if not result.size:
+            return result
+        origin = [start for start, _ in box]
+        queue = deque((chunk, intersection(self._io.place(chunk), box)) for chunk in self._io.indices(box))
+        passed = 0  # in a row: what others decode is left until there is nothing else to do
+        while queue:
+            chunk, part = queue.popleft()
+            piece = self._piece(task, chunk, part, wait=passed >= len(queue))
+            if piece is None:
+                queue.append((chunk, part))
+                passed += 1
+            else:
+                result[slices_of(part, origin)] = piece.cut(part)
+                passed = 0
+        return result
+
+    def _piece(self, task: Index, chunk: Index, part: Box, wait: bool) -> Piece | None:
+        """Decoded samples that hold a part of a chunk; None where another task is decoding it, unless to `wait`."""
+        while True:
+            with self._mutex:
+                for kept in self._kept.get(chunk, ()):
+                    if contains(kept.box, part):
+                        return kept
+                other = self._decoding.get(chunk)
+                if other is None:
+                    mine = self._decoding[chunk] = Future()
+                    needed = hull([part, *self._awaited(task, chunk)])
+                    break
+            if not wait:
+                return None
+            found = other.result()
+            if contains(found.box, part):
+                return found
+        return self._decoded(task, chunk, needed, mine)
+
+    def _decoded(self, task: Index, chunk: Index, needed: Box, mine: Future[Piece]) -> Piece:
+        """A chunk, as far as it is needed; what others await of it is kept."""
+        try:
+            samples = self._io.chunk(chunk, needed)
+        except BaseException as error:
+            with self._mutex:
+                del self._decoding[chunk]
+            mine.set_exception(error)
+            raise
+        place = self._io.place(chunk)
+        found = Piece(samples, tuple((a, a + n) for (a, _), n in zip(place, samples.shape, strict=True)))
+        with self._mutex:
+            del self._decoding[chunk]
+            self._keep(chunk, self._awaited(task, chunk), found)
+        mine.set_result(found)
+        return found
+
+    def _awaited(self, task: Index, chunk: Index) -> list[Box]:
+        """What is needed of a chunk after a task has read it: by tasks that begin later, by those under way, by its
+        other parts, and by those for whom it has been kept so far.
+        """
+        now, later = self._reading[task][chunk]
+        under_way = [needs[chunk][0] for other, needs in self._reading.items() if other != task and chunk in needs]
+        kept = [piece.box for piece in self._kept.get(chunk, ())]
+        return [*later, *under_way, *kept, *([now] if self._sharing.in_parts else [])]
+
+    def _let_go(self) -> None:
+        """Drop what no task needs any more, once all tasks before a finished one have read, too."""
+        first = min(self._reading, default=None)
+        for task in sorted(self._finished):
+            if first is not None and task > first:
+                break
+            for chunk, (_, later) in self._finished.pop(task).items():
+                if chunk in self._kept:
+                    under_way = [needs[chunk][0] for needs in self._reading.values() if chunk in needs]
+                    self._keep(chunk, [*later, *under_way])
+
+    def _keep(self, chunk: Index, boxes: Sequence[Box], *decoded: Piece) -> None:
+        """Keep these boxes of a chunk and no others, as far as they have been kept or decoded and there is room."""
+        pieces = sorted([*self._kept.pop(chunk, ()), *decoded], key=lambda one: one.bytes)
+        self._bytes -= sum(piece.bytes for piece in pieces if piece not in decoded)
+        kept: list[Piece] = []
+        for box in sorted(boxes, key=size_of, reverse=True):
+            source = next((piece for piece in pieces if contains(piece.box, box)), None)
+            if source is None or any(contains(piece.box, box) for piece in kept):
+                continue
+            if size_of(box) * source.samples.itemsize < source.bytes:
+                source = Piece(source.cut(box).copy(), box)
+            if self._bytes + source.bytes > self._capacity:
+                self._drop_stale()
+            if self._bytes + source.bytes <= self._capacity:
+                kept.append(source)
+                self._bytes += source.bytes
+        if kept:
+            self._kept[chunk] = kept
+
+    def _drop_stale(self) -> None:
+        """Drop what was kept for tasks that have not come: done by other workers, or in an earlier run."""
+        first = min(self._reading, default=None)
+        for chunk in list(self._kept):
+            if first is not None and self._sharing.last_reader(chunk) < first:
+                self._bytes -= sum(piece.bytes for piece in self._kept.pop(chunk))
