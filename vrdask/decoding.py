@@ -45,7 +45,7 @@ class _Axis:
 def decodings(plan: ResamplePlan, concurrent: int, at_once: bool = True) -> list[Decoding]:
     """What can be had, from no cache on; each decodes less and keeps more than the one before.
 
-    at_once : whether a block reads each stored chunk once, so that a chunk can go when all its blocks have read it.
+    at_once : whether a block reads each stored chunk once; else all that it reads stays until it is done.
     """
     axes = [_axis(plan, number) for number in range(len(plan.axes))]
     itemsize = plan.resampling.in_dtype.itemsize
@@ -62,7 +62,8 @@ def decodings(plan: ResamplePlan, concurrent: int, at_once: bool = True) -> list
         further = concurrent - 1 if first == len(axes) - 1 else 1
         window = min(reused.touched, reused.widest + further * reused.step) * prod(axis.touched for axis in inner)
         decoded = prod(axis.together for axis in outer) * prod(axis.touched for axis in axes[first:])
-        kept = prod(axis.widest for axis in outer) * (min(awaited, window) if at_once else window)
+        block = 0 if at_once else concurrent * prod(axis.widest for axis in axes[first:])
+        kept = prod(axis.widest for axis in outer) * min(awaited + block, window)
         found.append(Decoding(itemsize * decoded, itemsize * kept, first))
     return found
 

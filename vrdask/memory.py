@@ -28,6 +28,10 @@ from vrdask.resampling import Resampling, between_parts, boxes_between
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
+BAND_BYTES = 8 << 20
+"""Of integers, filtered several gigabytes a second, no more is copied together at once: it is still in a cache then."""
+BAND_MARGINS = 1.125
+"""How many times as much is read, and filtered along rows, in parts as at once."""
 TASKS_PER_THREAD = 4
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
@@ -76,7 +80,7 @@ class BlockPlan:
     @cached_property
     def readers(self) -> tuple[Indices, ...]:
         """How often each stored chunk is read while it is kept (see `decoding.readers`)."""
-        return readers(self.part_plan, self.reused)
+        return readers(self.part_plan, self.reused if self.part == self.block else 0)
 
     @property
     def task_bytes(self) -> int:
@@ -167,6 +171,18 @@ def plan_blocks(
         best = _affordable(found, limit - found.peak_bytes)
         return best.decoded, replace(found, cache_bytes=best.cache, reused=best.reused)
 
+    def in_bands(found: BlockPlan) -> BlockPlan:
+        """The block in parts along the first resampled axis: small ones, but not mostly margins."""
+        axis, part, best = what.passes[-1], list(found.block), found
+        while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
+            part[axis] = ceil_div(part[axis], 2)
+            bands = blocks_of(found.block, part)
+            count = ceil_div(found.block[axis], part[axis])
+            if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
+                break
+            best = bands
+        return best
+
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
@@ -187,6 +203,10 @@ def plan_blocks(
         parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
         read = parts.part_plan
         if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
+            return parts
+    if what.fixed_point and what.stages and in_edges is not None and chosen.part == chosen.block:
+        decoded, parts = with_cache(in_bands(chosen))
+        if parts.peak_bytes <= limit and decoded <= with_cache(chosen)[0]:
             return parts
     return chosen
 
