@@ -27,10 +27,16 @@ from vrdask.resampling import Resampling
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
+BAND_BYTES = 8 << 20
+"""Of integers, filtered several gigabytes a second, no more is copied together at once: it is still in a cache then."""
+BAND_MARGINS = 1.125
+"""How many times as much is read, and filtered along rows, in parts as at once."""
 TASKS_PER_THREAD = 4
 PIECES_PER_THREAD = 4
 WORTH_KEEPING = 1.06
 """Decoding so much more is better than a large cache that would spare it: its new pages cost about as much."""
+WORTH_KEEPING_DEAR = 1.005
+"""The same where a library decodes at its own pace: JPEG, say."""
 SMALL_CACHE_BYTES = 32 << 20
 """A cache of so much per thread is not large."""
 
@@ -120,6 +126,18 @@ def plan_blocks(
         best = _affordable(found, limit - found.peak_bytes)
         return best.decoded, replace(found, cache_bytes=best.cache, keep=best.keep)
 
+    def in_bands(found: BlockPlan) -> BlockPlan:
+        """The block in parts along the first resampled axis: small ones, but not mostly margins."""
+        axis, part, best = what.passes[-1], list(found.block), found
+        while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
+            part[axis] = ceil_div(part[axis], 2)
+            bands = blocks_of(found.block, part)
+            count = ceil_div(found.block[axis], part[axis])
+            if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
+                break
+            best = bands
+        return best
+
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
@@ -129,17 +147,21 @@ def plan_blocks(
         )
     seen = [with_cache(found)]
     while block is None and found.part == found.block and (candidates := larger(found)):
-        if seen[-1][0] <= WORTH_KEEPING * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
+        if seen[-1][0] <= _worth_keeping(found) * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
             break  # nothing is decoded twice
         found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
         seen.append(with_cache(found))
     least = min(decoded for decoded, _ in seen)
-    good = [plan for decoded, plan in seen if decoded <= WORTH_KEEPING * least]
+    good = [plan for decoded, plan in seen if decoded <= _worth_keeping(found) * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
     if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
         parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen, in_edges))
         read = parts.part_plan
         if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
+            return parts
+    if what.fixed_point and what.stages and in_edges is not None and chosen.part == chosen.block:
+        decoded, parts = with_cache(in_bands(chosen))
+        if parts.peak_bytes <= limit and decoded <= with_cache(chosen)[0]:
             return parts
     return chosen
 
@@ -157,6 +179,11 @@ def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list
     return part
 
 
+def _worth_keeping(found: BlockPlan) -> float:
+    """How many times as much may be decoded rather than kept."""
+    return WORTH_KEEPING_DEAR if found.reading.by_zarr else WORTH_KEEPING
+
+
 def _affordable(found: BlockPlan, room: int) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
@@ -169,7 +196,7 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
     small = found.concurrent * SMALL_CACHE_BYTES
-    good = [one for one in possible if one.decoded <= WORTH_KEEPING * least]
+    good = [one for one in possible if one.decoded <= _worth_keeping(found) * least]
     return min(good, key=lambda one: (max(one.cache, small), one.decoded))
 
 
