@@ -241,14 +241,14 @@ def default_threads():
     threads._chosen = before
 
 
-def test_more_tasks_than_cores_are_taken_as_asked_for_and_logged(stored, tmp_path, caplog):
+def test_more_tasks_than_cores_are_taken_as_asked_for_and_logged(caplog):
     many = 2 * threads.usable_cores()
-    assert prepare(stored, tmp_path / "out.zarr", TARGET, axes=(0, 1), num_threads=many).blocks.concurrent == many
+    assert threads.resolve_tasks(many) == many
     (record,) = caplog.records
     assert record.name == "vrdask.threads"
     assert f"{many} tasks at a time on {many // 2} usable cores" in record.message
     caplog.clear()
-    prepare(stored, tmp_path / "out.zarr", TARGET, axes=(0, 1))
+    assert threads.resolve_tasks(None) == threads.get_num_threads()
     assert not caplog.records
 
 
