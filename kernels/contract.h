@@ -17,29 +17,13 @@
 #ifndef VRDASK_CONTRACT_H
 #define VRDASK_CONTRACT_H
 
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-#include "half.h"
-
-#if defined(__GNUC__)
-#define ALWAYS_INLINE __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE
-#endif
+#include "types.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
-enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
 enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
-
-static const Py_ssize_t ELEMENT_SIZE[] = {1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
 
 typedef struct {
     int kind;
@@ -89,19 +73,6 @@ typedef struct { /* what the outputs of a group share */
     Py_ssize_t shared;
     const char *const *converted;
 } group_t;
-
-#define CLAMP(a, lo, hi) ((a) > (lo) ? ((a) < (hi) ? (a) : (hi)) : (lo))
-#define NUMBER(a) ((a) == (a) ? (a) : 0)
-/* Round half to even without a library call, for |a| < 2^22 (float) and 2^51 (double). */
-#define NEAREST_F(a) (((a) + 12582912.0f) - 12582912.0f)
-#define NEAREST_D(a) (((a) + 6755399441055744.0) - 6755399441055744.0)
-
-static inline int64_t double_to_i64(double a) {
-    return a >= 0x1p63 ? INT64_MAX : a >= -0x1p63 ? (int64_t)rint(a) : a == a ? INT64_MIN : 0;
-}
-static inline uint64_t double_to_u64(double a) {
-    return a >= 0x1p64 ? UINT64_MAX : a > 0 ? (uint64_t)rint(a) : 0;
-}
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
 enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };

@@ -1,6 +1,6 @@
 /* Rows of one element type T, read into and written from the accumulator ACC (float or double).
  *
- * Included once per pair (ACC, T) by contract_acc.h, with
+ * Included once per pair (ACC, T) by elements.h, with
  *   T, NAME(x)      the element type and a name-mangler
  *   LOAD(v)         T -> ACC, exact (64-bit integers: rounded once, to nearest)
  *   STORE(a)        ACC -> T, round half to even, saturating, NaN -> 0 for integers
@@ -19,6 +19,7 @@ static void NAME(store)(const ACC *restrict from, Py_ssize_t n, void *to) {
     for (Py_ssize_t i = 0; i < n; i++) a[i] = STORE(from[i]);
 }
 
+#ifndef LOADS_ALONE
 #define ROW(k) ((const T *)(rows[k] + offset))
 
 /* to[i] = sum over k of w[k] * rows[k][i] */
@@ -78,6 +79,8 @@ static void NAME(pair)(const char *const *rows, const ACC *v, int inner, const A
 }
 
 #undef ROW
+#endif
+
 #undef T
 #undef NAME
 #undef LOAD

@@ -19,6 +19,8 @@ from hypothesis import HealthCheck, settings
 
 import vrdask.apply
 import vrdask.apply_fixed
+import vrdask.apply_prefilter
+import vrdask.between
 import vrdask.tiles
 from vrdask import isa
 
@@ -50,12 +52,17 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vrdask.apply, "_ELEMENTS_PER_THREAD", 1)
         patch.setattr(vrdask.apply_fixed, "BYTES_PER_THREAD", 1)
+        patch.setattr(vrdask.apply_prefilter, "ELEMENTS_PER_THREAD", 1)
         if build is not None:
             patch.setattr(vrdask.apply, "_contract", isa.load("contract", build))
             patch.setattr(vrdask.apply, "_gather", isa.load("gather", build))
             patch.setattr(vrdask.apply_fixed, "_fixed", isa.load("fixed", build))
+            patch.setattr(vrdask.apply_prefilter, "_prefilter", isa.load("prefilter", build))
         if scratch_bytes is not None:
             patch.setattr(vrdask.tiles, "SCRATCH_BYTES", scratch_bytes)
+            patch.setattr(vrdask.apply_prefilter, "PIECE_BYTES", scratch_bytes)
+            patch.setattr(vrdask.between, "THIN_BYTES", scratch_bytes)
+            patch.setattr(vrdask.between, "SLAB_BYTES", 8 * scratch_bytes)
         if row_elements is not None:
             patch.setattr(vrdask.tiles, "ROW_ELEMENTS", row_elements)
         _forget()
@@ -68,6 +75,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 def _forget() -> None:
     vrdask.apply._contraction.cache_clear()
     vrdask.apply._gather_tables.cache_clear()
+    vrdask.apply._slabs.cache_clear()
     vrdask.apply_fixed._prepared.cache_clear()
 
 

@@ -76,15 +76,17 @@ def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False) -> Mat
 
 
 @lru_cache(maxsize=512)
-def support(mode: str, n_in: int, n_out: int, align_corners: bool, radius: int) -> npt.NDArray[np.bool_]:
-    """Which source samples each output depends on; a cubic's prefilter reaches `radius` coefficients either way.
+def support(mode: str, n_in: int, n_out: int, align_corners: bool, double: bool) -> npt.NDArray[np.bool_]:
+    """Which source samples each output depends on, for sums in float32 or float64.
 
-    Not the non-zeros of a cubic's matrix: there products may cancel, to zero or to something tiny.
+    A cubic's prefilter reaches 13 or 28 samples either way as a table, 15 or 31 as a product of filters. Not the
+    non-zeros of a cubic's matrix: there products may cancel, to zero or to something tiny.
     """
     if n_in == n_out:
         return np.eye(n_in, dtype=bool)
     if mode != "cubic":
         return matrix(mode, n_in, n_out, align_corners) != 0
+    radius = (31 if double else 15) if n_out > n_in else (28 if double else 13)
     coefficients, samples = np.zeros((n_out, n_in), bool), np.zeros((n_in, n_in), bool)
     for i in range(n_out):
         p = position(i, n_in, n_out, align_corners)

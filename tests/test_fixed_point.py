@@ -67,7 +67,7 @@ def test_rings_bands_and_strips_change_no_bit(machine, problem, ring, between):
     expected = problem.resample(problem.source, num_threads=1)
     with machine(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(vrdask.apply_fixed, "RING_BYTES", ring)
-        patch.setattr(vrdask.fixed_passes, "BETWEEN_BYTES", between)
+        patch.setattr(vrdask.fixed_passes, "SLAB_BYTES", between)
         for module in (vrdask.apply_fixed, vrdask.fixed_passes):
             patch.setattr(module, "NARROWEST", 5)
         vrdask.apply_fixed._prepared.cache_clear()

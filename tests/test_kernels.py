@@ -144,7 +144,7 @@ def test_a_bad_sample_reaches_exactly_the_outputs_that_weigh_it(machine, problem
     what = problem.what
     expected = np.ones((), bool)
     for n_in, n_out, at in zip(what.in_shape, what.out_shape, where, strict=True):
-        support = oracles.support(what.mode, n_in, n_out, what.align_corners, 28 if what.double else 13)
+        support = oracles.support(what.mode, n_in, n_out, what.align_corners, what.double)
         expected = expected[..., None] & support[:, at]
     for build in BUILDS:
         with machine(build):

@@ -13,19 +13,25 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import MODES, sizes
 
-from vrdask import operators
+from vrdask import operators, reference
 from vrdask.modes import axis_operators
+from vrdask.prefilter import Prefilter
 
 AXIS = sizes(130)
 CASES = [(mode, corners) for mode in MODES for corners in (False, True) if mode != "area" or not corners]
 
 
 def product_of(mode, n_in, n_out, align_corners):
-    """The dense matrix of both operators of an axis, and the non-zero pattern of their product."""
+    """The dense matrix of both operators of an axis."""
     first, second = axis_operators(mode, n_in, n_out, align_corners, True)
     if second is None:
         return np.eye(n_in)
-    return second.dense() @ first.dense() if first is not None else second.dense()
+    return second.dense() @ responses(first) if first is not None else second.dense()
+
+
+def responses(op, dtype="float64"):
+    """The matrix of a prefilter, from what it makes of each sample alone."""
+    return reference.prefilter(np.eye(op.n, dtype=dtype), op, 0)
 
 
 @pytest.mark.parametrize(("mode", "align_corners"), CASES)
@@ -39,7 +45,7 @@ def test_dense_matrix_equals_the_one_from_the_definition(mode, align_corners, n_
 @given(n_in=AXIS, n_out=AXIS, double=st.booleans())
 def test_rows_are_sorted_true_to_length_and_sum_to_one(mode, align_corners, n_in, n_out, double):
     for op in axis_operators(mode, n_in, n_out, align_corners, double):
-        if op is None:
+        if op is None or isinstance(op, Prefilter):
             continue
         stop = op.start + op.count
         assert (np.diff(op.start) >= 0).all()
@@ -61,7 +67,7 @@ def test_rows_are_sorted_true_to_length_and_sum_to_one(mode, align_corners, n_in
 def test_reads_are_the_smallest_interval_with_every_weighed_sample(mode, align_corners, n_in, n_out, double, data):
     start = data.draw(st.integers(0, n_out - 1))
     stop = data.draw(st.integers(start + 1, n_out))
-    support = oracles.support(mode, n_in, n_out, align_corners, 28 if double else 13)
+    support = oracles.support(mode, n_in, n_out, align_corners, double)
     intervals = [(start, stop), (0, n_out)]
     weighed = [np.flatnonzero(support[slice(*interval)].any(axis=0)) for interval in intervals]
     expected = [(found[0], found[-1] + 1) for found in weighed]
@@ -104,16 +110,34 @@ def test_compose_in_parts_is_the_whole(monkeypatch):
     assert_array_equal(parts.count, whole.count)
 
 
-@pytest.mark.parametrize(("radius", "tolerance"), [(28, 1e-14), (13, 2.0**-23)])
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 28, 57, 200])
-def test_prefilter_is_scipys_recursion_cut_off(n, radius, tolerance):
+def test_prefilter_is_scipys_recursion_cut_off(n, double, mirror):
     from scipy import ndimage
 
     x = np.random.default_rng(n).random(n)
-    # scipy 1.17 starts its recursion from a first sample that it has overwritten already: off by z**(2 n - 1)
-    tolerance += (2 - 3**0.5) ** (2 * n - 1) if n > 1 else 0
-    expected = ndimage.spline_filter1d(x, order=3, mode="reflect")
-    assert_allclose(operators.prefilter(n, radius).dense() @ x, expected, rtol=0, atol=tolerance)
+    # scipy 1.17 starts mode "reflect" from a first sample that it has overwritten already: off by z**(2 n - 1)
+    startled = (2 - 3**0.5) ** (2 * n - 1) if n > 1 and not mirror else 0
+    expected = ndimage.spline_filter1d(x, order=3, mode="mirror" if mirror else "reflect")
+    filtered = responses(Prefilter.precise(n, double, mirror)) @ x
+    assert_allclose(filtered, expected, rtol=0, atol=startled + (1e-14 if double else 2.0**-26))
+    if not mirror:
+        table = operators.prefilter(n, 28 if double else 13).dense() @ x
+        assert_allclose(table, expected, rtol=0, atol=startled + (1e-14 if double else 2.0**-23))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 100])
+def test_prefilter_keeps_a_constant_and_reads_its_radius(n, mirror):
+    for double, radius in ((False, 15), (True, 31)):
+        op = Prefilter.precise(n, double, mirror)
+        assert op.radius == radius
+        matrix = responses(op)
+        assert_allclose(matrix.sum(axis=1), 1, rtol=0, atol=2e-15)
+        for i in range(n):
+            found = np.flatnonzero(matrix[i])
+            assert op.reads((i, i + 1)) == (found[0], found[-1] + 1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9])

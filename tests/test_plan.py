@@ -48,7 +48,7 @@ def check_plan(plan: ResamplePlan) -> None:
 
     # the reads are the smallest box with every sample that the definition of the mode weighs, and stay in the array
     supports = [
-        oracles.support(what.mode, n_in, n_out, what.align_corners, 28 if what.double else 13)
+        oracles.support(what.mode, n_in, n_out, what.align_corners, what.double)
         for n_in, n_out in zip(what.in_shape, what.out_shape, strict=True)
     ]
     for task in tasks:

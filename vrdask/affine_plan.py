@@ -61,7 +61,7 @@ class AffinePlan:
         """No task reads more samples than this: the bounding box of a block's image, and the neighbours it weighs."""
         what = self.affine
         sizes = list(self.block)
-        filtered = 0 if what.prefilter is None else 2 * (28 if what.prefilter.double else 13)
+        filtered = 0 if what.prefilter is None else 2 * what.prefilter.radius
         for axis, row in zip(what.axes, what.matrix, strict=True):
             span = sum(abs(factor) * (self.block[other] - 1) for factor, other in zip(row, what.axes, strict=True))
             sizes[axis] = min(what.in_shape[axis], ceil(span) + what.sampling.taps + 1 + filtered)

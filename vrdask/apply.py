@@ -6,7 +6,9 @@ output sample depend on the resampling alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,13 @@ import numpy.typing as npt
 
 from vrdask import isa, reuse
 from vrdask.apply_fixed import filter_box
+from vrdask.apply_prefilter import prefilter_box
+from vrdask.between import Group, slabs
 from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
 from vrdask.modes import MODES
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.resampling import Resampling, Tables, prefilter_of, tables
 from vrdask.reuse import Empty
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
@@ -59,29 +63,61 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
 
 
 def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    """One stage; or several, with the arrays between them in parts of a few megabytes: parts are small chunks."""
+    """One stage; or several, with what lies between them in slabs."""
     if len(what.stages) == 1:
         _run_stage(what, 0, source, reads, writes, target, num_threads)
         return
-    parts = [boxes_between(what, part) for part in between_parts(what, writes)]
-    buffers = [
-        reuse.workspace(f"between_{k}", max(map(size_of, boxes)) * what.acc_dtype.itemsize).view(what.acc_dtype)
-        for k, boxes in enumerate(list(zip(*parts, strict=True))[1:-1])
-    ]
-    for first, *middle, part in parts:
-        data, box = source[slices_of(first, (start for start, _ in reads))], first
-        for number, (buffer, to) in enumerate(zip(buffers, middle, strict=True)):
-            between = buffer[: size_of(to)].reshape(shape_of(to))
-            _run_stage(what, number, data, box, to, between, num_threads)
-            data, box = between, to
-        piece = target[slices_of(part, (start for start, _ in writes))]
-        _run_stage(what, len(buffers), data, box, part, piece, num_threads)
+    plan = _slabs(what, writes)
+    wide = [reuse.workspace(f"between_{k}", size) for k, size in enumerate(plan.wide)]
+    thin = [reuse.workspace(f"thin_{k}", size) for k, size in enumerate(plan.thin)]
+    for groups in plan.groups:
+        data = source[_within(groups[0].boxes[0], reads)]
+        for number, group in enumerate(groups):
+            box = group.boxes[-1]
+            last = number == len(groups) - 1
+            to = target[_within(box, writes)] if last else _array(wide[number % 2], box, what.acc_dtype)
+            for boxes in group.slabs():
+                begin, end = data[_within(boxes[0], group.boxes[0])], to[_within(boxes[-1], box)]
+                _run_group(what, group, boxes, begin, end, thin, num_threads)
+            data = to
+
+
+_slabs = lru_cache(maxsize=64)(slabs)
+
+
+def _run_group(
+    what: Resampling,
+    group: Group,
+    boxes: tuple[Box, ...],
+    data: Array,
+    target: Array,
+    thin: Sequence[Array],
+    num_threads: int,
+) -> None:
+    """The stages of a group from the first of `boxes` to the last."""
+    for k, (reads, writes) in enumerate(pairwise(boxes)):
+        to = target if k == len(boxes) - 2 else _array(thin[k % 2], writes, what.acc_dtype)
+        _run_stage(what, group.first + k, data, reads, writes, to, num_threads)
+        data = to
+
+
+def _array(memory: Array, box: Box, dtype: DType) -> Array:
+    return memory[: size_of(box) * dtype.itemsize].view(dtype).reshape(shape_of(box))
+
+
+def _within(box: Box, outer: Box) -> tuple[slice, ...]:
+    """Slices that cut a box out of an array that holds `outer`."""
+    return slices_of(box, (start for start, _ in outer))
 
 
 def _run_stage(
     what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
     """A stage, by its number, or only the conversion to the target's dtype."""
+    if number is not None and (found := prefilter_of(what.stages[number])):
+        axis, op = found
+        prefilter_box(op, axis, data, reads[axis], writes[axis], target, num_threads)
+        return
     threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
     source = data.reshape(*data.shape[:joined], -1)
@@ -97,26 +133,22 @@ def _contraction(
     what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any]:
     """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
-    if number is None:  # nothing to contract: convert
+    stage = None if number is None else tables(what.stages[number])
+    if stage is None:  # nothing to contract: convert
         shape = shape_of(writes)
         levels = [Level("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
         levels.append(Level("copy", len(shape) - 1, shape[-1], shape[-1]))
         for level in levels[:-1]:
             level.tile = 1
     else:
-        levels = levels_of(what.stages[number], writes)
+        levels = levels_of(stage, writes)
         choose_tiles(levels, what.acc_dtype.itemsize, threads)
     acc_dtype = what.acc_dtype
-    tables = [
-        _kernel_level(level, None if number is None else what.stages[number], reads, writes, acc_dtype)
-        for level in levels
-    ]
-    return len(levels) - 1, _contract.Contraction(tables, CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype])
+    described = [_kernel_level(level, stage, reads, writes, acc_dtype) for level in levels]
+    return len(levels) - 1, _contract.Contraction(described, CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype])
 
 
-def _kernel_level(
-    level: Level, stage: tuple[Operator | None, ...] | None, reads: Box, writes: Box, acc_dtype: DType
-) -> dict[str, Any]:
+def _kernel_level(level: Level, stage: Tables | None, reads: Box, writes: Box, acc_dtype: DType) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
     }  # fmt: skip
@@ -130,11 +162,11 @@ def _kernel_level(
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]
     weights = op.weights[begin:end, : level.taps].astype(acc_dtype)
-    tables: dict[str, Array] = {"start": start, "count": count, "weights": weights}
+    arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}
-        tables |= row_tables(start, count, weights, level.channels)
-    described["tables"] = {name: _as_bytes(table) for name, table in tables.items()}
+        arrays |= row_tables(start, count, weights, level.channels)
+    described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
     return described
 
 
@@ -163,12 +195,12 @@ def row_tables(
 
 
 def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    tables = _gather_tables(what, reads, writes, source.shape, source.strides)
-    if tables is None:
+    found = _gather_tables(what, reads, writes, source.shape, source.strides)
+    if found is None:
         source = np.ascontiguousarray(source)
-        tables = _gather_tables(what, reads, writes, source.shape, source.strides)
-        assert tables is not None
-    rows, index, stride, item_size = tables
+        found = _gather_tables(what, reads, writes, source.shape, source.strides)
+        assert found is not None
+    rows, index, stride, item_size = found
     threads = max(1, min(num_threads, target.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
     address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
     _gather.gather(*address, rows, index, stride, item_size, threads)
@@ -179,7 +211,7 @@ def _gather_tables(
     what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> tuple[Array, Array, int, int] | None:
     """Rows, items of a row, their step where it is constant, bytes of an item; None where a row is not contiguous."""
-    (stage,) = what.stages
+    (stage,) = map(tables, what.stages)
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     contiguous = what.in_dtype.itemsize
     for size, step in zip(shape[:last:-1], strides[:last:-1], strict=True):

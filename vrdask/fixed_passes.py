@@ -10,8 +10,9 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
+from vrdask.between import SLAB_BYTES
 from vrdask.intervals import Box, ceil_div, size_of, slabs_of
-from vrdask.resampling import BETWEEN_BYTES, Resampling
+from vrdask.resampling import Resampling
 from vrdask.tiles import CHANNELS
 
 NARROWEST = 256
@@ -41,7 +42,7 @@ def calls_of(what: Resampling) -> tuple[Call, ...]:
 
 
 def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
-    """Output boxes whose arrays between calls take `BETWEEN_BYTES` where that can be.
+    """Output boxes whose arrays between calls take `SLAB_BYTES` where that can be.
 
     Cut along the axis of the first pass, so that no sample is filtered twice.
     """
@@ -61,7 +62,7 @@ def peak_between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
 
 
 def _strip_count(between: int, size: int) -> int:
-    return max(1, min(ceil_div(between, BETWEEN_BYTES), ceil_div(size, NARROWEST)))
+    return max(1, min(ceil_div(between, SLAB_BYTES), ceil_div(size, NARROWEST)))
 
 
 def _between_bytes(what: Resampling, reads: Box, writes: Box) -> int:

@@ -20,9 +20,9 @@ import numpy as np
 
 from vrdask import tiles
 from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Box, Edges, ceil_div, regular_edges, size_of
+from vrdask.intervals import Box, Edges, ceil_div, regular_edges
 from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
-from vrdask.resampling import Resampling, between_parts, boxes_between
+from vrdask.resampling import Resampling
 from vrdask.sharing import Keep, Sharing
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
@@ -90,7 +90,7 @@ class BlockPlan:
         held += parts.peak_write_bytes if self.part != self.block else 0
         kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
         codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
-        return held + _between_bytes(parts) + kernel + codec
+        return held + parts.peak_between_bytes + kernel + codec
 
     @property
     def peak_bytes(self) -> int:
@@ -221,17 +221,6 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
     small = found.concurrent * SMALL_CACHE_BYTES
     good = [one for one in possible if one.decoded <= WORTH_KEEPING * least]
     return min(good, key=lambda one: (max(one.cache, small), one.decoded))
-
-
-def _between_bytes(plan: ResamplePlan) -> int:
-    """What a task's intermediate arrays take; those between stages are made in parts."""
-    what = plan.resampling
-    if len(what.stages) < 2 or not len(plan):
-        return plan.peak_between_bytes
-    writes = plan[tuple(n // 2 for n in plan.shape)].writes
-    return what.acc_dtype.itemsize * max(
-        sum(map(size_of, boxes_between(what, part)[1:-1])) for part in between_parts(what, writes)
-    )
 
 
 def _cut(n: int, block: int, part: int) -> Edges:

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 from vrdask import filters, operators
 from vrdask.operators import Operator
+from vrdask.prefilter import Prefilter
 
-Rows = Callable[[int, int, bool, bool], tuple[Operator | None, Operator]]
+Rows = Callable[[int, int, bool, bool], tuple[Prefilter | None, Operator]]
 """(n_in, n_out, align_corners, in float64?) -> (operator at the input's size or None, one to the output's size)."""
 
 
@@ -45,14 +46,13 @@ def _area(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Non
     return None, operators.area(n_in, n_out)
 
 
-def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Operator | None, Operator]:
+def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
-    prefilter = operators.prefilter(n_in, radius=28 if double else 13)
     values = operators.b_spline(n_in, n_out, align_corners)
     if n_out > n_in:
-        return prefilter, values
-    return None, operators.compose(values, prefilter)
+        return Prefilter.precise(n_in, double), values
+    return None, operators.compose(values, operators.prefilter(n_in, radius=28 if double else 13))
 
 
 def _filtered(name: str) -> Rows:
@@ -80,7 +80,7 @@ MODES = {
 @lru_cache(maxsize=128)
 def axis_operators(
     mode: str, n_in: int, n_out: int, align_corners: bool, double: bool
-) -> tuple[Operator | None, Operator | None]:
+) -> tuple[Prefilter | None, Operator | None]:
     """The operators of one axis, first and second; None where there is nothing to do.
 
     A pure function of its arguments: whoever receives a plan (another process, a worker) computes the same tables once.

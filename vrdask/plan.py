@@ -21,11 +21,13 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.between import between_bytes
 from vrdask.dtypes import native
 from vrdask.fixed_passes import peak_between_bytes
 from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, union_length
 from vrdask.modes import MODES
 from vrdask.operators import Indices, Operator
+from vrdask.prefilter import Prefilter
 from vrdask.resampling import Resampling, resampling
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
@@ -143,11 +145,10 @@ class ResamplePlan:
             return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
         if len(what.stages) < 2:
             return 0
-        elements, intervals = 0, [(axis.edges[:-1], axis.edges[1:]) for axis in self.axes]
-        for stage in reversed(what.stages[1:]):
-            intervals = [_reads_many(op, *interval) for op, interval in zip(stage, intervals, strict=True)]
-            elements += prod(int((stops - starts).max(initial=0)) for starts, stops in intervals)
-        return elements * what.acc_dtype.itemsize
+        if not len(self):
+            return 0
+        widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
+        return between_bytes(what, self[widest].writes)
 
     @property
     def peak_write_bytes(self) -> int:
@@ -206,7 +207,7 @@ def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _reads_many(axis_operator: Operator | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
+def _reads_many(axis_operator: Operator | Prefilter | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
     """The source intervals of output intervals; an empty one reads nothing, at its place."""
     if axis_operator is None:
         return starts, stops

@@ -16,7 +16,8 @@ from vrdask.dtypes import DType
 from vrdask.fixed_point import fixed_point
 from vrdask.modes import MODES
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, contraction_order
+from vrdask.prefilter import Prefilter
+from vrdask.resampling import Resampling, contraction_order, tables
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +33,19 @@ def contract(x: Array, op: Operator, axis: int) -> Array:
         with np.errstate(invalid="ignore"):
             result = np.where(counted, result + weights[:, k] * sample, result)
     return np.moveaxis(result, -1, axis)
+
+
+def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
+    """`op` along one axis of a float32 or float64 array."""
+    first, second, *factors = op.weights(x.dtype)
+    x = np.moveaxis(x, axis, -1)[..., op.samples((0, op.n))]
+    with np.errstate(invalid="ignore"):
+        x = first * x[..., 1:] + second * x[..., :-1]
+        for k, factor in enumerate(factors[: op.doublings - 1], 1):
+            x = x[..., 2**k :] + factor * x[..., : -(2**k)]
+        for k, factor in enumerate(factors[op.doublings - 1 :]):
+            x = x[..., : -(2**k)] + factor * x[..., 2**k :]
+    return np.moveaxis(x, -1, axis)
 
 
 def fixed_pass(x: npt.NDArray[np.uint8], op: Operator, axis: int) -> npt.NDArray[np.uint8]:
@@ -65,25 +79,25 @@ def resample(what: Resampling, x: Array) -> Array:
     """The whole array at once."""
     x = x.astype(x.dtype.newbyteorder("="))
     if MODES[what.mode].copies:
-        for stage in what.stages:
-            for axis in contraction_order(stage):
-                op = stage[axis]
+        for copied in map(tables, what.stages):
+            for axis in contraction_order(copied):
+                op = copied[axis]
                 assert op is not None
                 x = gather(x, op, axis)
         return x if what.in_dtype == what.out_dtype else convert(x.astype(what.acc_dtype), what.out_dtype)
     if not what.stages and what.in_dtype == what.out_dtype:
         return x.copy()
     if what.fixed_point:
-        (stage,) = what.stages
+        (passes,) = map(tables, what.stages)
         for axis in what.passes:
-            op = stage[axis]
+            op = passes[axis]
             assert op is not None
             x = fixed_pass(x, op, axis)
         return x
     x = x.astype(what.acc_dtype)
     for stage in what.stages:
         for axis in contraction_order(stage):
-            op = stage[axis]
-            assert op is not None
-            x = contract(x, op, axis)
+            each = stage[axis]
+            assert each is not None
+            x = prefilter(x, each, axis) if isinstance(each, Prefilter) else contract(x, each, axis)
     return convert(x, what.out_dtype)

@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.filters import FILTERS
-from vrdask.intervals import Box, ceil_div, require_known, size_of, slabs_of, whole
+from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
+from vrdask.prefilter import Prefilter
 
-BETWEEN_BYTES = 8 << 20
-"""What the array between two stages may take at a time: it stays in cache, and off the page allocator."""
-
-Stage = tuple[Operator | None, ...]
-"""One operator per array axis, applied together; None where an axis passes through."""
+Tables = tuple[Operator | None, ...]
+"""One operator per array axis; None where an axis passes through."""
+Stage = tuple[Operator | Prefilter | None, ...]
+"""The operators of all axes, applied together; or the prefilter of one."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,9 @@ class Resampling:
             axis_operators(self.mode, n_in, n_out, self.align_corners, self.double)
             for n_in, n_out in zip(self.in_shape, self.out_shape, strict=True)
         ]
-        firsts = tuple(first for first, _ in pairs)
         alone = tuple(None if first else second for first, second in pairs)
         after = tuple(second if first else None for first, second in pairs)
-        return tuple(stage for stage in (alone, firsts, after) if any(stage))
+        return tuple(stage for stage in (alone, *prefilters(first for first, _ in pairs), after) if any(stage))
 
     @cached_property
     def whole(self) -> tuple[Box, Box]:
@@ -95,6 +94,24 @@ class Resampling:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+def prefilters(filters: Iterable[Prefilter | None]) -> list[Stage]:
+    """Stages that apply the filters of some axes, the first axis's first."""
+    given = list(filters)
+    return [tuple(one if k == axis else None for k in range(len(given))) for axis, one in enumerate(given) if one]
+
+
+def tables(stage: Stage) -> Tables:
+    """A stage that is not a prefilter."""
+    found = tuple(op for op in stage if not isinstance(op, Prefilter))
+    assert len(found) == len(stage)
+    return found
+
+
+def prefilter_of(stage: Stage) -> tuple[int, Prefilter] | None:
+    """The axis and the filter of a stage that is a prefilter."""
+    return next(((axis, op) for axis, op in enumerate(stage) if isinstance(op, Prefilter)), None)
+
+
 def stage_reads(stage: Stage, writes: Box) -> Box:
     """The box of a stage's input that an output box depends on."""
     return tuple(
@@ -109,17 +126,6 @@ def boxes_between(what: Resampling, writes: Box) -> tuple[Box, ...]:
     for stage in reversed(what.stages):
         boxes.append(stage_reads(stage, boxes[-1]))
     return tuple(reversed(boxes))
-
-
-def between_parts(what: Resampling, writes: Box) -> list[Box]:
-    """Output boxes, slabs of `writes`, whose array before the last stage takes `BETWEEN_BYTES` where that can be.
-
-    Cut along the first axis that is longer than one sample.
-    """
-    axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
-    start, stop = writes[axis]
-    middle = size_of(stage_reads(what.stages[-1], writes)) * what.acc_dtype.itemsize
-    return slabs_of(writes, axis, min(stop - start, max(1, ceil_div(middle, BETWEEN_BYTES))))
 
 
 def contraction_order(stage: Stage) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ Empty = Callable[[tuple[int, ...], DType], npt.NDArray[Any]]
 """A maker of arrays with any content, as `numpy.empty` is."""
 WORKSPACE_BYTES = 16 << 20
 """A thread keeps no larger workspaces than this."""
+CACHE_LINE = 64
 
 _workspaces = threading.local()
 
@@ -48,7 +49,7 @@ class Pool:
             return np.empty(shape, dtype)
         memory = self._take(size)
         if memory is None:
-            memory = np.empty(size, np.uint8)
+            memory = aligned(size)
         with self._mutex:
             self._lent += memory.nbytes
         return np.asarray(_Loan(self, memory, size)).view(dtype).reshape(shape)
@@ -81,12 +82,19 @@ class Pool:
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
     """`size` bytes for the calling thread's intermediates: from the same memory at each call with this name."""
     if size > WORKSPACE_BYTES:
-        return np.empty(size, np.uint8)
+        return aligned(size)
     kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
     if kept is None or kept.nbytes < size:
-        kept = np.empty(size, np.uint8)
+        kept = aligned(size)
         setattr(_workspaces, name, kept)
     return kept[:size]
+
+
+def aligned(size: int) -> npt.NDArray[np.uint8]:
+    """Fresh bytes from the beginning of a cache line on: a register's load or store then touches one line, not two."""
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % CACHE_LINE
+    return memory[start : start + size]
 
 
 class _Loan:

@@ -16,8 +16,9 @@ from vrdask import reference
 from vrdask.affine import Affine
 from vrdask.grid_sampling import GridSampling
 from vrdask.operators import reflect
+from vrdask.prefilter import mirrored
 from vrdask.sampling import Sampling
-from vrdask.spline import SplineFilter, mirrored
+from vrdask.spline import SplineFilter
 
 Array = npt.NDArray[Any]
 

@@ -1,18 +1,16 @@
 """The prefilter of cubic sampling as a resampling of its own: samples in, B-spline coefficients of the same shape out.
 
-Along each sampled axis a banded matrix (`operators.prefilter`), so that any box of coefficients follows from the box of
-samples that the matrix reads, with the bits that filtering the whole array gives.
+A stage along each sampled axis (`prefilter`), so that any box of coefficients follows from the box of samples that the
+filters read, with the bits that filtering the whole array gives.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-import numpy as np
-
-from vrdask.operators import Indices, Operator, banded, prefilter
-from vrdask.resampling import Resampling, Stage
+from vrdask.prefilter import Prefilter
+from vrdask.resampling import Resampling, Stage, prefilters
 
 
 @dataclass(frozen=True)
@@ -29,31 +27,12 @@ class SplineFilter(Resampling):
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        radius = 28 if self.double else 13
-        operators = [
-            _operator(n, radius, self.mirror) if axis in self.axes else None for axis, n in enumerate(self.in_shape)
-        ]
-        return (tuple(operators),)
+        return tuple(prefilters(self._filter(n) if k in self.axes else None for k, n in enumerate(self.in_shape)))
 
+    @property
+    def radius(self) -> int:
+        """Samples that a coefficient depends on, each way along an axis."""
+        return self._filter(1).radius
 
-@lru_cache(maxsize=64)
-def _operator(n: int, radius: int, mirror: bool) -> Operator:
-    if not mirror:
-        return prefilter(n, radius)
-    offset = np.arange(-radius, radius + 1)
-    response = (np.sqrt(3.0) - 2.0) ** np.abs(offset)
-    response /= response.sum()
-    index = mirrored(np.arange(n)[:, None] + offset, n)
-    return banded(n, index, np.broadcast_to(response, index.shape))
-
-
-def mirrored(index: Indices, n: int) -> Indices:
-    """Fold any integer into [0, n), mirrored about the samples 0 and n - 1 (SciPy's mode "mirror").
-
-    >>> mirrored(np.array([-1, 0, 3, 4]), 4)
-    array([1, 0, 3, 2])
-    """
-    if n == 1:
-        return np.zeros_like(index)
-    index = index % (2 * (n - 1))
-    return np.minimum(index, 2 * (n - 1) - index)
+    def _filter(self, n: int) -> Prefilter:
+        return Prefilter.precise(n, self.double, self.mirror)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vrdask.intervals import Interval, ceil_div
 from vrdask.operators import Operator
-from vrdask.resampling import Stage
+from vrdask.resampling import Tables
 
 SCRATCH_BYTES = 512 * 1024
 """What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
@@ -78,7 +78,7 @@ class Level:
         return self.group_reads < 0.75 * self.group * self.taps
 
 
-def levels_of(stage: Stage, writes: tuple[Interval, ...]) -> list[Level]:
+def levels_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Level]:
     """The levels of a stage with at least one operator, for an output box without empty sides."""
     sizes = [stop - start for start, stop in writes]
     last = max(axis for axis, op in enumerate(stage) if op is not None)

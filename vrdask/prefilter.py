@@ -1,0 +1,89 @@
+"""The prefilter of cubic B-splines along an axis: as many coefficients as samples.
+
+Unser's recursive filter (1999) has the impulse response ``z**abs(k)``, z = sqrt(3) - 2. Cut off at 15 samples (z**16 is
+below 2**-30) it needs neither recursion nor a table. With the shift by a sample S, half of it is
+
+    sum of z**k S**k for k < 16  =  (1 + z S) (1 + z**2 S**2) (1 + z**4 S**4) (1 + z**8 S**8)
+
+and the other half is the same backwards: 16 multiplications and additions for 31 taps. The result depends on the
+samples within the radius and on nothing else: no block grid to anchor, and no NaN from further away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.dtypes import DType
+from vrdask.intervals import Interval
+from vrdask.operators import Indices, reflect
+
+POLE = 3**0.5 - 2.0
+
+
+@dataclass(frozen=True)
+class Prefilter:
+    """The filter of an axis.
+
+    n : samples, and coefficients.
+    doublings : filters of two taps each way; the radius is ``2**doublings - 1``.
+    mirror : the axis continues mirrored about its end samples (SciPy's mode "mirror"), not about the half-samples
+        beyond them (SciPy's "reflect").
+    """
+
+    n: int
+    doublings: int
+    mirror: bool = False
+
+    @classmethod
+    def precise(cls, n: int, double: bool, mirror: bool = False) -> Prefilter:
+        """The filter whose cut-off lies below the rounding of float32 (2**-24), or of float64 (2**-53)."""
+        return cls(n, 5 if double else 4, mirror)
+
+    @property
+    def n_in(self) -> int:
+        return self.n
+
+    @property
+    def n_out(self) -> int:
+        return self.n
+
+    @property
+    def radius(self) -> int:
+        return (1 << self.doublings) - 1
+
+    def reads(self, writes: Interval) -> Interval:
+        """The samples that a non-empty interval of coefficients depends on: no sample more."""
+        return max(0, writes[0] - self.radius), min(self.n, writes[1] + self.radius)
+
+    def reads_many(self, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
+        """`reads` for arrays of intervals."""
+        return np.maximum(starts - self.radius, 0), np.minimum(stops + self.radius, self.n)
+
+    def samples(self, writes: Interval) -> Indices:
+        """The sample at each position from `radius` before an interval to `radius` behind it."""
+        fold = mirrored if self.mirror else reflect
+        return fold(np.arange(writes[0] - self.radius, writes[1] + self.radius), self.n)
+
+    def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
+        """Those of the filters, in order: both of the first, then each second one (the first is 1).
+
+        The sum of the response is 1.
+        """
+        powers = POLE ** (2.0 ** np.arange(self.doublings))
+        scale = 1 / np.prod(1 + powers) ** 2
+        return np.array([scale, scale * POLE, *powers[1:], *powers], dtype)
+
+
+def mirrored(index: Indices, n: int) -> Indices:
+    """Fold any integer into [0, n), mirrored about the samples 0 and n - 1 (SciPy's mode "mirror").
+
+    >>> mirrored(np.array([-1, 0, 3, 4]), 4)
+    array([1, 0, 3, 2])
+    """
+    if n == 1:
+        return np.zeros_like(index)
+    index = index % (2 * (n - 1))
+    return np.minimum(index, 2 * (n - 1) - index)
