@@ -15,7 +15,6 @@ from strategies import MODES, values
 
 import vrdask
 from vrdask import threads
-from vrdask.executors.zarr_to_zarr import prepare
 
 SHAPE, CHUNKS, TARGET = (40, 53, 3), (16, 20, 3), (61, 30)
 
