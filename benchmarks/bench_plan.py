@@ -2,6 +2,7 @@
 seconds to build the graph, and bytes that its tasks take from others, over the bytes of the source.
 
 python benchmarks/bench_plan.py [--json FILE]
+python benchmarks/bench_plan.py --workers 4
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import vrdask
+from vrdask.executors import dask_blocks
 
 GRAPH_TASKS = 10_000
 """Graphs are built for plans of at most this many output chunks: their size is a constant per chunk."""
@@ -131,10 +133,40 @@ def measure(p: Plan) -> dict[str, Any]:
     return row
 
 
+def fetched_bytes(dask_worker: Any) -> int:
+    """What a worker has fetched from others."""
+    return sum(one["total"] for one in dask_worker.transfer_incoming_log)
+
+
+def measure_on_workers(count: int) -> None:
+    """A volume of 2 GB to half, cubic, on processes of this machine: with slabs of margins and without."""
+    from distributed import Client, LocalCluster
+
+    usual = dask_blocks.WIDEST_SLAB
+    for name, dask_blocks.WIDEST_SLAB in (("slabs", usual), ("no slabs", 0)):
+        dask_blocks.part_taken.cache_clear()
+        with (
+            LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as local,
+            Client(local) as client,
+        ):
+            source = da.random.default_rng(0).integers(0, 60_000, (1024,) * 3, "uint16", chunks=128)
+            lazy = vrdask.resample(source, (512,) * 3, "cubic", chunks=128)
+            tasks = (len(dict(lazy.__dask_graph__())) - source.npartitions) / lazy.npartitions
+            start = time.perf_counter()
+            lazy.sum().compute()
+            seconds = time.perf_counter() - start
+            fetched = sum(client.run(fetched_bytes).values()) / source.nbytes
+        print(f"{name}: {tasks:.1f} tasks per chunk, {seconds:.1f} s, workers fetched {fetched:.2f} of the source")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--workers", type=int, help="measure bytes that so many workers fetch from each other, instead")
     options = parser.parse_args(arguments)
+    if options.workers:
+        measure_on_workers(options.workers)
+        return 0
     columns = {
         "tasks": ",d", "build_seconds": ".3f", "walk_seconds": ".2f", "held_mb": ".2f", "peak_mb": ".2f",
         "read_amplification": ".2f", "zarr_per_chunk": ".3f", "zarr_seconds": ".2f", "dask_per_chunk": ".3f",

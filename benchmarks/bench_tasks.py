@@ -26,8 +26,9 @@ from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.table import Table
 
+from vrdask.block_plan import BlockPlan
 from vrdask.executors.cluster import run_on_cluster
-from vrdask.memory import BlockPlan, plan_blocks
+from vrdask.memory import plan_blocks
 from vrdask.records import Record
 from vrdask.resampling import resampling
 from vrdask.sources import store_path

@@ -111,9 +111,10 @@ def test_a_local_cluster_for_the_run(source, tmp_path):
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(source, tmp_path):
-    result = run("resample", source, tmp_path / "out.zarr", "--factor", "0.5", "--dry-run")
+    result = run("resample", source, tmp_path / "out.zarr", "--factor", "0.5", "--compressor", "zstd:5", "--dry-run")
     assert result.exit_code == 0
     for word in (
+        "Zstd level 5",
         "tasks",
         "bytes read",
         "read amplification",

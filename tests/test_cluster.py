@@ -142,7 +142,7 @@ def test_a_failed_task_on_a_worker_loses_no_other(client, source, tmp_path):
     chunk = source / "c" / "2" / "2" / "2"
     whole = chunk.read_bytes()
     chunk.write_bytes(b"")
-    settings = {"mode": "linear", "chunks": 8, "memory_limit": "300kB"}
+    settings = {"mode": "linear", "chunks": 8, "memory_limit": "500kB"}
     with pytest.raises(RuntimeError, match=r"reading chunk c/2/2/2 .* failed"):
         vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT, **settings)
     chunk.write_bytes(whole)

@@ -15,6 +15,7 @@ from strategies import MODES, values
 
 import vrdask
 from vrdask import threads
+from vrdask.executors.zarr_to_zarr import prepare
 
 SHAPE, CHUNKS, TARGET = (40, 53, 3), (16, 20, 3), (61, 30)
 
@@ -137,6 +138,28 @@ def test_a_large_graph_stays_small_per_task():
     assert max(sizes) < 6000, "no table is embedded"
 
 
+def test_neighbours_share_the_slabs_that_they_take_of_a_block():
+    # in the middle of a halved volume each chunk reads 64 blocks, and of 56 of them a margin: three slabs of each block
+    # hold all of its margins
+    source = da.zeros((2048,) * 3, chunks=128)
+    lazy = vrdask.resample(source, (1024,) * 3, "cubic", chunks=128)
+    added = set(lazy.__dask_graph__()) - set(source.__dask_graph__())
+    parts = [key for key in added if isinstance(key, tuple) and key[0] != lazy.name]
+    assert len(parts) == 3 * 14 * 16 * 16, "the first and the last block of an axis have no margin along it"
+    (taken,) = {len(lazy.__dask_graph__()[lazy.name, 3, 4, 5].dependencies) - 1}
+    assert taken == 64
+
+
+def test_parts_are_slabs_only_where_that_is_little_more():
+    # along one axis of small chunks the margin is most of a block: what is needed is cut out, or the whole is taken
+    source = da.from_array(np.random.default_rng(0).random((60, 61, 62), "float32"), chunks=10)
+    lazy = vrdask.resample(source, (30, 40, 31), "cubic", chunks=(10, 10, 5))
+    cuts = [key[4:] for key in lazy.__dask_graph__() if isinstance(key, tuple) and key[0].startswith("resample-part")]
+    sizes = [np.prod([stop - start for start, stop in zip(cut[::2], cut[1::2], strict=True)]) for cut in cuts]
+    assert max(sizes) < 500
+    assert_array_equal(lazy.compute(), vrdask.resample(source.compute(), (30, 40, 31), "cubic"))
+
+
 @pytest.mark.slow
 def test_query_planning_gives_the_same_array(python):
     code = """
@@ -161,6 +184,7 @@ def test_forking_after_openmp_was_used_does_not_hang(python, forks):
     code = f"""
 import multiprocessing, numpy as np, vrdask
 from vrdask import threads
+from vrdask.executors.zarr_to_zarr import prepare
 x = np.random.default_rng(0).random((64, 128, 128), np.float32)
 expected = vrdask.resample(x, (50, 90, 200), num_threads=2)
 def work(_):
@@ -179,11 +203,53 @@ assert threads.resolve(2) == 2 and np.array_equal(vrdask.resample(x, (50, 90, 20
     assert python(code, PYTHONWARNINGS="ignore") == "4 True"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_forking_while_other_threads_are_at_work_does_not_hang(python, tmp_path):
+    code = """
+import multiprocessing, os, threading, numpy as np, vrdask, zarr
+from vrdask import reuse
+from vrdask.executors import store_access
+x = np.random.default_rng(0).random((160, 160, 160), np.float32)
+expected = vrdask.resample(x, (140, 160, 140), "cubic")
+zarr.create_array(os.environ["SOURCE"], data=x, chunks=(40, 40, 40), shards=(80, 80, 80))
+def work(k):
+    made = vrdask.resample_zarr(os.environ["SOURCE"], os.environ["SOURCE"] + str(k), (140, 160, 140), mode="cubic",
+                                num_threads=2)
+    return np.array_equal(made[:], expected) and np.array_equal(vrdask.resample(x, (140, 160, 140), "cubic"), expected)
+held, done = threading.Event(), threading.Event()
+def holding():
+    with reuse._results._mutex, store_access._mutex:
+        held.set()
+        done.wait()
+threading.Thread(target=holding).start()
+held.wait()
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = pool.map_async(work, range(2))
+    try:
+        print(found.get(timeout=60))
+    finally:
+        done.set()
+"""
+    assert python(code, PYTHONWARNINGS="ignore", SOURCE=str(tmp_path / "in.zarr")) == "[True, True]"
+
+
 @pytest.fixture
 def default_threads():
     before = threads._chosen
     yield
     threads._chosen = before
+
+
+def test_more_tasks_than_cores_are_taken_as_asked_for_and_logged(stored, tmp_path, caplog):
+    many = 2 * threads.usable_cores()
+    assert prepare(stored, tmp_path / "out.zarr", TARGET, axes=(0, 1), num_threads=many).blocks.concurrent == many
+    (record,) = caplog.records
+    assert record.name == "vrdask.threads"
+    assert f"{many} tasks at a time on {many // 2} usable cores" in record.message
+    caplog.clear()
+    prepare(stored, tmp_path / "out.zarr", TARGET, axes=(0, 1))
+    assert not caplog.records
 
 
 @pytest.mark.usefixtures("default_threads")

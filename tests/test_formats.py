@@ -394,16 +394,24 @@ def test_a_compression_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     tifffile.imwrite(path, COLOUR, compression="jpeg", tile=(64, 64), photometric="rgb")
 
     class Missing:
-        """A tifffile that finds no imagecodecs."""
+        """A tifffile that finds no imagecodecs, and for some compressions looks elsewhere in vain."""
+
+        def __init__(self, error):
+            self.error = error
 
         def __getitem__(self, compression):
-            raise KeyError(f"<COMPRESSION.JPEG: {compression}> requires the 'imagecodecs' package")
+            raise self.error
 
-    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", Missing())
-    monkeypatch.setattr("vrdask.sources.tiff.find_spec", lambda name: None)
-    said = run("info", path)
-    assert "got jpeg (7) in" in said
-    assert "pip install 'vrdask[tiff]'" in said
+    for error in (
+        KeyError("<COMPRESSION.JPEG: 7> requires the 'imagecodecs' package"),
+        ModuleNotFoundError("No module named 'compression'"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(tifffile.TIFF, "DECOMPRESSORS", Missing(error))
+            patch.setattr("vrdask.sources.tiff.find_spec", lambda name: None)
+            said = run("info", path)
+        assert "got jpeg (7) in" in said
+        assert "pip install 'vrdask[tiff]'" in said
 
 
 def test_what_does_not_exist_is_refused_and_what_does_is_listed(tmp_path):

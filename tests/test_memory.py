@@ -54,6 +54,10 @@ CASES = {
         "mode": "cubic", "factor": 0.5, "num_threads": 1, "memory_limit": "60MB",
         "chunks": [32] * 3, "shards": [128] * 3,
     },
+    "threads share a shard": {
+        "mode": "cubic", "factor": 0.5, "num_threads": 2, "memory_limit": "60MB",
+        "chunks": [32] * 3, "shards": [128] * 3,
+    },
     "shards at once": {"mode": "linear", "factor": 0.5, "num_threads": 2, "chunks": [32] * 3, "shards": [64] * 3},
 }  # fmt: skip
 
@@ -129,8 +133,9 @@ def test_a_run_decodes_what_its_plan_says(tmp_path, monkeypatch):
     monkeypatch.setattr(chunk_io.ChunkIO, "chunk", counted)
     options = {"factor": 0.5, "mode": "cubic", "num_threads": 1, "chunks": 8, "memory_limit": "3MB"}
     job = prepare(source, tmp_path / "out.zarr", **options, overwrite=True)
-    blocks = plan_blocks(job.plan.resampling, (8,) * 3, (8,) * 3, job.plan.in_edges, 1, None, (16, 8, 24), by_rows=True)
-    choices = decodings(blocks.plan, 1, by_rows=True)
+    reading = chunk_io.ChunkIO(job.source.array).reading
+    blocks = plan_blocks(job.plan.resampling, (8,) * 3, (8,) * 3, job.plan.in_edges, 1, None, (16, 8, 24), reading)
+    choices = decodings(blocks.plan, 1, reading.by_rows)
     assert len(choices) > 3
     for choice in choices[1:]:
         decoded = 0

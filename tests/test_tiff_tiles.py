@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal
 
 import vrdask
+from vrdask import memory
+from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.sources import open_source
 from vrdask.sources.tiff_tiles import TiledPages
 
@@ -58,6 +62,12 @@ def test_any_box_is_what_tifffile_reads(tmp_path, name):
     assert_array_equal(array[(slice(1),)], expected[:1])
 
 
+def test_tiles_are_read_where_threads_share_a_files_position(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pread")
+    path = write(tmp_path / "x.tif", *DIRECTLY["colour"])
+    assert_array_equal(open_source(path).array[5:80, 3:66], COLOUR[5:80, 3:66])
+
+
 def test_tiles_that_a_file_leaves_out_are_its_background(tmp_path):
     def tiles():
         for number in range(3 * 5):
@@ -68,7 +78,8 @@ def test_tiles_that_a_file_leaves_out_are_its_background(tmp_path):
     assert_array_equal(open_source(path).array[5:80, 3:66], tifffile.imread(path)[5:80, 3:66])
 
 
-def test_each_tile_is_decoded_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("band_bytes", [1 << 14, memory.BAND_BYTES])
+def test_each_tile_is_decoded_once(tmp_path, monkeypatch, band_bytes):
     path = write(tmp_path / "x.tif", RNG.integers(0, 256, (640, 512), np.uint8), TILES | GREYS)
     decoded: list[int] = []
     whole = TiledPages._decoded
@@ -78,6 +89,8 @@ def test_each_tile_is_decoded_once(tmp_path, monkeypatch):
         return whole(self, page, number)
 
     monkeypatch.setattr(TiledPages, "_decoded", counted)
-    result = vrdask.resample_zarr(path, tmp_path / "x.zarr", (320, 256), mode="lanczos", chunks=(64, 64), num_threads=2)
-    assert_array_equal(result[...], vrdask.resample(tifffile.imread(path), (320, 256), "lanczos"))
+    monkeypatch.setattr(memory, "BAND_BYTES", band_bytes)
+    job = prepare(path, tmp_path / "x.zarr", (320, 256), mode="lanczos", chunks=(128, 64), num_threads=2)
+    assert (job.blocks.part != job.blocks.block) == (band_bytes < memory.SMALL_PART_BYTES)
+    assert_array_equal(job.run()[...], vrdask.resample(tifffile.imread(path), (320, 256), "lanczos"))
     assert len(decoded) == 20 * 32

@@ -15,7 +15,7 @@ import numpy as np
 from vrdask.affine import Affine
 from vrdask.intervals import ceil_div, size_of
 from vrdask.memory import DEFAULT_BYTES_PER_THREAD, SMALL_TASK_BYTES, TASKS_PER_THREAD
-from vrdask.plan import Task, format_bytes
+from vrdask.plan import Task, counted, format_bytes
 
 CODEC_FACTOR = 2
 """What reading or writing a box takes, over the box itself: stored and decoded chunks on their way."""
@@ -127,8 +127,8 @@ def plan_affine(what: Affine, unit: Sequence[int], concurrent: int, memory_limit
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{concurrent} concurrent tasks that each write {_sizes(unit)} of the target at once; got {memory_limit}: "
-            "use fewer threads, or smaller chunks or shards"
+            f"{counted(concurrent, 'thread')} whose tasks each write {_sizes(unit)} of the target at once; "
+            f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     while True:
         candidates = []

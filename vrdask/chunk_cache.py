@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_io import ChunkIO, Index
+from vrdask.chunk_io import ChunkIO
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, intersection, shape_of, slices_of
 from vrdask.reuse import Empty
+from vrdask.sharing import Index
 
 Array = npt.NDArray[Any]
 

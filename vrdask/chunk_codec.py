@@ -1,9 +1,9 @@
 """Stored chunks of a Zarr array to samples and back, in the thread that asks.
 
 zarr-python decodes and encodes on an event loop of one thread that all threads of a process share, and assembles there
-what they read. For the usual codecs (bytes, then zstd, blosc, gzip or nothing) this does the same with the same
-library, numcodecs, without leaving the task's thread. Everything else (shards, other codecs, a codec pipeline that the
-user has chosen) is zarr's.
+what they read. For the usual codecs (bytes, then zstd, blosc, gzip or nothing, then crc32c or nothing), of chunks by
+themselves and of chunks in shards, this does the same with the same library, numcodecs, without leaving the task's
+thread. Everything else (other codecs, shards in shards, a codec pipeline that the user has chosen) is zarr's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
 from vrdask import zstd_rows
+from vrdask.checksums import checked, crc32c
 from vrdask.dtypes import DType
 from vrdask.reuse import Empty
+from vrdask.shards import shard_format
 from vrdask.sharing import WORTH_CUTTING
 
 Array = npt.NDArray[Any]
@@ -32,13 +34,14 @@ class ChunkCodec:
     """One chunk's codec.
 
     stored : dtype with the byte order of the stored bytes. dtype : of the samples. shape : of a chunk.
-    compressor : numcodecs', or None.
+    compressor : numcodecs', or None. has_checksum : whether one follows.
     """
 
     stored: DType
     dtype: DType
     shape: tuple[int, ...]
     compressor: Any
+    has_checksum: bool = False
 
     @property
     def row_axis(self) -> int:
@@ -54,6 +57,11 @@ class ChunkCodec:
         """The samples of a chunk; may be read-only. empty : makes the array. rows : how many are needed along
         `row_axis`; there may be more.
         """
+        if self.has_checksum:
+            try:
+                raw = checked(raw)
+            except ValueError as error:
+                raise ValueError(f"a chunk must be as it was written: {error}") from None
         if self.compressor is None:
             return np.frombuffer(raw, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
         if rows is not None and self.by_rows and rows <= WORTH_CUTTING * self.shape[self.row_axis]:
@@ -69,12 +77,13 @@ class ChunkCodec:
     def encode(self, samples: Array) -> bytes:
         """What is stored for a whole chunk."""
         data = np.ascontiguousarray(samples, self.stored)
-        return data.tobytes() if self.compressor is None else bytes(self.compressor.encode(data))
+        encoded = data.tobytes() if self.compressor is None else bytes(self.compressor.encode(data))
+        return encoded + crc32c(encoded) if self.has_checksum else encoded
 
 
 def chunk_codec(array: Any) -> ChunkCodec | None:
-    """The codec of an array's chunks, or None where zarr must do it."""
-    if not isinstance(array, zarr.Array) or array.shards is not None or array.dtype.kind not in "buif":
+    """The codec of an array's chunks, in shards or not, or None where zarr must do it."""
+    if not isinstance(array, zarr.Array) or array.dtype.kind not in "buif":
         return None
     if zarr.config.get("codec_pipeline.path", _ZARRS_OWN_PIPELINE) != _ZARRS_OWN_PIPELINE:
         return None
@@ -86,7 +95,15 @@ def chunk_codec(array: Any) -> ChunkCodec | None:
         if metadata.compressor is not None and not known:
             return None
         return ChunkCodec(array.dtype, array.dtype, array.chunks, metadata.compressor)
-    first, *rest = metadata.codecs
+    codecs = metadata.codecs
+    if array.shards is not None:
+        if shard_format(array) is None:
+            return None
+        codecs = codecs[0].codecs
+    first, *rest = codecs
+    has_checksum = bool(rest) and type(rest[-1]) is Crc32cCodec
+    if has_checksum:
+        rest.pop()
     if type(first) is not BytesCodec or len(rest) > 1:
         return None
     compressor = _compressor(rest[0]) if rest else None
@@ -97,6 +114,7 @@ def chunk_codec(array: Any) -> ChunkCodec | None:
         array.dtype,
         array.chunks,
         compressor,
+        has_checksum,
     )
 
 

@@ -1,13 +1,12 @@
 """Boxes of an array in a store, read and written chunk by chunk in the thread that asks.
 
-A failed read or write is tried again where that may help, and names the chunk where it does not. See `chunk_codec` for
-which chunks are decoded here, and which by zarr.
+See `chunk_codec` for which chunks are decoded here, and which by zarr; `stored_chunks` for how their bytes are found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -17,16 +16,15 @@ import zarr
 
 from vrdask import stores
 from vrdask.attempts import StoreError, attempt
+from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched
 from vrdask.reuse import Empty
+from vrdask.shards import shard_format
+from vrdask.sharing import Index
+from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
 
 Array = npt.NDArray[Any]
-Index = tuple[int, ...]
-
-CHUNKS_FETCHED_TOGETHER = 8
-BYTES_FETCHED_TOGETHER = 16 << 20
-"""Of a store that is not a local disk, where a request waits for the network."""
 
 
 class ChunkIO:
@@ -42,15 +40,33 @@ class ChunkIO:
         chunks = array.chunks or array.shape
         self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
         if self._codec is not None:
-            self._at = array.store_path
-            self._key = array.metadata.encode_chunk_key
+            form = shard_format(array)
+            self._stored: Stored = (
+                StoredChunks(array, self._named) if form is None else StoredShards(array, form, self._named)
+            )
             fill = array.fill_value
             self._fill = np.zeros((), array.dtype) if fill is None else np.asarray(fill, array.dtype)
             config = getattr(array, "config", None) or array._async_array._config  # zarr before 3.1
             self._keeps_empty = config.write_empty_chunks
-            size = prod(array.chunks) * array.dtype.itemsize
-            most = 1 if stores.is_local(self._at) else CHUNKS_FETCHED_TOGETHER
-            self._together = max(1, min(most, BYTES_FETCHED_TOGETHER // max(size, 1)))
+
+    @property
+    def reading(self) -> Passage:
+        """What reading takes."""
+        if self._codec is not None:
+            return Passage(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
+        return PLAIN if self._array.chunks is None else Passage(self._chunk_bytes, by_zarr=True)
+
+    @property
+    def writing(self) -> Passage:
+        """What writing takes."""
+        if self._codec is None:
+            return Passage(self._chunk_bytes, by_zarr=True)
+        return Passage(self._chunk_bytes, self._chunk_bytes, shard_copies=self._stored.shard_copies)
+
+    @property
+    def _chunk_bytes(self) -> int:
+        sizes = [int(np.diff(edges).max(initial=0)) for edges in self._edges]
+        return prod(sizes) * int(self._array.dtype.itemsize)
 
     def indices(self, box: Box) -> Iterator[Index]:
         """The chunks that a non-empty box touches, in C order."""
@@ -91,26 +107,27 @@ class ChunkIO:
         return result
 
     def write(self, box: Box, samples: Array) -> None:
-        """Write the samples of a box of whole chunks (of whole shards, where there are some)."""
+        """Write the samples of a box of whole chunks. A shard is stored when all of its chunks have been written; where
+        zarr encodes them, the box must be of whole shards.
+        """
         if self._codec is None:
             attempt(f"writing the target at {_text(box)}", lambda: self._array.__setitem__(slices_of(box), samples))
             return
         origin = [start for start, _ in box]
         for index in self.indices(box):
             part = samples[slices_of(self.place(index), origin)]
-            attempt(f"writing {self._named(index)}", lambda index=index, part=part: self._put(index, part))  # type: ignore[misc]
+            self._stored.put(index, self._encoded(part))
 
-    def _put(self, index: Index, samples: Array) -> None:
+    def _encoded(self, samples: Array) -> bytes | None:
+        """What is stored for the samples of a chunk, cut off at the ends of the array; None for nothing."""
         assert self._codec is not None
-        at = self._at / self._key(index)
         if not self._keeps_empty and self._is_empty(samples):
-            stores.remove(at)
-            return
+            return None
         if samples.shape != self._codec.shape:
             whole = np.full(self._codec.shape, self._fill)
             whole[tuple(map(slice, samples.shape))] = samples
             samples = whole
-        stores.put(at, self._codec.encode(samples))
+        return self._codec.encode(samples)
 
     def _is_empty(self, samples: Array) -> bool:
         """Whether all samples have the bits of the fill value; -0.0 is not 0.0."""
@@ -122,21 +139,8 @@ class ChunkIO:
 
     def _chunks(self, indices: Sequence[Index], box: Box) -> Iterator[tuple[Index, Array | None]]:
         """Decoded chunks, whole or as far as a box needs them; None for one that is not stored."""
-        assert self._codec is not None
-        queue = iter(indices)
-        while batch := list(islice(queue, self._together)):
-            first = self._named(batch[0]) + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
-            try:
-                stored = attempt(f"reading {first}", lambda: stores.get_many([self._at / self._key(k) for k in batch]))
-            except StoreError:
-                if len(batch) == 1:
-                    raise
-                stored = [self._get(index) for index in batch]  # which one it is
-            for index, raw in zip(batch, stored, strict=True):
-                yield index, None if raw is None else self._decoded(index, raw, box)
-
-    def _get(self, index: Index) -> Any:
-        return attempt(f"reading {self._named(index)}", lambda: stores.get_many([self._at / self._key(index)])[0])
+        for index, raw in self._stored.fetch(indices):
+            yield index, None if raw is None else self._decoded(index, raw, box)
 
     def _decoded(self, index: Index, raw: Any, box: Box) -> Array:
         codec = self._codec

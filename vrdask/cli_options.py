@@ -65,7 +65,7 @@ how_stored = _together(
 
 how_run = _together(
     click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 320 MiB per thread by default."),
-    click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; all usable cores by default."),
+    click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; as many as usable cores by default."),
     click.option("--workers", type=click.IntRange(min=1), help="Run on this many processes of this machine."),
     click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler."),
     click.option("--dry-run", is_flag=True, help="Print the plan; write nothing."),
@@ -93,9 +93,10 @@ def cluster(scheduler: str | None, workers: int | None, threads: int | None) -> 
         with Client(scheduler):
             yield
         return
-    from vrdask.threads import usable_cores
+    from vrdask.threads import resolve_tasks, usable_cores
 
     each = threads or max(1, usable_cores() // workers)
+    resolve_tasks(workers * each)  # tells of more than there are cores
     with (
         LocalCluster(n_workers=workers, threads_per_worker=each, dashboard_address=":0") as local,
         Client(local),

@@ -21,7 +21,7 @@ from vrdask.executors.zarr_to_zarr import Job, prepare
 from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom
-from vrdask.plan import format_bytes
+from vrdask.plan import counted, format_bytes
 from vrdask.progress import rate, reporting
 from vrdask.resampling import Resampling, resampling
 from vrdask.targets import clear, new_target
@@ -138,7 +138,7 @@ def run_demo(folder: Path, size: int, mode: str, quiet: bool, say: Any) -> Check
     volume = make_volume(folder, size, progress=not quiet)
     target = folder / "resampled.zarr"
     job = prepare(volume, target, factor=FACTOR, mode=mode, overwrite=True, progress=not quiet)
-    say(f"2. Resample it, Zarr to Zarr, on {job.blocks.concurrent} threads.")
+    say(f"2. Resample it, Zarr to Zarr, on {counted(job.blocks.concurrent, 'thread')}.")
     for line in str(job.plan).splitlines():
         say(f"     {line}")
     begun = time.perf_counter()

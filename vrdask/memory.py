@@ -1,109 +1,44 @@
-"""How large the blocks of a Zarr to Zarr run are, and what they take: pure arithmetic on plans.
+"""How large the blocks of a Zarr to Zarr run are, so that it fits in memory: pure arithmetic on plans.
 
 A block is a whole number of the target's write units (shards or chunks) per axis, so that each unit is written by one
 task. Small blocks decode and compute the margins between them again and again; large ones need memory. From one unit
 on, blocks grow along the axis that saves most decoding for as long as the tasks fit the limit. Where even one unit (a
-large shard) reads too much at once, its task computes it in parts, inside one array of the unit's size; and so it does
-where each part reads a single source chunk (as in halving with "area"), which then is not copied.
+large shard) reads too much at once, or there are fewer units than threads, a task computes it in parts; and so it does
+where each part reads a single source chunk (as in halving with "area"), which then is not copied. Parts of a shard are
+put together in pieces of whole chunks, which are encoded at once: a task holds what is encoded, not all samples.
 
 What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
-from math import prod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import lcm
 
 import numpy as np
 
-from vrdask import tiles
+from vrdask.block_plan import PLAIN, BlockPlan, Passage
 from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Box, Edges, ceil_div, regular_edges
-from vrdask.plan import ResamplePlan, Task, format_bytes, plan_chunks
+from vrdask.intervals import Edges, ceil_div, regular_edges
+from vrdask.plan import counted, format_bytes, plan_chunks
 from vrdask.resampling import Resampling
-from vrdask.sharing import Keep, Sharing
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
+BAND_BYTES = 8 << 20
+"""Of integers, filtered several gigabytes a second, no more is copied together at once: it is still in a cache then."""
+BAND_MARGINS = 1.125
+"""How many times as much is read, and filtered along rows, in parts as at once."""
 TASKS_PER_THREAD = 4
-CODEC_FACTOR = 3
-"""What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
+PIECES_PER_THREAD = 4
 WORTH_KEEPING = 1.06
 """Decoding so much more is better than a large cache that would spare it: its new pages cost about as much."""
+WORTH_KEEPING_DEAR = 1.005
+"""The same where a library decodes at its own pace: JPEG, say."""
 SMALL_CACHE_BYTES = 32 << 20
 """A cache of so much per thread is not large."""
-CODEC_BYTES = 3 << 20
-"""Of a compressor's state at most, for large chunks."""
-KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
-"""Of a kernel's scratch at most, for the tiles of a large box."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    """How samples get in or out of a store.
-
-    chunk_bytes : of a decoded stored chunk. by_zarr : whether zarr decodes or encodes a box as a whole; else it is done
-    chunk by chunk (see `chunk_codec`). by_rows : whether a chunk can be decoded up to what is needed of it.
-    """
-
-    chunk_bytes: int
-    by_zarr: bool
-    by_rows: bool = False
-
-    def bytes_of(self, box_bytes: int) -> int:
-        """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
-        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + 2 * self.chunk_bytes
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """A plan whose chunks are the blocks of a run.
-
-    block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
-    computed at once. part_plan : the plan with the parts as its chunks. concurrent : tasks at a time in one process.
-    cache_bytes : for decoded source chunks, per process. keep : along each axis, which of them are kept.
-    """
-
-    plan: ResamplePlan
-    part_plan: ResamplePlan
-    block: tuple[int, ...]
-    part: tuple[int, ...]
-    concurrent: int
-    reading: Passage
-    writing: Passage
-    cache_bytes: int = 0
-    keep: tuple[Keep, ...] = ()
-
-    @property
-    def sharing(self) -> Sharing:
-        """What the tasks share, of a plan that keeps it."""
-        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block)
-
-    @property
-    def task_bytes(self) -> int:
-        """Bound on what one task holds at a time: what a part reads, its intermediates, and the whole block."""
-        parts, block = self.part_plan, self.plan
-        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(block.peak_write_bytes)
-        held += parts.peak_write_bytes if self.part != self.block else 0
-        kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
-        return held + parts.peak_between_bytes + kernel + codec
-
-    @property
-    def peak_bytes(self) -> int:
-        """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
-        return self.concurrent * self.task_bytes + self.cache_bytes
-
-    def parts(self, task: Task) -> list[Box]:
-        """The output boxes that a task computes, one after the other."""
-        cuts = [
-            [(at, min(at + size, stop)) for at in range(start, stop, size)]
-            for (start, stop), size in zip(task.writes, self.part, strict=True)
-        ]
-        return list(product(*cuts))
 
 
 def plan_blocks(
@@ -114,8 +49,9 @@ def plan_blocks(
     concurrent: int,
     memory_limit: int | None,
     block: Sequence[int] | None = None,
-    by_zarr: tuple[bool, bool] = (False, False),
-    by_rows: bool = False,
+    reading: Passage = PLAIN,
+    writing: Passage = PLAIN,
+    shares: bool = False,
 ) -> BlockPlan:
     """The plan of a run.
 
@@ -123,8 +59,7 @@ def plan_blocks(
     in_edges : boundaries of the source's stored chunks; None where any sample can be read alone.
     memory_limit : bytes for a process.
     block : sizes that an earlier plan of the run has chosen.
-    by_zarr : whether zarr itself decodes the source, and encodes the target.
-    by_rows : whether the source's chunks can be decoded up to what is needed.
+    shares : whether the threads share the pieces of a task, where a task has many or there are few tasks.
 
     Raises
     ------
@@ -132,30 +67,47 @@ def plan_blocks(
         The limit cannot be met; says the smallest that can.
     """
     limit = concurrent * DEFAULT_BYTES_PER_THREAD if memory_limit is None else memory_limit
-    stored = 0 if in_edges is None else prod(int(np.diff(edges).max(initial=0)) for edges in in_edges)
-    reading = Passage(stored * what.in_dtype.itemsize, by_zarr[0], by_rows)
-    writing = Passage(prod(chunk) * what.out_dtype.itemsize, by_zarr[1])
+    shares = shares and writing.shard_copies > 0 and concurrent > 1
 
     def blocks_of(block: Sequence[int], part: Sequence[int]) -> BlockPlan:
         edges = [regular_edges(n, size) for n, size in zip(what.out_shape, block, strict=True)]
         plan = parts = plan_chunks(what, edges, in_edges)
-        if tuple(part) != tuple(block):
+        piece = tuple(block)
+        if tuple(part) != piece:
             cuts = [_cut(n, b, p) for n, b, p in zip(what.out_shape, block, part, strict=True)]
             parts = plan_chunks(what, cuts, in_edges)
-        return BlockPlan(plan, parts, tuple(block), tuple(part), concurrent, reading, writing)
+            if writing.shard_copies:
+                piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, chunk, strict=True))
+        found = BlockPlan(plan, parts, tuple(block), tuple(part), piece, concurrent, reading, writing)
+        tasks, shared = min(concurrent, max(len(plan), 1)), shares and piece != found.block
+        if shared and found.shard_bytes:
+            tasks = max(1, min(tasks, (limit - concurrent * found.thread_bytes) // found.shard_bytes))
+        return replace(found, tasks_at_once=tasks, shares_pieces=shared)
 
-    def fitted(block: Sequence[int]) -> BlockPlan:
-        """The block, in the largest parts that fit; in the smallest where none do."""
+    def fits(found: BlockPlan) -> bool:
+        busy = not shares or len(found.plan) * found.pieces_per_task >= PIECES_PER_THREAD * concurrent
+        return found.peak_bytes <= limit and busy
+
+    def in_parts(block: Sequence[int]) -> Iterator[BlockPlan]:
+        """The block at once, then in smaller and smaller parts, down to single chunks."""
         part = list(block)
-        found = blocks_of(block, part)
-        while found.peak_bytes > limit:
+        while True:
+            yield blocks_of(block, part)
             axes = [axis for axis in range(len(part)) if part[axis] > chunk[axis]]
             if not axes:
-                break
+                return
             axis = max(axes, key=lambda axis: (part[axis] / chunk[axis], -axis))
             part[axis] = chunk[axis] * ceil_div(ceil_div(part[axis], chunk[axis]), 2)
-            found = blocks_of(block, part)
-        return found
+
+    def fitted(block: Sequence[int]) -> BlockPlan:
+        """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
+        none do.
+        """
+        ways = list(in_parts(block))
+        fitting = [found for found in ways if fits(found)] or ways[-1:]
+        if not shares or fitting[0].part == fitting[0].block:
+            return fitting[0]
+        return min(fitting, key=lambda found: with_cache(found)[0])
 
     def larger(found: BlockPlan) -> list[BlockPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
@@ -174,52 +126,77 @@ def plan_blocks(
         best = _affordable(found, limit - found.peak_bytes)
         return best.decoded, replace(found, cache_bytes=best.cache, keep=best.keep)
 
+    def in_bands(found: BlockPlan) -> BlockPlan:
+        """The block in parts along the first resampled axis: small ones, but not mostly margins."""
+        axis, part, best = what.passes[-1], list(found.block), found
+        while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
+            part[axis] = ceil_div(part[axis], 2)
+            bands = blocks_of(found.block, part)
+            count = ceil_div(found.block[axis], part[axis])
+            if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
+                break
+            best = bands
+        return best
+
     found = fitted(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{concurrent} concurrent tasks that each write {'x'.join(map(str, unit))} of the target at once; "
+            f"{counted(concurrent, 'thread')} whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     seen = [with_cache(found)]
     while block is None and found.part == found.block and (candidates := larger(found)):
-        if seen[-1][0] <= WORTH_KEEPING * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
+        if seen[-1][0] <= _worth_keeping(found) * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
             break  # nothing is decoded twice
         found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
         seen.append(with_cache(found))
     least = min(decoded for decoded, _ in seen)
-    good = [plan for decoded, plan in seen if decoded <= WORTH_KEEPING * least]
+    good = [plan for decoded, plan in seen if decoded <= _worth_keeping(found) * least]
     chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
-    if in_edges is not None and not reading.by_zarr and chosen.part == chosen.block:
-        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen.plan, chosen.block, in_edges))
+    if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
+        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen, in_edges))
         read = parts.part_plan
         if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
+            return parts
+    if what.fixed_point and what.stages and in_edges is not None and chosen.part == chosen.block:
+        decoded, parts = with_cache(in_bands(chosen))
+        if parts.peak_bytes <= limit and decoded <= with_cache(chosen)[0]:
             return parts
     return chosen
 
 
-def _parts_of_single_chunks(plan: ResamplePlan, block: Sequence[int], in_edges: Sequence[Edges]) -> list[int]:
+def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list[int]:
     """Sizes of the parts that read one source chunk each, along the axes where such parts are: these chunks need not be
     copied together first.
     """
-    part = list(block)
-    for axis, (n_in, n_out) in enumerate(zip(plan.resampling.in_shape, plan.resampling.out_shape, strict=True)):
+    what, part = found.plan.resampling, list(found.part)
+    for axis, (n_in, n_out) in enumerate(zip(what.in_shape, what.out_shape, strict=True)):
         stored = int(np.diff(in_edges[axis]).max(initial=0))
         size, rest = divmod(stored * n_out, max(n_in, 1))
-        if size and not rest and block[axis] % size == 0:
+        if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
             part[axis] = size
     return part
 
 
+def _worth_keeping(found: BlockPlan) -> float:
+    """How many times as much may be decoded rather than kept."""
+    return WORTH_KEEPING_DEAR if found.reading.by_zarr else WORTH_KEEPING
+
+
 def _affordable(found: BlockPlan, room: int) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
-    choices = decodings(found.plan, found.concurrent, found.reading.by_rows, found.part != found.block)
-    if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
-        choices.append(decodings(found.part_plan, found.concurrent, found.reading.by_rows)[0])
+    concurrent, by_rows = found.concurrent, found.reading.by_rows
+    if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
+        choices = decodings(found.part_plan, concurrent, by_rows)
+    else:
+        choices = decodings(found.plan, concurrent, by_rows, found.part != found.block)
+        if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
+            choices.append(decodings(found.part_plan, concurrent, by_rows)[0])
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
     small = found.concurrent * SMALL_CACHE_BYTES
-    good = [one for one in possible if one.decoded <= WORTH_KEEPING * least]
+    good = [one for one in possible if one.decoded <= _worth_keeping(found) * least]
     return min(good, key=lambda one: (max(one.cache, small), one.decoded))
 
 

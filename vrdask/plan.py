@@ -203,6 +203,15 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B" if units[0] == "B" else f"{count:.2f} {units[0]}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things for people.
+
+    >>> counted(1, "thread"), counted(2, "thread")
+    ('1 thread', '2 threads')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 

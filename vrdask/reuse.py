@@ -8,6 +8,7 @@ of it, is never touched.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from math import prod
@@ -41,6 +42,10 @@ class Pool:
         self._kept: list[npt.NDArray[np.uint8]] = []
         self._lent = 0
         self._mutex = threading.RLock()  # an array may be freed while this very thread takes one
+
+    def after_fork(self) -> None:
+        """In a forked child, where the thread that held the lock may be gone."""
+        self._mutex = threading.RLock()
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
         """`numpy.empty`, from kept memory where there is some."""
@@ -85,6 +90,8 @@ def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:
         return aligned(size)
     kept: npt.NDArray[np.uint8] | None = getattr(_workspaces, name, None)
     if kept is None or kept.nbytes < size:
+        kept = None
+        _workspaces.__dict__.pop(name, None)  # before there is a larger one
         kept = aligned(size)
         setattr(_workspaces, name, kept)
     return kept[:size]
@@ -110,5 +117,9 @@ class _Loan:
         self._pool.keep(self._memory)
 
 
-empty = Pool(large=8 << 20, kept=512 << 20).empty
+_results = Pool(large=8 << 20, kept=512 << 20)
+empty = _results.empty
 """`numpy.empty` for results that a caller gets."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_results.after_fork)

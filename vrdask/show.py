@@ -11,7 +11,7 @@ import zarr
 from vrdask.executors.cluster import active_client
 from vrdask.executors.zarr_to_zarr import Job
 from vrdask.geometry import is_group
-from vrdask.plan import format_bytes
+from vrdask.plan import counted, format_bytes
 from vrdask.sources import Source
 
 
@@ -60,7 +60,10 @@ def _sizes(shape: Sequence[int]) -> str:
 
 
 def _codec(codec: Any) -> str:
-    return type(codec).__name__.removesuffix("Codec")
+    """A codec for people: its name, and its level where it has one."""
+    level = getattr(codec, "level", getattr(codec, "clevel", None))
+    name = type(codec).__name__.removesuffix("Codec")
+    return name if level is None else f"{name} level {level}"
 
 
 def describe_job(job: Job) -> str:
@@ -69,11 +72,15 @@ def describe_job(job: Job) -> str:
     shards = "" if target.shards is None else f", shards {_sizes(target.shards)}"
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
     rows = [("target", f"chunks {_sizes(target.chunks)}{shards}, {codecs}")]
+    plan = str(job.plan).splitlines()
     if blocks.part != blocks.block:
+        plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
         rows.append(("parts", f"each task computes up to {_sizes(blocks.part)} at a time"))
     client = None if job.target.is_local else active_client()
     if client is None:
-        rows.append(("concurrent tasks", f"{blocks.concurrent} threads, one kernel thread each"))
+        tasks = "a task" if blocks.tasks_at_once == 1 else f"up to {blocks.tasks_at_once} tasks"
+        shared = f" that share the parts of {tasks}" if blocks.shares_pieces else ""
+        rows.append(("concurrent tasks", f"{counted(blocks.concurrent, 'thread')}{shared}, one kernel thread each"))
     else:
         workers = client.nthreads()
         rows.append(("concurrent tasks", f"{sum(workers.values())} on {len(workers)} workers, one kernel thread each"))
@@ -81,11 +88,13 @@ def describe_job(job: Job) -> str:
     rows.append(
         (
             "codecs",
-            f"zarr's for {' and '.join(by_zarr)}, up to {blocks.concurrent} threads" if by_zarr else "in the tasks",
+            f"zarr's for {' and '.join(by_zarr)}, up to {counted(blocks.concurrent, 'thread')}"
+            if by_zarr
+            else "in the tasks",
         )
     )
     if blocks.cache_bytes:
         rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)} of decoded source chunks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
-    return "\n".join([str(job.plan), *(f"{name:<20}{value}" for name, value in rows)])
+    return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

@@ -6,9 +6,10 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import uuid4
 
 import zarr
-from zarr.abc.store import Store
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
@@ -22,14 +23,30 @@ def get(at: StorePath) -> bytes | None:
 
 def get_many(places: Sequence[StorePath]) -> list[Any]:
     """The bytes of objects of one store, as buffers, fetched at the same time; None where there is none."""
+    return _fetched([(at, None) for at in places])
+
+
+def get_spans(at: StorePath, spans: Sequence[tuple[int, int]]) -> list[Any]:
+    """Bytes ``[start, stop)`` of one object, as buffers, fetched at the same time; None where there is none. What lies
+    beyond its end is missing.
+    """
+    return _fetched([(at, RangeByteRequest(start, stop)) for start, stop in spans])
+
+
+def get_last(at: StorePath, count: int) -> Any:
+    """The last bytes of an object, as a buffer, or None where there is none."""
+    return _fetched([(at, SuffixByteRequest(count))])[0]
+
+
+def _fetched(requests: Sequence[tuple[StorePath, Any]]) -> list[Any]:
     prototype = default_buffer_prototype()
-    store = places[0].store
+    store = requests[0][0].store
     if _answers_at_once(store):
-        found = [store.get_sync(at.path, prototype=prototype) for at in places]  # type: ignore[attr-defined]
+        found = [store.get_sync(at.path, prototype=prototype, byte_range=part) for at, part in requests]  # type: ignore[attr-defined]
     else:
 
         async def gather() -> list[Buffer | None]:
-            return await asyncio.gather(*(at.get(prototype) for at in places))
+            return await asyncio.gather(*(at.get(prototype, byte_range=part) for at, part in requests))
 
         found = sync(gather())
     return [None if value is None else value.as_buffer_like() for value in found]
@@ -41,6 +58,23 @@ def put(at: StorePath, value: bytes | Buffer) -> None:
         at.store.set_sync(at.path, _buffer(value))  # type: ignore[attr-defined]
     else:
         sync(at.set(_buffer(value)))
+
+
+def put_pieces(at: StorePath, pieces: Sequence[bytes]) -> None:
+    """Write an object that consists of some pieces; on a local file system they are not put together in memory."""
+    if type(at.store) is not LocalStore:
+        put(at, b"".join(pieces))
+        return
+    path = at.store.root / at.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(pieces)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def url(at: StorePath) -> str:
@@ -138,4 +172,4 @@ def remove_leftovers(at: StorePath) -> None:
 
 
 def _buffer(value: bytes | Buffer) -> Any:
-    return default_buffer_prototype().buffer.from_bytes(value) if isinstance(value, bytes) else value
+    return value if isinstance(value, Buffer) else default_buffer_prototype().buffer.from_bytes(value)

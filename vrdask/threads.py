@@ -11,12 +11,15 @@ The bits are the same for any count.
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import os
 from pathlib import Path
 
 from vrdask import isa
+
+_log = logging.getLogger(__name__)
 
 HAS_OPENMP: bool = isa.load("cpu", "baseline").HAS_OPENMP
 
@@ -78,6 +81,16 @@ def resolve(num_threads: int | None) -> int:
     if _forked or not HAS_OPENMP:
         return 1
     _used = _used or count > 1
+    return count
+
+
+def resolve_tasks(num_threads: int | None) -> int:
+    """The number of tasks that a run does at a time, with one kernel thread each: no OpenMP. By default no more than
+    there are usable cores; more are taken as asked for, since tasks may wait for a network, and logged.
+    """
+    count = get_num_threads() if num_threads is None else _checked(num_threads)
+    if num_threads is not None and count > (cores := usable_cores()):
+        _log.warning("%d tasks at a time on %d usable cores: that helps only where they wait for a store", count, cores)
     return count
 
 

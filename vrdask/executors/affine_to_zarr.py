@@ -100,7 +100,7 @@ def prepare(
 ) -> AffineJob:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     client = None if is_picture(target) else active_client()
-    concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
+    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
     what = affine(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from vrdask.apply import apply
-from vrdask.executors.store_access import store_access
-from vrdask.intervals import shape_of, size_of, slices_of
-from vrdask.memory import BlockPlan
+from vrdask.block_plan import BlockPlan
+from vrdask.executors.store_access import Reading, StoreAccess, store_access
+from vrdask.intervals import Box, shape_of, size_of, slices_of
 from vrdask.records import Sizes
 from vrdask.targets import Target
 
@@ -24,22 +26,39 @@ class BlockWork:
 
     def __call__(self, number: int) -> tuple[int, int, Sizes]:
         blocks = self.blocks
-        what, task = blocks.plan.resampling, blocks.plan[number]
+        task = blocks.plan[number]
         access = store_access(
-            self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, lambda: blocks.sharing
-        )
-        parts = blocks.parts(task)
-        with access.reading(task.index) as read:
-            if len(parts) == 1:
-                samples = read(task.reads)
-            else:
-                result = access.memory.empty(shape_of(task.writes), what.out_dtype)
-                origin = [start for start, _ in task.writes]
-                for writes in parts:
-                    reads = what.reads(writes)
-                    result[slices_of(writes, origin)] = apply(what, read(reads), reads, writes, num_threads=1)
-        if len(parts) == 1:
-            result = apply(what, samples, task.reads, task.writes, 1, access.memory.empty)
-            del samples
-        access.write(task.writes, result)
+            self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, lambda: blocks.sharing,
+            blocks.concurrent if blocks.shares_pieces else 1,
+        )  # fmt: skip
+        pieces = blocks.pieces(task)
+
+        def of_part(part: Box) -> Reading:
+            return access.reading(blocks.part_index(part))
+
+        if blocks.shares_pieces:
+            access.each(lambda piece: self._write(access, piece, of_part), pieces)
+        elif blocks.part == blocks.block:
+            self._write(access, task.writes, lambda _: access.reading(task.index))
+        else:
+            with access.reading(task.index) as read:
+                for piece in pieces:
+                    self._write(access, piece, lambda _: nullcontext(read))
         return number, size_of(task.writes), self.target.stored_sizes(task.writes)
+
+    def _write(self, access: StoreAccess, piece: Box, reading: Callable[[Box], Reading]) -> None:
+        """Compute a piece and write it. reading : while it lasts, what reads for a part."""
+        what, parts = self.blocks.plan.resampling, self.blocks.parts(piece)
+        result = None if len(parts) == 1 else access.memory.empty(shape_of(piece), what.out_dtype)
+        origin = [start for start, _ in piece]
+        for part in parts:
+            reads = what.reads(part)
+            with reading(part) as read:
+                samples = read(reads)
+            if result is None:
+                result = apply(what, samples, reads, part, 1, access.memory.empty)
+            else:
+                result[slices_of(part, origin)] = apply(what, samples, reads, part, 1)
+            del samples
+        assert result is not None
+        access.write(piece, result)

@@ -1,26 +1,25 @@
 """Lazy results: a dask array with one task per output chunk.
 
-A dask source: each task depends on exactly the blocks that its box touches; of a block that it needs less than half
-of, it takes the part alone, so that halos rather than blocks travel between workers. A zarr source: each task reads
-its own region, so the graph is one task per output chunk and two nodes that they share.
+A dask source: each task depends on exactly the blocks that its box touches, or on parts of them (see `dask_blocks`). A
+zarr source: each task reads its own region, so the graph is one task per output chunk and two nodes that they share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import DataNode, List, Task, TaskRef
+from dask._task_spec import DataNode, Task, TaskRef
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from vrdask.apply import apply
-from vrdask.intervals import Box, ceil_div, edges_of, intersection, intervals_of, shape_of, size_of, slices_of, touched
+from vrdask.executors.dask_blocks import Blocks, assembled
+from vrdask.intervals import Box, ceil_div, edges_of, size_of, slices_of
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
 
@@ -33,27 +32,13 @@ def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> An
     plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.chunks, chunks)], in_edges)
     token = tokenize(x.name, what, plan_chunk_sizes(plan), num_threads)
     name, part_name, shared = f"resample-{what.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
-    blocks = [intervals_of(edges) for edges in in_edges]
     graph: dict[Any, Any] = {shared: DataNode(shared, what)}
+    blocks = Blocks(x, part_name, slabs=True)
     for task in plan:
-        pieces, places = [], []
-        reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
-        for block in product(*(touched(edges, interval) for edges, interval in zip(in_edges, reads, strict=True))):
-            box = tuple(axis[k] for axis, k in zip(blocks, block, strict=True))
-            part = intersection(box, reads)
-            key: Any = (x.name, *block)
-            place = part
-            if 2 * size_of(part) < size_of(box):
-                cut = slices_of(part, (start for start, _ in box))
-                key = (part_name, *block, *(number for one in cut for number in (one.start, one.stop)))
-                if key not in graph:
-                    graph[key] = Task(key, cut_out, TaskRef((x.name, *block)), cut)
-            else:
-                place = box
-            pieces.append(TaskRef(key))
-            places.append(place)
         key = (name, *task.index)
-        graph[key] = Task(key, resample_pieces, TaskRef(shared), List(*pieces), places, reads, task.writes, num_threads)
+        reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
+        taken = blocks.parts(reads, graph)
+        graph[key] = Task(key, resample_pieces, TaskRef(shared), *taken, reads, task.writes, num_threads)
     return collection(graph, name, plan, what, [x])
 
 
@@ -112,24 +97,11 @@ def collect(
     return from_graph(layer, meta, chunks, keys, name)
 
 
-def cut_out(block: Array, part: tuple[slice, ...]) -> Array:
-    """A copy of a part of a block, so that the block itself need not be kept or sent."""
-    return np.ascontiguousarray(block[part])
-
-
 def resample_pieces(
     what: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
     """One output chunk from pieces of the source, each of which holds the box at its place."""
-    origin = [start for start, _ in reads]
-    if len(pieces) == 1:
-        source = pieces[0][slices_of(reads, (start for start, _ in places[0]))]
-    else:
-        source = np.empty(shape_of(reads), what.in_dtype)
-        for piece, place in zip(pieces, places, strict=True):
-            part = intersection(place, reads)
-            source[slices_of(part, origin)] = piece[slices_of(part, (start for start, _ in place))]
-    return apply(what, np.asarray(source), reads, writes, num_threads)
+    return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
 
 
 def resample_region(what: Resampling, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:

@@ -27,70 +27,14 @@ from dask.base import tokenize
 
 from vrdask.affine import Affine
 from vrdask.api import is_dask_array, is_zarr_array
-from vrdask.executors.lazy import collect, cut_out
+from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out, overlap
+from vrdask.executors.lazy import collect
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, shape_of, size_of, slices_of, touched
+from vrdask.intervals import Box, edges_of, intervals_of, shape_of, size_of, slices_of, touched
 from vrdask.sample import sample_affine, sample_grid
 from vrdask.sample import touched as touched_by
 
 Array = npt.NDArray[Any]
-Graph = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """A dask array as a source of boxes: which of its blocks, or parts of them, hold one."""
-
-    array: Any
-    part_name: str
-
-    @property
-    def edges(self) -> list[Edges]:
-        return [edges_of(sizes) for sizes in self.array.chunks]
-
-    def parts(self, reads: Box, graph: Graph) -> tuple[List, list[Box]]:
-        """References to what holds the box `reads`, and the box that each of them holds; nodes that cut parts out
-        are added to the graph."""
-        pieces, places = [], []
-        blocks = [intervals_of(edges) for edges in self.edges]
-        reached = (touched(edges, interval) for edges, interval in zip(self.edges, reads, strict=True))
-        for block in product(*reached) if size_of(reads) else ():
-            box = tuple(axis[k] for axis, k in zip(blocks, block, strict=True))
-            place = overlap(box, reads)
-            key: Any = (self.array.name, *block)
-            if 2 * size_of(place) < size_of(box):
-                cut = slices_of(place, (start for start, _ in box))
-                key = (self.part_name, *block, *(number for one in cut for number in (one.start, one.stop)))
-                if key not in graph:
-                    graph[key] = Task(key, cut_out, TaskRef((self.array.name, *block)), cut)
-            else:
-                place = box
-            pieces.append(TaskRef(key))
-            places.append(place)
-        return List(*pieces), places
-
-
-def overlap(a: Box, b: Box) -> Box:
-    """What two boxes share; empty sides where they share nothing.
-
-    >>> overlap(((0, 4),), ((2, 9),)), overlap(((0, 4),), ((6, 9),))
-    (((2, 4),), ((6, 6),))
-    """
-    starts = [max(p, q) for (p, _), (q, _) in zip(a, b, strict=True)]
-    return tuple((start, max(start, min(p, q))) for start, (_, p), (_, q) in zip(starts, a, b, strict=True))
-
-
-def assembled(pieces: Sequence[Array], places: Sequence[Box], reads: Box, dtype: np.dtype[Any]) -> Array:
-    """The box `reads` from pieces, each of which holds the box at its place."""
-    if len(pieces) == 1 and overlap(places[0], reads) == reads:
-        return np.asarray(pieces[0][slices_of(reads, (start for start, _ in places[0]))])
-    box = np.empty(shape_of(reads), dtype)
-    origin = [start for start, _ in reads]
-    for piece, place in zip(pieces, places, strict=True):
-        part = overlap(place, reads)
-        if size_of(part):
-            box[slices_of(part, origin)] = piece[slices_of(part, (start for start, _ in place))]
-    return box
 
 
 def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
@@ -107,7 +51,7 @@ def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     if zarr:
         graph[source] = DataNode(source, x)
     else:
-        blocks = _Blocks(x, f"affine-part-{token}")
+        blocks = Blocks(x, f"affine-part-{token}")
     for index, writes in chunk_boxes(chunks):
         key = (name, *index)
         reads = what.reads(writes)
@@ -145,7 +89,7 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
     graph: Graph = {shared: DataNode(shared, what)}
     parents = [array for array in (x, grid) if is_dask_array(array)]
     points = _Points(grid, f"grid-sample-points-{token}", graph)
-    blocks = _Blocks(x, f"grid-sample-part-{token}")
+    blocks = Blocks(x, f"grid-sample-part-{token}")
     if not is_dask_array(x):
         graph[f"grid-sample-input-{token}"] = DataNode(f"grid-sample-input-{token}", x)
     for index, writes in chunk_boxes(chunks):
@@ -207,7 +151,7 @@ class _Points:
 
     def __init__(self, grid: Any, name: str, graph: Graph) -> None:
         self.grid, self.name, self.graph = grid, name, graph
-        self.blocks = _Blocks(grid, f"{name}-part")
+        self.blocks = Blocks(grid, f"{name}-part")
         if is_zarr_array(grid):
             graph[f"{name}-source"] = DataNode(f"{name}-source", grid)
 
@@ -235,10 +179,10 @@ def _window(what: GridSampling, points: Array, batch: tuple[int, int], channels:
     return window if size_of(window) else ((0, 0),) * len(window)
 
 
-def _shares(blocks: _Blocks, how: TaskRef, window: TaskRef, lead: Box, index: Sequence[int], graph: Graph) -> List:
+def _shares(blocks: Blocks, how: TaskRef, window: TaskRef, lead: Box, index: Sequence[int], graph: Graph) -> List:
     """For one output chunk, a task per input block that cuts the block's share of the window's reads out."""
     shares = []
-    intervals = [intervals_of(edges) for edges in blocks.edges]
+    intervals = blocks.intervals
     near = [touched(edges, interval) for edges, interval in zip(blocks.edges[:2], lead, strict=True)]
     for block in product(*near, *(range(len(axis)) for axis in intervals[2:])):
         box = tuple(axis[k] for axis, k in zip(intervals, block, strict=True))

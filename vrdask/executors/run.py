@@ -21,15 +21,24 @@ Result = TypeVar("Result")
 
 
 def run_tasks(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int, client: Any, name: str, run: str
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    client: Any,
+    name: str,
+    run: str,
+    codec_threads: int | None = None,
 ) -> Iterator[Result]:
     """Run `work` on every item, on a dask client's workers, or on threads where `client` is None; yield its results as
-    they come. name, run : see `run_on_cluster`.
+    they come. name, run : see `run_on_cluster`. codec_threads : of zarr, where it decodes or encodes; as many as
+    `threads` where None.
     """
     if client is not None:
         yield from run_on_cluster(work, items, client, name, run)
         return
-    with zarr.config.set({"threading.max_workers": threads}):  # else it starts four more than there are cores
+    with zarr.config.set(
+        {"threading.max_workers": codec_threads or threads}
+    ):  # else it starts four more than there are cores
         try:
             yield from run_on_threads(work, items, threads)
         finally:

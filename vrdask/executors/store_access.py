@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,8 @@ from vrdask.sharing import Index, Sharing
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
+Reading = AbstractContextManager[Callable[[Box], Array]]
+"""What reads boxes of a source, while it lasts."""
 
 
 SMALLEST_KEPT = 256 << 10
@@ -26,19 +30,38 @@ SMALLEST_KEPT = 256 << 10
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """Reads the source and writes the target of one run."""
+    """Reads the source and writes the target of one run.
+
+    pool : threads for the pieces of all tasks; None where each task's thread computes its own.
+    """
 
     source: ChunkIO | ChunkCache | SharedChunks
     target: ChunkIO
     memory: Pool
+    pool: ThreadPoolExecutor | None
 
-    def reading(self, task: Index) -> AbstractContextManager[Callable[[Box], Array]]:
+    def reading(self, task: Index) -> Reading:
         """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
         return self.source.reading(task) if isinstance(self.source, SharedChunks) else nullcontext(self.source.read)
 
     def write(self, box: Box, samples: Array) -> None:
         """Write whole units of the target."""
         self.target.write(box, samples)
+
+    def each(self, work: Callable[[Box], None], boxes: Sequence[Box]) -> None:
+        """`work` on every box, on the threads of the run where it has some. After the first failure none begins."""
+        if self.pool is None or len(boxes) == 1:
+            for box in boxes:
+                work(box)
+            return
+        futures = [self.pool.submit(work, box) for box in boxes]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
 
 
 _latest: tuple[str, StoreAccess] | None = None
@@ -52,11 +75,13 @@ def store_access(
     cache_bytes: int,
     most_bytes: int,
     sharing: Callable[[], Sharing] | None = None,
+    threads: int = 1,
 ) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
-    sharing : what the tasks of a plan share, where there is a plan.
+    sharing : what the tasks of a plan share, where there is a plan. threads : that tasks share for their pieces; 1 for
+    none but their own.
     """
     global _latest
     with _mutex:
@@ -71,7 +96,8 @@ def store_access(
                     if sharing is None
                     else SharedChunks(chunks, sharing(), source.dtype, cache_bytes, memory.empty)
                 )
-            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory))
+            pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
+            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
         return _latest[1]
 
 
@@ -80,4 +106,16 @@ def let_go(run: str) -> None:
     global _latest
     with _mutex:
         if _latest is not None and _latest[0] == run:
+            if _latest[1].pool is not None:
+                _latest[1].pool.shutdown()
             _latest = None
+
+
+def _after_fork() -> None:
+    """In a forked child: its parent's run is not its own, and whoever held the lock may be gone."""
+    global _latest, _mutex
+    _latest, _mutex = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -15,13 +15,14 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask import stores, threads
-from vrdask.chunk_codec import chunk_codec
+from vrdask.block_plan import BlockPlan
+from vrdask.chunk_io import ChunkIO
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client
 from vrdask.executors.run import run_tasks
 from vrdask.geometry import is_group
 from vrdask.intervals import size_of
-from vrdask.memory import BlockPlan, plan_blocks
+from vrdask.memory import plan_blocks
 from vrdask.pictures import is_picture, picture_target
 from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
@@ -87,7 +88,8 @@ class Job:
         numbers = (number for number in range(len(self.plan) if total else 0) if number not in done)
         client = None if self.target.is_local else active_client()
         name = f"resample-{self.plan.resampling.mode}"
-        for number, written, sizes in run_tasks(work, numbers, self.blocks.concurrent, client, name, work.run):
+        at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
+        for number, written, sizes in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads):
             samples += written
             if record is not None:
                 record.mark(number, sizes)
@@ -125,7 +127,7 @@ def prepare(
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
     client = None if is_picture(target) else active_client()
-    concurrent = threads.resolve(num_threads) if client is None else max(client.nthreads().values(), default=1)
+    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     limit = parse_bytes(memory_limit)
     opened = open_source(source)
     array = opened.array
@@ -153,10 +155,18 @@ def prepare(
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     previous = _previous_run(made, target, settings, resume, overwrite)
     chosen = None if previous is None else previous["blocks"]
-    decoder = chunk_codec(array)
-    by_zarr = (opened.edges is not None and decoder is None, chunk_codec(made.array) is None)
-    by_rows = decoder is not None and decoder.by_rows
-    blocks = plan_blocks(what, made.unit, made.array.chunks, opened.edges, concurrent, limit, chosen, by_zarr, by_rows)
+    blocks = plan_blocks(
+        what,
+        made.unit,
+        made.array.chunks,
+        opened.edges,
+        concurrent,
+        limit,
+        chosen,
+        ChunkIO(array).reading,
+        ChunkIO(made.array).writing,
+        shares=client is None,
+    )
     settings["blocks"] = list(blocks.block)
     return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
 
@@ -200,7 +210,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
     num_threads : int, optional
-        Concurrent tasks; by default `get_num_threads`.
+        Concurrent tasks, each with one kernel thread; by default `get_num_threads`. More than there are usable cores
+        help only where tasks wait for a store.
 
     Returns
     -------

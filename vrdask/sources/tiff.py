@@ -174,20 +174,22 @@ def _missing_decoder(compression: int) -> str | None:
 
     if compression == 1:
         return None
-    reason = ""
+    has_imagecodecs = find_spec("imagecodecs") is not None
     try:
         tifffile.TIFF.DECOMPRESSORS[compression](bytes(16))
     except KeyError as error:
-        reason = str(error)
-    except ImportError as error:  # imagecodecs has been built without it
-        return f"the installed imagecodecs lacks it ({error})"
+        is_known = "requires the 'imagecodecs' package" in str(error)
+    except ImportError as error:
+        if has_imagecodecs:
+            return f"the installed imagecodecs lacks it ({error})"
+        is_known = True  # to tifffile, by a module of a later Python
     except Exception:  # there is a decoder, and these bytes are no image
         return None
-    if "requires the 'imagecodecs' package" in reason and find_spec("imagecodecs") is None:
+    else:
+        return None
+    if is_known and not has_imagecodecs:
         return "the package imagecodecs reads it: pip install 'vrdask[tiff]'"
-    if reason:
-        return "neither tifffile nor imagecodecs reads it: convert the file with the software that wrote it"
-    return None
+    return "neither tifffile nor imagecodecs reads it: convert the file with the software that wrote it"
 
 
 def _require_all_pages(level: TiffPageSeries, path: Path) -> None:

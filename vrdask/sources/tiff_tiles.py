@@ -7,8 +7,9 @@ decoder.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ class TiledPages:
         self._pages: list[Any] = list(level.pages)
         self._tile = (page.tilelength, page.tilewidth)
         self._across = ceil_div(page.imagewidth, page.tilewidth)
-        self._reads_file = threading.Lock()
+        self._stored = _reader(page.parent.filehandle)
 
     @staticmethod
     def of(level: TiffPageSeries) -> TiledPages | None:
@@ -78,17 +79,30 @@ class TiledPages:
 
     def _decoded(self, page: Any, number: int) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
-        data = None
-        if page.databytecounts[number]:
-            with self._reads_file:
-                page.parent.filehandle.seek(page.dataoffsets[number])
-                data = page.parent.filehandle.read(page.databytecounts[number])
+        count = page.databytecounts[number]
+        data = self._stored(page.dataoffsets[number], count) if count else None
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
         tile, _, shape = page.keyframe.decode(data, number, **tables)
         if tile is None:
             tile = np.full(shape, page.keyframe.nodata, self.dtype)
         found: Array = tile[0] if page.keyframe.ndim == 3 else tile[0, ..., 0]
         return found
+
+
+def _reader(file: Any) -> Callable[[int, int], bytes]:
+    """What reads bytes of a tifffile's file, by offset and count, in any thread."""
+    if hasattr(os, "pread"):
+        number = file.fileno()
+        return lambda offset, count: os.pread(number, count, offset)
+    lock = threading.Lock()  # Windows: one position for all threads
+
+    def read(offset: int, count: int) -> bytes:
+        with lock:
+            file.seek(offset)
+            data: bytes = file.read(count)
+            return data
+
+    return read
 
 
 def _touched(interval: tuple[int, int], size: int) -> range:

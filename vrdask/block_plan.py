@@ -1,0 +1,134 @@
+"""The plan of a Zarr to Zarr run in blocks, and what a run takes that follows it: pure arithmetic on plans.
+
+How blocks, parts and caches are chosen is `memory`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from vrdask import tiles
+from vrdask.intervals import Box, ceil_div
+from vrdask.plan import ResamplePlan, Task
+from vrdask.sharing import Index, Keep, Sharing
+
+CODEC_FACTOR = 3
+"""What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
+CODEC_BYTES = 3 << 20
+"""Of a compressor's state at most, for large chunks."""
+KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
+"""Of a kernel's scratch at most, for the tiles of a large box."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How samples get in or out of a store.
+
+    chunk_bytes : of a decoded stored chunk. encoded_bytes : of the encoded chunks that are on their way at a time.
+    by_zarr : whether zarr decodes or encodes a box as a whole; else it is done chunk by chunk (see `chunk_codec`).
+    by_rows : whether a chunk can be decoded up to what is needed of it. shard_copies : how many times the encoded
+    chunks of an unfinished shard are held; 0 where there are no shards.
+    """
+
+    chunk_bytes: int = 0
+    encoded_bytes: int = 0
+    by_zarr: bool = False
+    by_rows: bool = False
+    shard_copies: int = 0
+
+    def bytes_of(self, box_bytes: int) -> int:
+        """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
+        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + self.chunk_bytes + self.encoded_bytes
+
+
+PLAIN = Passage()
+"""Samples as they are, from memory or a map of a file."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """A plan whose chunks are the blocks of a run.
+
+    block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
+    computed at once. part_plan : the plan with the parts as its chunks. piece : sizes of what is written at a time,
+    whole parts and whole chunks. concurrent : threads of one process. tasks_at_once : of one process. shares_pieces :
+    whether its threads share the pieces of these tasks; else each thread has a task. cache_bytes : for decoded source
+    chunks, per process. keep : along each axis, which of them are kept.
+    """
+
+    plan: ResamplePlan
+    part_plan: ResamplePlan
+    block: tuple[int, ...]
+    part: tuple[int, ...]
+    piece: tuple[int, ...]
+    concurrent: int
+    reading: Passage
+    writing: Passage
+    tasks_at_once: int = 1
+    shares_pieces: bool = False
+    cache_bytes: int = 0
+    keep: tuple[Keep, ...] = ()
+
+    @property
+    def sharing(self) -> Sharing:
+        """What the tasks share, of a plan that keeps it; where threads share their pieces, what the parts do."""
+        if self.shares_pieces:
+            return Sharing(self.part_plan, self.keep, self.concurrent, in_parts=False)
+        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block)
+
+    @property
+    def thread_bytes(self) -> int:
+        """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
+        parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
+        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(pieces)
+        held += parts.peak_write_bytes if self.part != self.piece else 0
+        kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
+        codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
+        return held + parts.peak_between_bytes + kernel + codec
+
+    @property
+    def shard_bytes(self) -> int:
+        """Bound on the encoded chunks of the unfinished shards of one task."""
+        return self.writing.shard_copies * self.plan.peak_write_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
+        threads = self.concurrent if self.shares_pieces else self.tasks_at_once
+        return threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
+
+    @property
+    def pieces_per_task(self) -> int:
+        """Of the largest task."""
+        return prod(ceil_div(b, p) for b, p in zip(self.block, self.piece, strict=True))
+
+    def pieces(self, task: Task) -> list[Box]:
+        """The output boxes that a task writes, one after the other or at the same time."""
+        return _cut_up(task.writes, self.piece)
+
+    def parts(self, piece: Box) -> list[Box]:
+        """The output boxes that are computed for a piece, one after the other."""
+        return _cut_up(piece, self.part)
+
+    def part_index(self, part: Box) -> Index:
+        """Where a part stands in the grid of all parts."""
+        return tuple(
+            int(np.searchsorted(axis.edges, start)) for axis, (start, _) in zip(self.part_plan.axes, part, strict=True)
+        )
+
+    def _most_samples(self, sizes: Sequence[int]) -> int:
+        return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))
+
+
+def _cut_up(box: Box, sizes: Sequence[int]) -> list[Box]:
+    """A box in boxes of at most these sizes, in C order."""
+    cuts = [
+        [(at, min(at + size, stop)) for at in range(start, stop, size)]
+        for (start, stop), size in zip(box, sizes, strict=True)
+    ]
+    return list(product(*cuts))

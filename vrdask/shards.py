@@ -1,0 +1,145 @@
+"""The format of a shard: several chunks in one stored object, and an index of where each of them lies.
+
+Zarr 3's codec "sharding_indexed"; bytes in, bytes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
+
+from vrdask.checksums import CHECKSUM_BYTES, checked, crc32c
+
+Item = TypeVar("Item")
+Place = tuple[int, ...]
+"""Of a chunk in its shard, counted in chunks."""
+Span = tuple[int, int]
+"""Bytes ``[start, stop)`` of a shard."""
+ShardIndex = npt.NDArray[np.uint64]
+"""Offset and length of every chunk: the grid's shape and 2."""
+
+_MISSING = np.iinfo(np.uint64).max
+
+
+@dataclass(frozen=True)
+class ShardFormat:
+    """How the shards of an array are laid out.
+
+    grid : chunks per shard along each axis. index_first : whether the index stands before the chunks.
+    has_checksum : whether one follows the index.
+    """
+
+    grid: tuple[int, ...]
+    index_first: bool = False
+    has_checksum: bool = True
+
+    @property
+    def index_bytes(self) -> int:
+        """Stored size of the index."""
+        return 16 * prod(self.grid) + CHECKSUM_BYTES * self.has_checksum
+
+    def decode_index(self, stored: bytes | memoryview) -> ShardIndex:
+        """The index from its bytes.
+
+        Raises
+        ------
+        ValueError
+            They are cut off, or not those that were stored.
+        """
+        if len(stored) != self.index_bytes:
+            raise ValueError(f"a shard's index must have {self.index_bytes} bytes; got {len(stored)}: it is cut off")
+        try:
+            numbers = checked(stored) if self.has_checksum else stored
+        except ValueError as error:
+            raise ValueError(f"a shard's index must be as it was written: {error}") from None
+        return np.frombuffer(numbers, "<u8").reshape(*self.grid, 2)
+
+    def encode(self, chunks: Mapping[Place, bytes | None]) -> list[bytes]:
+        """The pieces of a shard of encoded chunks, None for those that are left out; none for a shard without chunks.
+
+        The chunks stand in Morton order, as zarr-python puts them: neighbours lie near each other.
+        """
+        index = np.full((*self.grid, 2), _MISSING, "<u8")
+        at, pieces = self.index_bytes if self.index_first else 0, []
+        for place in _morton_order(self.grid):
+            chunk = chunks.get(place)
+            if chunk is not None:
+                index[place] = at, len(chunk)
+                at += len(chunk)
+                pieces.append(chunk)
+        if not pieces:
+            return []
+        numbers = index.tobytes()
+        if self.has_checksum:
+            numbers += crc32c(numbers)
+        pieces.insert(0 if self.index_first else len(pieces), numbers)
+        return pieces
+
+
+def span_of(index: ShardIndex, place: Place) -> Span | None:
+    """Where a chunk lies in its shard; None for one that is not stored."""
+    offset, length = index[place].tolist()
+    return None if offset == length == _MISSING else (offset, offset + length)
+
+
+def runs_of(spans: Sequence[tuple[Span, Item]], most: int, gap: int) -> list[tuple[Span, list[tuple[Span, Item]]]]:
+    """Spans, sorted, as fewer ones to read, each with what lies in it: joined where at most `gap` bytes lie between, up
+    to `most` bytes.
+
+    >>> spans = [((0, 10), "a"), ((10, 20), "b"), ((25, 30), "c"), ((60, 70), "d")]
+    >>> [(run, [name for _, name in inside]) for run, inside in runs_of(spans, most=100, gap=5)]
+    [((0, 30), ['a', 'b', 'c']), ((60, 70), ['d'])]
+    >>> [run for run, _ in runs_of(spans, most=20, gap=5)]
+    [(0, 20), (25, 30), (60, 70)]
+    """
+    runs: list[tuple[Span, list[tuple[Span, Item]]]] = []
+    for span, item in spans:
+        (start, stop), inside = runs[-1] if runs else ((0, 0), [])
+        if inside and span[0] - stop <= gap and span[1] - start <= most:
+            inside.append((span, item))
+            runs[-1] = ((start, max(stop, span[1])), inside)
+        else:
+            runs.append((span, [(span, item)]))
+    return runs
+
+
+def shard_format(array: zarr.Array[Any]) -> ShardFormat | None:
+    """The format of an array's shards; None where it has none, or some that zarr must read and write."""
+    codec, *others = array.metadata.codecs if array.metadata.zarr_format == 3 else (None,)
+    if not isinstance(codec, ShardingCodec) or others or not array.shards:
+        return None
+    number, *rest = codec.index_codecs
+    little = isinstance(number, BytesCodec) and number.endian is not None and number.endian.value == "little"
+    if not little or len(rest) > 1 or not all(isinstance(one, Crc32cCodec) for one in rest):
+        return None
+    grid = tuple(s // c for s, c in zip(array.shards, array.chunks, strict=True))
+    return ShardFormat(grid, codec.index_location.value == "start", bool(rest))
+
+
+@lru_cache(maxsize=8)
+def _morton_order(grid: tuple[int, ...]) -> tuple[Place, ...]:
+    """The places of a grid by their interleaved bits, the first axis's lowest bit lowest.
+
+    >>> _morton_order((2, 3))
+    ((0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2))
+    """
+    bits = [
+        (bit, axis)
+        for bit in range(max((n - 1).bit_length() for n in grid))
+        for axis, n in enumerate(grid)
+        if bit < (n - 1).bit_length()
+    ]
+
+    def code(place: Place) -> int:
+        return sum((place[axis] >> bit & 1) << k for k, (bit, axis) in enumerate(bits))
+
+    return tuple(sorted(product(*map(range, grid)), key=code))
