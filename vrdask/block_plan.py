@@ -88,7 +88,7 @@ class BlockPlan:
         held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(pieces)
         held += parts.peak_write_bytes if self.part != self.piece else 0
         kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
-        codec = min(CODEC_BYTES, 4 * max(self.reading.chunk_bytes, self.writing.chunk_bytes))
+        codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
         return held + parts.peak_between_bytes + kernel + codec
 
     @property
