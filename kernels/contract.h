@@ -20,7 +20,7 @@
 #include "types.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
-enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64 };
+enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
@@ -79,6 +79,12 @@ enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
 #else
 enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
 #endif
+
+/* Bring what four rows are followed by, `ahead` bytes on, into the cache: it comes from memory while they are summed. */
+static inline void fetch_rows(const char *const *rows, Py_ssize_t ahead, Py_ssize_t bytes) {
+    for (Py_ssize_t k = 0; k < bytes; k += 64)
+        for (int row = 0; row < 4; row++) PREFETCH(rows[row] + ahead + k);
+}
 
 #define ACC float
 #define S(x) x##_float

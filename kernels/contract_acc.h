@@ -255,6 +255,8 @@ static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, cons
                 const Py_ssize_t p = t->out_start[d + 1] + j + g;
                 const char *row = slab + (u->start[p] - t->src_start[d + 1]) * next;
                 const char *rows[4] = {row, row + stride, row + next, row + stride + next};
+                if (p + ROWS_AHEAD < u->size)
+                    fetch_rows(rows, (u->start[p + ROWS_AHEAD] - u->start[p]) * next, n_in * ELEMENT_SIZE[in.type]);
                 S(ELEMENTS)[in.type].pair(rows, (const ACC *)v->weights + o * v->taps, v->count[o],
                                           (const ACC *)u->weights + p * u->taps, u->count[p], n_in,
                                           (ACC *)(own + g * job->row_bytes));

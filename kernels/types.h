@@ -13,8 +13,10 @@
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE __attribute__((always_inline))
+#define PREFETCH(p) __builtin_prefetch(p)
 #else
 #define ALWAYS_INLINE
+#define PREFETCH(p) ((void)0)
 #endif
 
 enum { U8, I8, U16, I16, F16, F32, I32, U32, I64, U64, F64 };
