@@ -27,7 +27,9 @@ RECORD = Path(__file__).with_name("instructions.json")
 GROWTH = 0.05
 END_OF_CASE = "getpriority"
 """A C function that nothing else calls: entering it writes the counts so far to a file and starts again from zero."""
-KERNELS = {"contract": "_*Contraction*__call__", "gather": "_*gather"}
+KERNELS = {
+    "contract": "_*Contraction*__call__", "prefilter": "_*prefilter", "fixed": "_*Filter*__call__", "gather": "_*gather",
+}  # fmt: skip
 """Each kernel's module, and the end of its entry point's C name; counting is on from entering until returning."""
 
 
@@ -51,6 +53,8 @@ CASES = (
     problem("count", "cubic", "float32", SMALL, HALF),
     problem("count", "cubic", "float32", SMALL, LARGE),
     problem("count", "cubic", "int16", SMALL, (48, 80, 48)),
+    problem("count", "lanczos", "uint8", (512, 512), (313, 313)),
+    problem("count", "bicubic", "uint8", (256, 256), (700, 700)),
 )
 
 
