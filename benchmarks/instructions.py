@@ -28,8 +28,11 @@ GROWTH = 0.05
 END_OF_CASE = "getpriority"
 """A C function that nothing else calls: entering it writes the counts so far to a file and starts again from zero."""
 KERNELS = {
-    "contract": "_*Contraction*__call__", "prefilter": "_*prefilter", "fixed": "_*Filter*__call__", "gather": "_*gather",
-}  # fmt: skip
+    "contract": "_*Contraction*__call__",
+    "prefilter": "_*prefilter",
+    "fixed": "_*Filter*__call__",
+    "gather": "_*gather",
+}
 """Each kernel's module, and the end of its entry point's C name; counting is on from entering until returning."""
 
 
