@@ -176,7 +176,9 @@ class SharedChunks:
             if source is None or any(contains(piece.box, box) for piece in kept):
                 continue
             if size_of(box) * source.samples.itemsize < source.bytes:
-                source = Piece(source.cut(box).copy(), box)
+                samples = self._empty(shape_of(box), self._dtype)
+                samples[...] = source.cut(box)
+                source = Piece(samples, box)
             if self._bytes + source.bytes > self._capacity:
                 self._drop_stale()
             if self._bytes + source.bytes <= self._capacity:
