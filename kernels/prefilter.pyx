@@ -14,13 +14,12 @@ cdef extern from "prefilter.h" nogil:
         const Py_ssize_t *index
         Py_ssize_t plain_start, plain_stop, pitch, src_step, dst_step
 
-    void prefilter_lines(const prefilter_t *job, const char *src, char *dst, Py_ssize_t at, Py_ssize_t count,
-                         Py_ssize_t width, char *scratch)
-
-
     ctypedef struct runs_t:
         const Py_ssize_t *starts
         Py_ssize_t run, strips, width, pieces, length, outputs
+
+    void prefilter_lines(const prefilter_t *job, const char *src, char *dst, Py_ssize_t at, Py_ssize_t count,
+                         Py_ssize_t width, char *scratch)
 
 
 SPARE = _SPARE

@@ -21,6 +21,7 @@ import vrdask.apply
 import vrdask.apply_fixed
 import vrdask.apply_prefilter
 import vrdask.between
+import vrdask.threads
 import vrdask.tiles
 from vrdask import isa
 
@@ -50,9 +51,8 @@ def python() -> Callable[..., str]:
 @contextmanager
 def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_elements: int | None = None) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vrdask.apply, "_ELEMENTS_PER_THREAD", 1)
+        patch.setattr(vrdask.threads, "ELEMENTS_PER_THREAD", 1)
         patch.setattr(vrdask.apply_fixed, "BYTES_PER_THREAD", 1)
-        patch.setattr(vrdask.apply_prefilter, "ELEMENTS_PER_THREAD", 1)
         if build is not None:
             patch.setattr(vrdask.apply, "_contract", isa.load("contract", build))
             patch.setattr(vrdask.apply, "_gather", isa.load("gather", build))
@@ -75,7 +75,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 def _forget() -> None:
     vrdask.apply._contraction.cache_clear()
     vrdask.apply._gather_tables.cache_clear()
-    vrdask.apply._slabs.cache_clear()
+    vrdask.between.slabs.cache_clear()
     vrdask.apply_fixed._prepared.cache_clear()
 
 

@@ -19,11 +19,12 @@ from vrdask.apply_fixed import filter_box
 from vrdask.apply_prefilter import prefilter_box
 from vrdask.between import Group, slabs
 from vrdask.dtypes import CODES, DType, native
-from vrdask.intervals import Box, Interval, shape_of, size_of, slices_of
+from vrdask.intervals import Box, Interval, shape_of, size_of, within
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, Tables, prefilter_of, tables
 from vrdask.reuse import Empty
+from vrdask.threads import threads_for
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
 Array = npt.NDArray[Any]
@@ -31,9 +32,6 @@ Array = npt.NDArray[Any]
 ISA = isa.choose()
 _contract = isa.load("contract", ISA)
 _gather = isa.load("gather", ISA)
-
-_ELEMENTS_PER_THREAD = 1 << 15
-"""Starting a thread for less work than this costs more than it brings."""
 
 
 def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
@@ -67,22 +65,19 @@ def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target
     if len(what.stages) == 1:
         _run_stage(what, 0, source, reads, writes, target, num_threads)
         return
-    plan = _slabs(what, writes)
+    plan = slabs(what, writes)
     wide = [reuse.workspace(f"between_{k}", size) for k, size in enumerate(plan.wide)]
     thin = [reuse.workspace(f"thin_{k}", size) for k, size in enumerate(plan.thin)]
     for groups in plan.groups:
-        data = source[_within(groups[0].boxes[0], reads)]
+        data = source[within(groups[0].boxes[0], reads)]
         for number, group in enumerate(groups):
             box = group.boxes[-1]
             last = number == len(groups) - 1
-            to = target[_within(box, writes)] if last else _array(wide[number % 2], box, what.acc_dtype)
-            for boxes in group.slabs():
-                begin, end = data[_within(boxes[0], group.boxes[0])], to[_within(boxes[-1], box)]
+            to = target[within(box, writes)] if last else _array(wide[number % 2], box, what.acc_dtype)
+            for boxes in group.slabs:
+                begin, end = data[within(boxes[0], group.boxes[0])], to[within(boxes[-1], box)]
                 _run_group(what, group, boxes, begin, end, thin, num_threads)
             data = to
-
-
-_slabs = lru_cache(maxsize=64)(slabs)
 
 
 def _run_group(
@@ -105,11 +100,6 @@ def _array(memory: Array, box: Box, dtype: DType) -> Array:
     return memory[: size_of(box) * dtype.itemsize].view(dtype).reshape(shape_of(box))
 
 
-def _within(box: Box, outer: Box) -> tuple[slice, ...]:
-    """Slices that cut a box out of an array that holds `outer`."""
-    return slices_of(box, (start for start, _ in outer))
-
-
 def _run_stage(
     what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
@@ -118,7 +108,7 @@ def _run_stage(
         axis, op = found
         prefilter_box(op, axis, data, reads[axis], writes[axis], target, num_threads)
         return
-    threads = max(1, min(num_threads, max(data.size, target.size) // _ELEMENTS_PER_THREAD))
+    threads = threads_for(max(data.size, target.size), num_threads)
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
     source = data.reshape(*data.shape[:joined], -1)
     if source.strides[-1] != source.itemsize:
@@ -201,7 +191,7 @@ def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target
         found = _gather_tables(what, reads, writes, source.shape, source.strides)
         assert found is not None
     rows, index, stride, item_size = found
-    threads = max(1, min(num_threads, target.nbytes // (4 * _ELEMENTS_PER_THREAD), len(rows)))
+    threads = min(threads_for(target.nbytes // 4, num_threads), len(rows))
     address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
     _gather.gather(*address, rows, index, stride, item_size, threads)
 

@@ -17,7 +17,7 @@ from vrdask import isa
 from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
 from vrdask.fixed_point import fixed_point
 from vrdask.fixed_rows import Layout, Taps, column_table, row_table
-from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
+from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling
 
@@ -41,7 +41,7 @@ def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target:
     axis = what.passes[0]
     for strip in strips_of(what, reads, writes):
         strip_reads = what.reads(strip)
-        at, data = strip_reads, source[slices_of(strip_reads, (start for start, _ in reads))]
+        at, data = strip_reads, source[within(strip_reads, reads)]
         for number, call in enumerate(calls):
             result = tuple(strip[k] if k in (call.row, call.column) else interval for k, interval in enumerate(at))
             if number == len(calls) - 1:

@@ -17,6 +17,7 @@ from vrdask.dtypes import CODES, DType
 from vrdask.intervals import Interval, ceil_div
 from vrdask.prefilter import Prefilter
 from vrdask.reuse import CACHE_LINE
+from vrdask.threads import threads_for
 
 Array = npt.NDArray[Any]
 
@@ -26,8 +27,6 @@ NARROW_BYTES = 256
 """Of a sample of a strip at least: some neighbouring cache lines."""
 PIECE_BYTES = 64 << 10
 """Of a piece of a strip: little enough for the second-level cache, and nearly for the first."""
-ELEMENTS_PER_THREAD = 1 << 15
-"""Starting a thread for less work than this costs more than it brings."""
 
 
 def prefilter_box(
@@ -42,7 +41,7 @@ def prefilter_box(
     run, starts = _runs(source.shape, source.strides, target.strides, axis, source.itemsize, target.itemsize)
     index, plain, weights = _tables(op, reads, writes, target.dtype)
     width, length, pitch = _piece(run, writes[1] - writes[0], 2 * op.radius, target.itemsize)
-    threads = max(1, min(num_threads, target.size // ELEMENTS_PER_THREAD))
+    threads = threads_for(target.size, num_threads)
     held = (length + 2 * op.radius + _prefilter.SPARE) * pitch
     size = ceil_div(held * target.itemsize, CACHE_LINE) * CACHE_LINE
     _prefilter.prefilter(

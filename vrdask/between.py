@@ -8,6 +8,7 @@ cache.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from vrdask.intervals import Box, ceil_div, size_of, slabs_of
@@ -32,6 +33,7 @@ class Group:
     axis: int
     thin: int
 
+    @cached_property
     def slabs(self) -> list[tuple[Box, ...]]:
         """The boxes of each thinner slab."""
         return list(zip(*(slabs_of(box, self.axis, self.thin) for box in self.boxes), strict=True))
@@ -50,6 +52,7 @@ class Slabs:
     thin: tuple[int, int]
 
 
+@lru_cache(maxsize=64)
 def slabs(what: Resampling, writes: Box) -> Slabs:
     """The slabs of a resampling of several stages."""
     axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
@@ -62,7 +65,7 @@ def slabs(what: Resampling, writes: Box) -> Slabs:
     for number, group in ((number, group) for one in groups for number, group in enumerate(one)):
         if number < len(groups[0]) - 1:
             wide[number % 2] = max(wide[number % 2], size_of(group.boxes[-1]))
-        for k, boxes in enumerate(list(zip(*group.slabs(), strict=True))[1:-1]):
+        for k, boxes in enumerate(list(zip(*group.slabs, strict=True))[1:-1]):
             thin[k % 2] = max(thin[k % 2], *map(size_of, boxes))
     return Slabs(groups, (wide[0] * itemsize, wide[1] * itemsize), (thin[0] * itemsize, thin[1] * itemsize))
 

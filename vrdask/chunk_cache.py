@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from vrdask.chunk_io import ChunkIO
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, intersection, shape_of, slices_of
+from vrdask.intervals import Box, intersection, shape_of, slices_of, within
 from vrdask.reuse import Empty
 from vrdask.sharing import Index
 
@@ -44,7 +44,7 @@ class ChunkCache:
         for index in self._io.indices(box):
             place = self._io.place(index)
             part = intersection(place, box)
-            result[slices_of(part, origin)] = self._chunk(index)[slices_of(part, (start for start, _ in place))]
+            result[slices_of(part, origin)] = self._chunk(index)[within(part, place)]
         return result
 
     def _chunk(self, index: Index) -> Array:

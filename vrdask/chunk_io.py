@@ -18,7 +18,7 @@ from vrdask import stores
 from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
-from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched
+from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched, within
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
 from vrdask.sharing import Index
@@ -95,15 +95,13 @@ class ChunkIO:
             return self._read_by_zarr(box)
         indices = list(self.indices(box))
         if len(indices) == 1:
-            return self.chunk(indices[0], box)[slices_of(box, (start for start, _ in self.place(indices[0])))]
+            return self.chunk(indices[0], box)[within(box, self.place(indices[0]))]
         result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
         for index, whole in self._chunks(indices, box):
             place = self.place(index)
             part = intersection(place, box)
-            result[slices_of(part, origin)] = (
-                self._fill if whole is None else whole[slices_of(part, (start for start, _ in place))]
-            )
+            result[slices_of(part, origin)] = self._fill if whole is None else whole[within(part, place)]
         return result
 
     def write(self, box: Box, samples: Array) -> None:

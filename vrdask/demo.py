@@ -18,7 +18,7 @@ from vrdask import threads
 from vrdask.apply import apply
 from vrdask.executors.in_memory import resample_in_memory
 from vrdask.executors.zarr_to_zarr import Job, prepare
-from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of
+from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of, within
 from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom
 from vrdask.plan import counted, format_bytes
@@ -94,7 +94,7 @@ def _without_margins(what: Resampling, source: Array, reads: Box, box: Box, bloc
         )
         piece = source[slices_of(own, (first for first, _ in reads))]
         alone = resampling(piece.shape, shape_of(writes), what.mode, in_dtype=what.in_dtype)
-        result[slices_of(writes, (start for start, _ in box))] = resample_in_memory(alone, piece, 1)
+        result[within(writes, box)] = resample_in_memory(alone, piece, 1)
     return result
 
 

@@ -106,6 +106,15 @@ def slices_of(box: Box, origin: Iterable[int] | None = None) -> tuple[slice, ...
     return tuple(slice(start - zero, stop - zero) for (start, stop), zero in zip(box, origin, strict=True))
 
 
+def within(box: Box, outer: Box) -> tuple[slice, ...]:
+    """Slices that cut `box` out of an array that holds `outer`.
+
+    >>> within(((2, 5), (0, 3)), ((1, 9), (0, 3)))
+    (slice(1, 4, None), slice(0, 3, None))
+    """
+    return slices_of(box, (start for start, _ in outer))
+
+
 def touched(edges: Edges, interval: Interval) -> range:
     """Chunks that share a sample with a non-empty interval.
 

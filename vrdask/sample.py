@@ -18,7 +18,7 @@ from vrdask.affine import Affine
 from vrdask.apply import ISA, apply
 from vrdask.dtypes import CODES
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, Interval, ceil_div, shape_of, slices_of
+from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
 from vrdask.reuse import Empty
 from vrdask.sampling import Sampling
 from vrdask.spline import SplineFilter
@@ -138,7 +138,7 @@ def _data(
     if prefilter is not None:
         return apply(prefilter, source, reads, window, num_threads)
     if reads != window:
-        source = source[slices_of(window, (start for start, _ in reads))]
+        source = source[within(window, reads)]
     if sampling.mode == "nearest" and source.dtype != sampling.out_dtype:
         return reference.convert(source.astype(sampling.acc_dtype), sampling.out_dtype)
     return source

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vrdask.chunk_io import ChunkIO
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of
+from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of, within
 from vrdask.reuse import Empty
 from vrdask.sharing import Index, Sharing
 
@@ -43,7 +43,7 @@ class Piece:
         return base.nbytes if isinstance(base, np.ndarray) else self.samples.nbytes
 
     def cut(self, box: Box) -> Array:
-        return self.samples[slices_of(box, (start for start, _ in self.box))]
+        return self.samples[within(box, self.box)]
 
 
 Needs = dict[Index, tuple[Box, list[Box]]]

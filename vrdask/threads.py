@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 HAS_OPENMP: bool = isa.load("cpu", "baseline").HAS_OPENMP
 
+ELEMENTS_PER_THREAD = 1 << 15
+"""Starting a thread for less work than this costs more than it brings."""
+
 _chosen: int | None = None
 _used = False
 _forked = False
@@ -82,6 +85,11 @@ def resolve(num_threads: int | None) -> int:
         return 1
     _used = _used or count > 1
     return count
+
+
+def threads_for(elements: int, num_threads: int) -> int:
+    """Of `num_threads`, those that are worth starting for a kernel call on so many elements; one at least."""
+    return max(1, min(num_threads, elements // ELEMENTS_PER_THREAD))
 
 
 def resolve_tasks(num_threads: int | None) -> int:

@@ -15,7 +15,19 @@ import numpy as np
 import numpy.typing as npt
 from dask._task_spec import List, Task, TaskRef
 
-from vrdask.intervals import Box, Edges, Interval, edges_of, intervals_of, shape_of, size_of, slices_of, touched, whole
+from vrdask.intervals import (
+    Box,
+    Edges,
+    Interval,
+    edges_of,
+    intervals_of,
+    shape_of,
+    size_of,
+    slices_of,
+    touched,
+    whole,
+    within,
+)
 
 Array = npt.NDArray[Any]
 Graph = dict[Any, Any]
@@ -122,11 +134,11 @@ def overlap(a: Box, b: Box) -> Box:
 def assembled(pieces: Sequence[Array], places: Sequence[Box], reads: Box, dtype: np.dtype[Any]) -> Array:
     """The box `reads` from pieces, each of which holds the box at its place."""
     if len(pieces) == 1 and overlap(places[0], reads) == reads:
-        return np.asarray(pieces[0][slices_of(reads, (start for start, _ in places[0]))])
+        return np.asarray(pieces[0][within(reads, places[0])])
     box = np.empty(shape_of(reads), dtype)
     origin = [start for start, _ in reads]
     for piece, place in zip(pieces, places, strict=True):
         part = overlap(place, reads)
         if size_of(part):
-            box[slices_of(part, origin)] = piece[slices_of(part, (start for start, _ in place))]
+            box[slices_of(part, origin)] = piece[within(part, place)]
     return box
