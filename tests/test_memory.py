@@ -13,9 +13,12 @@ import zarr
 
 import vrdask
 from vrdask import chunk_io
+from vrdask.block_plan import BlockPlan, Passage
 from vrdask.decoding import decodings
 from vrdask.executors.zarr_to_zarr import prepare
-from vrdask.memory import plan_blocks
+from vrdask.intervals import regular_edges
+from vrdask.memory import CACHE_BYTES_PER_THREAD, plan_blocks
+from vrdask.resampling import resampling
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
@@ -116,6 +119,21 @@ def test_a_run_lives_in_the_address_space_that_its_plan_says(source, tmp_path, p
     assert (zarr.open_array(target, mode="r")[:] == vrdask.resample(x, (128,) * 3, CASES[name]["mode"])).all()
 
 
+def test_the_memory_of_a_run_does_not_grow_with_the_volume_by_default():
+    def plan(side: int) -> BlockPlan:
+        what = resampling((side,) * 3, (side // 2,) * 3, "cubic", in_dtype="uint16")
+        edges = [regular_edges(side, 128)] * 3
+        zstd = Passage(chunk_bytes=2 * 128**3, encoded_bytes=2 * 128**3, by_rows=True)
+        return plan_blocks(what, (128,) * 3, (128,) * 3, edges, 2, None, reading=zstd, writing=zstd, shares=True)
+
+    small, large, huge = map(plan, (1024, 2048, 8192))
+    assert small.strip is None
+    assert large.strip is not None
+    assert large.peak_bytes <= 1.15 * small.peak_bytes
+    assert huge.peak_bytes <= 1.15 * small.peak_bytes
+    assert large.cache_bytes <= 2 * CACHE_BYTES_PER_THREAD
+
+
 def test_a_run_decodes_what_its_plan_says(tmp_path, monkeypatch):
     # counted where chunks are decoded, against the arithmetic (tests/test_sharing.py has all of it)
     source = zarr.create_array(
@@ -137,8 +155,11 @@ def test_a_run_decodes_what_its_plan_says(tmp_path, monkeypatch):
     blocks = plan_blocks(job.plan.resampling, (8,) * 3, (8,) * 3, job.plan.in_edges, 1, None, (16, 8, 24), reading)
     choices = decodings(blocks.plan, 1, reading.by_rows)
     assert len(choices) > 3
+    assert {choice.strip for choice in choices} > {None}
+    expected = vrdask.resample(source[:], (40, 48, 56), "cubic")
     for choice in choices[1:]:
         decoded = 0
-        replace(job, blocks=replace(blocks, cache_bytes=choice.cache, keep=choice.keep)).run()
+        chosen = replace(blocks, cache_bytes=choice.cache, keep=choice.keep, strip=choice.strip)
+        assert (replace(job, blocks=chosen).run()[:] == expected).all()
         assert decoded <= choice.decoded
     assert decoded == blocks.plan.touched_bytes

@@ -22,6 +22,7 @@ from vrdask.intervals import slices_of, touched
 from vrdask.plan import ResamplePlan, plan_resample
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import WORTH_CUTTING, Sharing
+from vrdask.strips import Strips, last_of_several, widths
 
 
 @dataclass
@@ -76,7 +77,7 @@ def run(
     shape = plan.resampling.in_shape
     x = np.arange(prod(shape), dtype=np.uint16).reshape(shape)
     chunks = Chunks(x, plan.in_edges, seconds=0.0002 if threads > 1 else 0)
-    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts), x.dtype, choice.cache)
+    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts, choice.strip), x.dtype, choice.cache)
     most = 0
 
     def read(number: int) -> None:
@@ -90,7 +91,8 @@ def run(
                 np.testing.assert_array_equal(read(box), x[slices_of(box)])
                 most = max(most, cache._bytes)
 
-    list(run_on_threads(read, range(len(plan)) if numbers is None else numbers, threads))
+    in_order = Strips(plan.shape, choice.strip).numbers()
+    list(run_on_threads(read, in_order if numbers is None else numbers, threads))
     return chunks.decoded, most
 
 
@@ -109,6 +111,22 @@ def test_tasks_that_are_skipped_or_come_in_any_order_read_what_they_should(plan,
     numbers = data.draw(st.permutations(range(len(plan))))[: data.draw(st.integers(0, len(plan)))]
     choice = data.draw(st.sampled_from(decodings(plan, 2, by_rows=True)))
     assert run(plan, choice, numbers, in_parts=data.draw(st.booleans()))[1] <= choice.cache
+
+
+@given(st.lists(st.integers(0, 7), max_size=4).map(tuple), st.data())
+def test_strips_hold_every_task_once_and_their_own_columns_alone(shape, data):
+    axis = last_of_several(shape)
+    width = data.draw(st.sampled_from(widths(shape[axis] if shape else 1)))
+    strips = Strips(shape, width)
+    numbers = list(strips.numbers())
+    assert sorted(numbers) == list(range(prod(shape)))
+    places = [strips.index(position) for position in range(len(numbers))]
+    assert [strips.position(index) for index in places] == list(range(len(numbers)))
+    assert numbers == [int(np.ravel_multi_index(index, shape)) if shape else 0 for index in places]
+    if width is None:
+        assert numbers == sorted(numbers)
+    else:
+        assert places == sorted(places, key=lambda index: (index[axis] // width, index))
 
 
 def test_threads_share_what_they_decode():

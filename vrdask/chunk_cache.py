@@ -18,7 +18,7 @@ from vrdask.chunk_io import ChunkIO
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, intersection, shape_of, slices_of, within
 from vrdask.reuse import Empty
-from vrdask.sharing import Index
+from vrdask.strips import Index
 
 Array = npt.NDArray[Any]
 

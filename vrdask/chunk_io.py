@@ -21,8 +21,8 @@ from vrdask.chunk_codec import chunk_codec
 from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched, within
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
-from vrdask.sharing import Index
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
+from vrdask.strips import Index
 
 Array = npt.NDArray[Any]
 

@@ -4,7 +4,7 @@ Neighbours along the last axis follow each other: what they share is kept for a 
 before are a row of blocks apart: what they share is kept along the whole row, and so on outwards. Each axis is either
 spared, or its shared chunks are decoded again; or only margins are kept, which take little and spare half of it. A
 chunk of which the beginning is needed is decoded that far, where its codec can: then margins are nearly all there is to
-spare along the first axis.
+spare along the first axis. In strips the rows are shorter, and less is kept; their borders are decoded twice.
 """
 
 from __future__ import annotations
@@ -19,38 +19,47 @@ import numpy as np
 from vrdask.intervals import Edges
 from vrdask.plan import AxisPlan, ResamplePlan
 from vrdask.sharing import AxisSharing, Keep, axis_sharing
+from vrdask.strips import last_of_several, widths
 
 
 @dataclass(frozen=True)
 class Decoding:
     """decoded : bytes of samples that a run decodes. cache : bytes of decoded chunks that it must keep for that.
-    keep : for each axis, what it keeps.
+    keep : for each axis, what it keeps. strip : width of the strips in which tasks come; None for a single one.
     """
 
     decoded: int
     cache: int
     keep: tuple[Keep, ...]
+    strip: int | None = None
 
 
-def decodings(plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool = False) -> list[Decoding]:
+def decodings(
+    plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool = False, in_strips: bool = True
+) -> list[Decoding]:
     """What can be had, from no cache on; each decodes less and keeps more than the one before.
 
     by_rows : whether a chunk can be decoded up to what is needed of it. in_parts : whether tasks read their boxes in
-    several parts, between which they keep all that they share.
+    several parts, between which they keep all that they share. in_strips : whether tasks may come in strips.
     """
     if plan.in_edges is None:
         return [Decoding(plan.bytes_read, 0, (Keep.NOTHING,) * len(plan.axes))]
-    along = [_ways(*one) for one in zip(plan.axes, plan.in_edges, strict=True)]
+    across = last_of_several(plan.shape) if in_strips else None
+    along = [
+        _ways(*one, widths(len(one[0])) if axis == across else [None])
+        for axis, one in enumerate(zip(plan.axes, plan.in_edges, strict=True))
+    ]
     stored = [int(np.diff(edges).max(initial=0)) for edges in plan.in_edges]
     rows = next((axis for axis, size in enumerate(stored) if size > 1), 0) if by_rows else None
     itemsize = plan.resampling.in_dtype.itemsize
     found = []
     for axes in product(*along):
-        keep, sharings = zip(*axes, strict=True) if axes else ((), ())
+        keep, sharings, strips = zip(*axes, strict=True) if axes else ((), (), ())
         cut = rows is not None and not any(keep[:rows])  # what is kept for the axes before may be all of the chunk
         decoded = prod(one.decoded_rows if cut and axis == rows else one.decoded for axis, one in enumerate(sharings))
         cache = _held(sharings, concurrent) + (concurrent * plan.peak_read_bytes // itemsize if in_parts else 0)
-        found.append(Decoding(itemsize * decoded, itemsize * cache, keep))
+        strip = next((width for width in strips if width), None)
+        found.append(Decoding(itemsize * decoded, itemsize * cache, keep, strip))
     best: list[Decoding] = []
     for one in sorted(found, key=lambda one: (one.cache, one.decoded)):
         if not best or one.decoded < best[-1].decoded:
@@ -58,13 +67,16 @@ def decodings(plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool
     return best
 
 
-def _ways(axis: AxisPlan, edges: Edges) -> list[tuple[Keep, AxisSharing]]:
-    """What can be kept along an axis that makes a difference."""
-    ways: list[tuple[Keep, AxisSharing]] = []
-    for keep in Keep:
-        one = axis_sharing(axis, edges, keep)
-        if not ways or one.found.sum() > ways[-1][1].found.sum():
-            ways.append((keep, one))
+def _ways(axis: AxisPlan, edges: Edges, strips: Sequence[int | None]) -> list[tuple[Keep, AxisSharing, int | None]]:
+    """What can be kept along an axis that makes a difference, in strips of these widths."""
+    ways: list[tuple[Keep, AxisSharing, int | None]] = []
+    for strip in strips:
+        most = -1
+        for keep in Keep:
+            one = axis_sharing(axis, edges, keep, strip)
+            if one.found.sum() > most:
+                most = int(one.found.sum())
+                ways.append((keep, one, strip))
     return ways
 
 

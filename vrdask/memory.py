@@ -7,7 +7,8 @@ large shard) reads too much at once, or there are fewer units than threads, a ta
 where each part reads a single source chunk (as in halving with "area"), which then is not copied. Parts of a shard are
 put together in pieces of whole chunks, which are encoded at once: a task holds what is encoded, not all samples.
 
-What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding.
+What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding; where it
+would not do for a whole layer of blocks, tasks come in strips (see `strips`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from vrdask.plan import counted, format_bytes, plan_chunks
 from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
+CACHE_BYTES_PER_THREAD = 152 << 20
+"""What is kept between tasks grows with the volume's cross-section; by default no more than this: tasks come in strips.
+"""
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
 BAND_BYTES = 8 << 20
@@ -123,8 +127,13 @@ def plan_blocks(
 
     def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
         """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
-        best = _affordable(found, limit - found.peak_bytes)
-        return best.decoded, replace(found, cache_bytes=best.cache, keep=best.keep)
+        room = limit - found.peak_bytes
+        if memory_limit is None and not found.shares_pieces:
+            room = min(room, concurrent * CACHE_BYTES_PER_THREAD)
+        best = _affordable(found, room)
+        return best.decoded, replace(
+            found, cache_bytes=best.cache, keep=best.keep, strip=best.strip, decoded_bytes=best.decoded
+        )
 
     def in_bands(found: BlockPlan) -> BlockPlan:
         """The block in parts along the first resampled axis: small ones, but not mostly margins."""
@@ -188,7 +197,7 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
-        choices = decodings(found.part_plan, concurrent, by_rows)
+        choices = decodings(found.part_plan, concurrent, by_rows, in_strips=False)
     else:
         choices = decodings(found.plan, concurrent, by_rows, found.part != found.block)
         if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from vrdask.chunk_io import ChunkIO
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of, within
 from vrdask.reuse import Empty
-from vrdask.sharing import Index, Sharing
+from vrdask.sharing import Sharing
+from vrdask.strips import Index
 
 Array = npt.NDArray[Any]
 
@@ -81,8 +83,9 @@ class SharedChunks:
         """Count a task as under way, and the one before it, where that has been handed out, too, and is a little late:
         threads do not begin in the order in which they get their tasks.
         """
-        before, further = self._sharing.before(task), self._sharing.concurrent + 1
-        for other in [other for other in self._late if self._sharing.distance(other, task) > further]:
+        place = self._sharing.position
+        before, earliest = self._sharing.before(task), place(task) - self._sharing.concurrent - 1
+        for other in [other for other in self._late if place(other) < earliest]:
             self._late.remove(other)
             self._finished[other] = self._reading.pop(other)
         begun = {*self._begun, *self._reading, *self._finished}
@@ -155,11 +158,16 @@ class SharedChunks:
         kept = [piece.box for piece in self._kept.get(chunk, ())]
         return [*later, *under_way, *kept, *([now] if self._sharing.in_parts else [])]
 
+    @property
+    def _first(self) -> float:
+        """Position of the first task that is reading; infinite where none is."""
+        return min(map(self._sharing.position, self._reading), default=inf)
+
     def _let_go(self) -> None:
         """Drop what no task needs any more, once all tasks before a finished one have read, too."""
-        first = min(self._reading, default=None)
-        for task in sorted(self._finished):
-            if first is not None and task > first:
+        first = self._first
+        for task in sorted(self._finished, key=self._sharing.position):
+            if self._sharing.position(task) > first:
                 break
             for chunk, (_, later) in self._finished.pop(task).items():
                 if chunk in self._kept:
@@ -189,7 +197,7 @@ class SharedChunks:
 
     def _drop_stale(self) -> None:
         """Drop what was kept for tasks that have not come: done by other workers, or in an earlier run."""
-        first = min(self._reading, default=None)
+        first = self._first if self._reading else 0
         for chunk in list(self._kept):
-            if first is not None and self._sharing.last_reader(chunk) < first:
+            if self._sharing.position(self._sharing.last_reader(chunk)) < first:
                 self._bytes -= sum(piece.bytes for piece in self._kept.pop(chunk))

@@ -1,7 +1,8 @@
 """Which tasks of a plan share a stored chunk, and what of it those to come still need: pure arithmetic on plans.
 
-Tasks come in C order of the plan's grid, the last axis fastest. A margin makes neighbours share stored chunks: of a
-chunk at the end of one task's reads the next needs a few samples, of one behind that end it needs all.
+Tasks come in C order of the plan's grid, the last axis fastest, or so in strips (see `strips`), which share nothing. A
+margin makes neighbours share stored chunks: of a chunk at the end of one task's reads the next needs a few samples, of
+one behind that end it needs all.
 
          stored chunks     |.......|.......|.......|.......|
          a task reads           |----------------|
@@ -29,8 +30,7 @@ import numpy as np
 from vrdask.intervals import Box, Edges, Interval
 from vrdask.operators import Indices
 from vrdask.plan import AxisPlan, ResamplePlan
-
-Index = tuple[int, ...]
+from vrdask.strips import Index, Strips
 
 WORTH_CUTTING = 0.75
 """A larger part of a chunk than this takes as long to decode as the whole."""
@@ -47,7 +47,7 @@ class Keep(IntEnum):
 
 class Shared(NamedTuple):
     """One axis's share of a chunk that a task reads: what the task needs, and whether it finds that kept; what later
-    tasks do, of that what is kept for them, and what any task does.
+    tasks of its strip do, of that what is kept for them, and what any task of the strip does.
     """
 
     chunk: int
@@ -64,8 +64,9 @@ class AxisSharing:
 
     offsets : where each task's entries begin. chunk : its number. start, stop : what the task needs of it. found :
     whether that has been kept. following : what the next task that reads it needs begins here; -1 where none does.
-    kept_start, kept_stop : what is kept for later tasks; empty where nothing is. ever_start, ever_stop, last_reader :
-    by chunk, what any task needs, and the last that does. widest : samples that one task reads, at most.
+    kept_start, kept_stop : what is kept for later tasks; empty where nothing is. ever_start, ever_stop : what any task
+    of the strip needs. last_reader : by chunk, the last task that needs it. ever : samples that any task of a strip
+    needs, with those between them in a chunk, at most. widest : samples that one task reads, at most.
     """
 
     edges: Edges
@@ -80,6 +81,7 @@ class AxisSharing:
     ever_start: Indices
     ever_stop: Indices
     last_reader: Indices
+    ever: int
     widest: int
 
     @property
@@ -101,23 +103,17 @@ class AxisSharing:
         return int(np.diff(lengths[self.offsets]).max(initial=0))
 
     @property
-    def ever(self) -> int:
-        """Samples that any task needs, with those between them in a chunk."""
-        return int((self.ever_stop - self.ever_start).sum())
-
-    @property
     def widest_ever(self) -> int:
         """Of the chunks that one task reads, at most."""
-        lengths = np.append(0, np.cumsum((self.ever_stop - self.ever_start)[self.chunk]))
+        lengths = np.append(0, np.cumsum(self.ever_stop - self.ever_start))
         return int(np.diff(lengths[self.offsets]).max(initial=0))
 
     def of(self, task: int) -> list[Shared]:
         """The chunks that a task reads."""
         entries = slice(int(self.offsets[task]), int(self.offsets[task + 1]))
-        chunks = self.chunk[entries]
         columns = (
-            chunks, self.start[entries], self.stop[entries], self.found[entries], self.following[entries],
-            self.kept_start[entries], self.kept_stop[entries], self.ever_start[chunks], self.ever_stop[chunks],
+            self.chunk, self.start, self.stop, self.found, self.following, self.kept_start, self.kept_stop,
+            self.ever_start, self.ever_stop,
         )  # fmt: skip
         return [
             Shared(
@@ -129,13 +125,16 @@ class AxisSharing:
                 ever=(ever, end),
             )
             for k, start, stop, found, following, first, last, ever, end in zip(
-                *(one.tolist() for one in columns), strict=True
+                *(one[entries].tolist() for one in columns), strict=True
             )
         ]
 
 
-def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep) -> AxisSharing:
-    """The sharing along one axis of a plan, whose source's stored chunks end at `edges`."""
+def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep, strip: int | None = None) -> AxisSharing:
+    """The sharing along one axis of a plan, whose source's stored chunks end at `edges`.
+
+    strip : tasks of a strip; None where strips are not cut along this axis.
+    """
     first_chunk = np.searchsorted(edges, axis.reads_start, side="right") - 1
     many = np.maximum(np.searchsorted(edges, axis.reads_stop, side="left") - first_chunk, 0)
     many[axis.reads_stop <= axis.reads_start] = 0
@@ -145,27 +144,26 @@ def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep) -> AxisSharing:
     start = np.maximum(axis.reads_start[task], edges[chunk])
     stop = np.minimum(axis.reads_stop[task], edges[chunk + 1])
 
-    order = np.lexsort((task, chunk))  # a chunk's readers side by side; their needs begin and end in ascending order
+    own = chunk + (task // (strip or len(axis) or 1)) * len(edges)  # every strip has chunks of its own
+    numbers, own = np.unique(own, return_inverse=True)
+    order = np.lexsort((task, own))  # a chunk's readers side by side; their needs begin and end in ascending order
     place = np.arange(len(order))
-    readers = np.bincount(chunk, minlength=len(edges) - 1)
-    begins = np.append(0, np.cumsum(readers))
+    begins = np.append(0, np.cumsum(np.bincount(own)))
     share = (stop - start)[order] / np.maximum((edges[chunk + 1] - edges[chunk])[order], 1)
     kept = share <= {Keep.NOTHING: -1.0, Keep.MARGINS: 0.5, Keep.ALL: 1.0}[keep]
     after = np.minimum.accumulate(np.where(kept, place, len(order))[::-1])[::-1]
     after = np.append(after[1:], len(order))
-    end = begins[chunk[order] + 1]
+    end = begins[own[order] + 1]
     last = np.maximum.accumulate(np.where(kept, place, -1))[end - 1]
     some = after < end
     kept_start, kept_stop, following, found = (np.zeros(len(order), np.int64) for _ in range(4))
     kept_start[order] = np.where(some, start[order][np.where(some, after, 0)], 0)
     kept_stop[order] = np.where(some, stop[order][np.where(some, last, 0)], 0)
     following[order] = np.where(place + 1 < end, start[order][np.minimum(place + 1, len(order) - 1)], -1)
-    found[order] = kept & (place > begins[chunk[order]])
-    ever_start, ever_stop, last_reader = (np.zeros(len(readers), np.int64) for _ in range(3))
-    read = readers > 0
-    ever_start[read] = start[order][begins[:-1][read]]
-    ever_stop[read] = stop[order][begins[1:][read] - 1]
-    last_reader[read] = task[order][begins[1:][read] - 1]
+    found[order] = kept & (place > begins[own[order]])
+    ever_start, ever_stop = start[order][begins[:-1]], stop[order][begins[1:] - 1]
+    last_reader = np.zeros(len(edges) - 1, np.int64)
+    np.maximum.at(last_reader, chunk, task)
     return AxisSharing(
         edges=edges,
         offsets=offsets,
@@ -176,9 +174,10 @@ def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep) -> AxisSharing:
         following=following,
         kept_start=kept_start,
         kept_stop=kept_stop,
-        ever_start=ever_start,
-        ever_stop=ever_stop,
+        ever_start=ever_start[own],
+        ever_stop=ever_stop[own],
         last_reader=last_reader,
+        ever=int(np.bincount(numbers // len(edges), ever_stop - ever_start).max(initial=0)),
         widest=int((axis.reads_stop - axis.reads_start).max(initial=0)),
     )
 
@@ -187,15 +186,25 @@ class Sharing:
     """What each task of a plan needs of each stored chunk, and what those after it do.
 
     keep : for each axis, what is kept for tasks further along it. concurrent : tasks at a time. in_parts : whether
-    tasks read their boxes in several parts, which share chunks, too.
+    tasks read their boxes in several parts, which share chunks, too. strip : width of the strips in which tasks come.
     """
 
-    def __init__(self, plan: ResamplePlan, keep: Sequence[Keep], concurrent: int = 1, in_parts: bool = False) -> None:
+    def __init__(
+        self,
+        plan: ResamplePlan,
+        keep: Sequence[Keep],
+        concurrent: int = 1,
+        in_parts: bool = False,
+        strip: int | None = None,
+    ) -> None:
         assert plan.in_edges is not None
         self.concurrent = concurrent
-        self._shape = plan.shape
         self.in_parts = in_parts
-        self._axes = [axis_sharing(*one) for one in zip(plan.axes, plan.in_edges, keep, strict=True)]
+        self._strips = Strips(plan.shape, strip)
+        self._axes = [
+            axis_sharing(*one, strip if axis == self._strips.axis else None)
+            for axis, one in enumerate(zip(plan.axes, plan.in_edges, keep, strict=True))
+        ]
         self._of = lru_cache(maxsize=256)(lambda axis, task: self._axes[axis].of(task))
 
     def chunks(self, task: Index) -> Iterator[tuple[Index, Box, list[Box]]]:
@@ -214,15 +223,12 @@ class Sharing:
 
     def before(self, task: Index) -> Index | None:
         """The task before one."""
-        number = self._number(task) - 1
-        return None if number < 0 else tuple(map(int, np.unravel_index(number, self._shape)))
+        place = self.position(task)
+        return self._strips.index(place - 1) if place else None
 
-    def distance(self, task: Index, other: Index) -> int:
-        """How many tasks later another one is."""
-        return self._number(other) - self._number(task)
-
-    def _number(self, task: Index) -> int:
-        return int(np.ravel_multi_index(task, self._shape))
+    def position(self, task: Index) -> int:
+        """Of a task in the order in which they come."""
+        return self._strips.position(task)
 
     def last_reader(self, chunk: Index) -> Index:
         """The last task that reads a chunk."""

@@ -19,7 +19,7 @@ from vrdask import stores
 from vrdask.attempts import StoreError, attempt
 from vrdask.intervals import ceil_div
 from vrdask.shards import Place, ShardFormat, ShardIndex, Span, runs_of, span_of
-from vrdask.sharing import Index
+from vrdask.strips import Index
 
 Named = Callable[[Index], str]
 """A chunk for people."""

@@ -17,7 +17,8 @@ from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
 from vrdask.reuse import Pool
 from vrdask.shared_chunks import SharedChunks
-from vrdask.sharing import Index, Sharing
+from vrdask.sharing import Sharing
+from vrdask.strips import Index
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]

@@ -85,7 +85,7 @@ class Job:
     def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
         work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex)
         samples = sum(size_of(self.plan[number].writes) for number in done)
-        numbers = (number for number in range(len(self.plan) if total else 0) if number not in done)
+        numbers = (number for number in (self.blocks.numbers() if total else ()) if number not in done)
         client = None if self.target.is_local else active_client()
         name = f"resample-{self.plan.resampling.mode}"
         at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
