@@ -167,7 +167,7 @@ def test_a_store_that_cannot_be_listed(x, tmp_path):
     assert not [path for path in (tmp_path / "out.zarr" / ".vrdask").rglob("*") if path.is_file()]
 
 
-def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, source, monkeypatch):
+def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, source, monkeypatch, tmp_path):
     def told(*arguments: str) -> str:
         s3fs.S3FileSystem.clear_instance_cache()
         result = run("resample", *arguments, "--factor", "0.5", "--quiet")
@@ -182,7 +182,10 @@ def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, sourc
     assert "PermissionError" in told(source, "s3://bucket/out.zarr")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "credentials" in told(source, "s3://bucket/out.zarr")
+    assert f"opening {source} failed: NoCredentialsError" in told(source, "s3://bucket/out.zarr")
+    local = tmp_path / "in.zarr"
+    zarr.create_array(local, data=np.zeros((4, 4)))
+    assert "opening s3://bucket/out.zarr failed: NoCredentialsError" in told(str(local), "s3://bucket/out.zarr")
 
 
 @pytest.fixture

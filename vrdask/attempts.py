@@ -7,7 +7,8 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -45,10 +46,33 @@ def attempt(doing: str, call: Callable[[], Result]) -> Result:
             raise
         except Exception as error:
             if seconds is None or not may_pass(error):
-                raise StoreError(f"{doing} failed: {type(error).__name__}: {error}") from error
+                raise _failure(doing, error) from error
             _log.warning("%s failed, trying again in %.1f s: %s", doing, seconds, error)
             time.sleep(seconds)
     raise AssertionError
+
+
+@contextmanager
+def said_of(doing: str) -> Iterator[None]:
+    """Errors of a store's library, which do not say what was asked for, become errors that do.
+
+    Raises
+    ------
+    StoreError
+        In place of an error that is neither about arguments nor about a local file, which it names.
+    """
+    try:
+        yield
+    except (StoreError, ValueError, TypeError, ImportError):
+        raise
+    except Exception as error:
+        if isinstance(error, FileNotFoundError) or getattr(error, "filename", None):
+            raise
+        raise _failure(doing, error) from error
+
+
+def _failure(doing: str, error: Exception) -> StoreError:
+    return StoreError(f"{doing} failed: {type(error).__name__}: {error}")
 
 
 def may_pass(error: Exception) -> bool:

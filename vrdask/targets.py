@@ -17,6 +17,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import codecs, stores
+from vrdask.attempts import said_of
 from vrdask.dtypes import DType
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
@@ -177,7 +178,8 @@ def _address(at: StorePath) -> tuple[Any, tuple[str, ...]]:
 
 def is_taken(place: Any) -> bool:
     """Whether anything is stored at a place."""
-    return not stores.is_empty(store_path(place, "a"))
+    with said_of(f"opening {place}"):
+        return not stores.is_empty(store_path(place, "a"))
 
 
 def clear(place: Any) -> None:

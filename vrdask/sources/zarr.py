@@ -11,6 +11,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, StorePath
 from zarr.storage._common import make_store_path
 
+from vrdask.attempts import said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
 from vrdask.sources.source import Layout, Source
@@ -68,7 +69,8 @@ def open_zarr(source: Any, level: int = 0) -> Source:
         if local and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {str(source)!r}")
         try:
-            node = zarr.open(store=store_path(source, "r"), mode="r")
+            with said_of(f"opening {source}"):
+                node = zarr.open(store=store_path(source, "r"), mode="r")
         except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError):
             raise FileNotFoundError(
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
