@@ -62,12 +62,13 @@ def whole(shape: Iterable[int]) -> Box:
 
 
 def intersection(a: Box, b: Box) -> Box:
-    """What two boxes share, where they share something.
+    """What two boxes share; empty sides where they share nothing.
 
-    >>> intersection(((0, 4), (2, 9)), ((3, 8), (0, 5)))
-    ((3, 4), (2, 5))
+    >>> intersection(((0, 4), (2, 9)), ((3, 8), (0, 5))), intersection(((0, 4),), ((6, 9),))
+    (((3, 4), (2, 5)), ((6, 6),))
     """
-    return tuple((max(p, r), min(q, s)) for (p, q), (r, s) in zip(a, b, strict=True))
+    starts = [max(p, q) for (p, _), (q, _) in zip(a, b, strict=True)]
+    return tuple((start, max(start, min(p, q))) for start, (_, p), (_, q) in zip(starts, a, b, strict=True))
 
 
 def hull(boxes: Iterable[Box]) -> Box:

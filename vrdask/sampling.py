@@ -70,13 +70,6 @@ class Sampling:
         return np.dtype("float64" if needs_float64(self.in_dtype, self.out_dtype) else "float32")
 
     @property
-    def data_dtype(self) -> DType:
-        """What is sampled: B-spline coefficients, or the samples themselves. "nearest" converts first, and copies."""
-        if self.mode == "cubic":
-            return self.acc_dtype
-        return self.out_dtype if self.mode == "nearest" else self.in_dtype
-
-    @property
     def low(self) -> float:
         """Where a reflection at the first sample is."""
         return -0.5 if self.padding.half_samples else 0.0

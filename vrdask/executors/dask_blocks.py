@@ -20,6 +20,7 @@ from vrdask.intervals import (
     Edges,
     Interval,
     edges_of,
+    intersection,
     intervals_of,
     shape_of,
     size_of,
@@ -121,24 +122,14 @@ def cut_out(block: Array, part: tuple[slice, ...]) -> Array:
     return np.ascontiguousarray(block[part])
 
 
-def overlap(a: Box, b: Box) -> Box:
-    """What two boxes share; empty sides where they share nothing.
-
-    >>> overlap(((0, 4),), ((2, 9),)), overlap(((0, 4),), ((6, 9),))
-    (((2, 4),), ((6, 6),))
-    """
-    starts = [max(p, q) for (p, _), (q, _) in zip(a, b, strict=True)]
-    return tuple((start, max(start, min(p, q))) for start, (_, p), (_, q) in zip(starts, a, b, strict=True))
-
-
 def assembled(pieces: Sequence[Array], places: Sequence[Box], reads: Box, dtype: np.dtype[Any]) -> Array:
     """The box `reads` from pieces, each of which holds the box at its place."""
-    if len(pieces) == 1 and overlap(places[0], reads) == reads:
+    if len(pieces) == 1 and intersection(places[0], reads) == reads:
         return np.asarray(pieces[0][within(reads, places[0])])
     box = np.empty(shape_of(reads), dtype)
     origin = [start for start, _ in reads]
     for piece, place in zip(pieces, places, strict=True):
-        part = overlap(place, reads)
+        part = intersection(place, reads)
         if size_of(part):
             box[slices_of(part, origin)] = piece[within(part, place)]
     return box

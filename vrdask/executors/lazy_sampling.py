@@ -27,10 +27,10 @@ from dask.base import tokenize
 
 from vrdask.affine import Affine
 from vrdask.api import is_dask_array, is_zarr_array
-from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out, overlap
+from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out
 from vrdask.executors.lazy import collect
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, edges_of, intervals_of, shape_of, size_of, slices_of, touched, within
+from vrdask.intervals import Box, edges_of, intersection, intervals_of, shape_of, size_of, slices_of, touched, within
 from vrdask.sample import sample_affine, sample_grid
 from vrdask.sample import touched as touched_by
 
@@ -204,7 +204,7 @@ def share(what: GridSampling, block: Array, box: Box, window: Box) -> Share | No
     """What of a block, which holds `box`, the window's reads need."""
     if not size_of(window):
         return None
-    place = overlap(box, what.reads(window))
+    place = intersection(box, what.reads(window))
     return Share(place, cut_out(block, within(place, box))) if size_of(place) else None
 
 
