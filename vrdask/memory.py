@@ -14,7 +14,7 @@ would not do for a whole layer of blocks, tasks come in strips (see `strips`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import lcm
 
 import numpy as np
@@ -70,130 +70,155 @@ def plan_blocks(
     ValueError
         The limit cannot be met; says the smallest that can.
     """
-    limit = concurrent * DEFAULT_BYTES_PER_THREAD if memory_limit is None else memory_limit
     shares = shares and writing.shard_copies > 0 and concurrent > 1
+    run = _Run(what, tuple(unit), tuple(chunk), in_edges, concurrent, memory_limit, reading, writing, shares)
+    smallest = run.fitted(unit if block is None else block)
+    if memory_limit is not None and smallest.peak_bytes > memory_limit:
+        raise ValueError(
+            f"memory_limit must be at least {smallest.peak_bytes} bytes ({format_bytes(smallest.peak_bytes)}) for "
+            f"{counted(concurrent, 'thread')} whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
+            f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
+        )
+    chosen = run.with_cache(smallest) if block is not None else run.grown(smallest)
+    return run.in_single_chunks(chosen) or run.in_bands(chosen) or chosen
 
-    def blocks_of(block: Sequence[int], part: Sequence[int]) -> BlockPlan:
-        edges = [regular_edges(n, size) for n, size in zip(what.out_shape, block, strict=True)]
-        plan = parts = plan_chunks(what, edges, in_edges)
-        piece = tuple(block)
-        if tuple(part) != piece:
-            cuts = [_cut(n, b, p) for n, b, p in zip(what.out_shape, block, part, strict=True)]
-            parts = plan_chunks(what, cuts, in_edges)
-            if writing.shard_copies:
-                piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, chunk, strict=True))
-        found = BlockPlan(plan, parts, tuple(block), tuple(part), piece, concurrent, reading, writing)
-        tasks, shared = min(concurrent, max(len(plan), 1)), shares and piece != found.block
+
+@dataclass(frozen=True)
+class _Run:
+    """What is to be planned (see `plan_blocks`), and the plans that it can have."""
+
+    what: Resampling
+    unit: tuple[int, ...]
+    chunk: tuple[int, ...]
+    in_edges: Sequence[Edges] | None
+    concurrent: int
+    memory_limit: int | None
+    reading: Passage
+    writing: Passage
+    shares: bool
+
+    @property
+    def limit(self) -> int:
+        return self.concurrent * DEFAULT_BYTES_PER_THREAD if self.memory_limit is None else self.memory_limit
+
+    @property
+    def worth_keeping(self) -> float:
+        """How many times as much may be decoded rather than kept."""
+        return WORTH_KEEPING_DEAR if self.reading.by_zarr else WORTH_KEEPING
+
+    def in_blocks(self, block: Sequence[int], part: Sequence[int] | None = None) -> BlockPlan:
+        """With blocks of these sizes, computed in parts of these sizes; without a cache."""
+        out_shape, block = self.what.out_shape, tuple(block)
+        edges = [regular_edges(n, size) for n, size in zip(out_shape, block, strict=True)]
+        plan = parts = plan_chunks(self.what, edges, self.in_edges)
+        piece, part = block, block if part is None else tuple(part)
+        if part != block:
+            cuts = [_cut(n, b, p) for n, b, p in zip(out_shape, block, part, strict=True)]
+            parts = plan_chunks(self.what, cuts, self.in_edges)
+            if self.writing.shard_copies:
+                piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, self.chunk, strict=True))
+        found = BlockPlan(plan, parts, block, part, piece, self.concurrent, self.reading, self.writing)
+        tasks, shared = min(self.concurrent, max(len(plan), 1)), self.shares and piece != block
         if shared and found.shard_bytes:
-            tasks = max(1, min(tasks, (limit - concurrent * found.thread_bytes) // found.shard_bytes))
+            tasks = max(1, min(tasks, (self.limit - self.concurrent * found.thread_bytes) // found.shard_bytes))
         return replace(found, tasks_at_once=tasks, shares_pieces=shared)
 
-    def fits(found: BlockPlan) -> bool:
-        busy = not shares or len(found.plan) * found.pieces_per_task >= PIECES_PER_THREAD * concurrent
-        return found.peak_bytes <= limit and busy
+    def with_cache(self, found: BlockPlan) -> BlockPlan:
+        """A plan with the cache that what its tasks leave of the limit can hold."""
+        room = self.limit - found.peak_bytes
+        if self.memory_limit is None and not found.shares_pieces:
+            room = min(room, self.concurrent * CACHE_BYTES_PER_THREAD)
+        best = _affordable(found, room, self.worth_keeping)
+        return replace(found, cache_bytes=best.cache, keep=best.keep, strip=best.strip, decoded_bytes=best.decoded)
 
-    def in_parts(block: Sequence[int]) -> Iterator[BlockPlan]:
+    def fitted(self, block: Sequence[int]) -> BlockPlan:
+        """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
+        none do.
+        """
+        ways = list(self._in_smaller_parts(block))
+        fitting = [found for found in ways if self._fits(found)] or ways[-1:]
+        if not self.shares or fitting[0].part == fitting[0].block:
+            return fitting[0]
+        return min(fitting, key=lambda found: self.with_cache(found).decoded_bytes)
+
+    def grown(self, found: BlockPlan) -> BlockPlan:
+        """Of a plan and those with larger and larger blocks, one that decodes about as little as any with small ones,
+        with its cache.
+        """
+        seen = [self.with_cache(found)]
+        while seen[-1].part == seen[-1].block and (candidates := self._larger(seen[-1])):
+            decoded_once = seen[-1].decoded_bytes <= self.worth_keeping * found.plan.touched_bytes
+            if decoded_once and seen[-1].plan.peak_bytes > SMALL_TASK_BYTES:
+                break
+            seen.append(min(map(self.with_cache, candidates), key=lambda one: (one.decoded_bytes, one.peak_bytes)))
+        least = min(one.decoded_bytes for one in seen)
+        good = [one for one in seen if one.decoded_bytes <= self.worth_keeping * least]
+        return next((one for one in good if one.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
+
+    def in_single_chunks(self, found: BlockPlan) -> BlockPlan | None:
+        """Its blocks in parts that read one source chunk each, along the axes where such parts are: these chunks need
+        not be copied together first. None where others would be decoded for that, or parts would be too small.
+        """
+        if self.in_edges is None or self.reading.by_zarr or not (self.shares or found.part == found.block):
+            return None
+        part = list(found.part)
+        for axis, (n_in, n_out) in enumerate(zip(self.what.in_shape, self.what.out_shape, strict=True)):
+            stored = int(np.diff(self.in_edges[axis]).max(initial=0))
+            size, rest = divmod(stored * n_out, max(n_in, 1))
+            if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
+                part[axis] = size
+        parts = self.in_blocks(found.block, part)
+        read = parts.part_plan
+        worth = read.bytes_read == found.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES
+        return parts if worth else None
+
+    def in_bands(self, found: BlockPlan) -> BlockPlan | None:
+        """Its blocks in parts along the first resampled axis for the integer filters: small ones, but not mostly
+        margins. None where that is of no use, or would decode more.
+        """
+        what = self.what
+        if not (what.fixed_point and what.stages) or self.in_edges is None or found.part != found.block:
+            return None
+        axis, part, best = what.passes[-1], list(found.block), found
+        while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
+            part[axis] = ceil_div(part[axis], 2)
+            bands = self.in_blocks(found.block, part)
+            count = ceil_div(found.block[axis], part[axis])
+            if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
+                break
+            best = bands
+        best = self.with_cache(replace(best, cache_bytes=0))
+        return best if best.peak_bytes <= self.limit and best.decoded_bytes <= found.decoded_bytes else None
+
+    def _fits(self, found: BlockPlan) -> bool:
+        busy = not self.shares or len(found.plan) * found.pieces_per_task >= PIECES_PER_THREAD * self.concurrent
+        return found.peak_bytes <= self.limit and busy
+
+    def _in_smaller_parts(self, block: Sequence[int]) -> Iterator[BlockPlan]:
         """The block at once, then in smaller and smaller parts, down to single chunks."""
-        part = list(block)
+        part, chunk = list(block), self.chunk
         while True:
-            yield blocks_of(block, part)
+            yield self.in_blocks(block, part)
             axes = [axis for axis in range(len(part)) if part[axis] > chunk[axis]]
             if not axes:
                 return
             axis = max(axes, key=lambda axis: (part[axis] / chunk[axis], -axis))
             part[axis] = chunk[axis] * ceil_div(ceil_div(part[axis], chunk[axis]), 2)
 
-    def fitted(block: Sequence[int]) -> BlockPlan:
-        """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
-        none do.
-        """
-        ways = list(in_parts(block))
-        fitting = [found for found in ways if fits(found)] or ways[-1:]
-        if not shares or fitting[0].part == fitting[0].block:
-            return fitting[0]
-        return min(fitting, key=lambda found: with_cache(found)[0])
-
-    def larger(found: BlockPlan) -> list[BlockPlan]:
+    def _larger(self, found: BlockPlan) -> list[BlockPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
         candidates = []
-        for axis, (n, u) in enumerate(zip(what.out_shape, unit, strict=True)):
+        for axis, (n, u) in enumerate(zip(self.what.out_shape, self.unit, strict=True)):
             if found.block[axis] < n:
                 sizes = list(found.block)
                 sizes[axis] = min(2 * sizes[axis], u * ceil_div(n, u))
-                candidate = blocks_of(sizes, sizes)
-                if candidate.peak_bytes <= limit and len(candidate.plan) >= TASKS_PER_THREAD * concurrent:
+                candidate = self.in_blocks(sizes)
+                if candidate.peak_bytes <= self.limit and len(candidate.plan) >= TASKS_PER_THREAD * self.concurrent:
                     candidates.append(candidate)
         return candidates
 
-    def with_cache(found: BlockPlan) -> tuple[int, BlockPlan]:
-        """Bytes that a run decodes with what the tasks leave of the limit, and its plan."""
-        room = limit - found.peak_bytes
-        if memory_limit is None and not found.shares_pieces:
-            room = min(room, concurrent * CACHE_BYTES_PER_THREAD)
-        best = _affordable(found, room)
-        return best.decoded, replace(
-            found, cache_bytes=best.cache, keep=best.keep, strip=best.strip, decoded_bytes=best.decoded
-        )
 
-    def in_bands(found: BlockPlan) -> BlockPlan:
-        """The block in parts along the first resampled axis: small ones, but not mostly margins."""
-        axis, part, best = what.passes[-1], list(found.block), found
-        while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
-            part[axis] = ceil_div(part[axis], 2)
-            bands = blocks_of(found.block, part)
-            count = ceil_div(found.block[axis], part[axis])
-            if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
-                break
-            best = bands
-        return best
-
-    found = fitted(unit if block is None else block)
-    if memory_limit is not None and found.peak_bytes > limit:
-        raise ValueError(
-            f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{counted(concurrent, 'thread')} whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
-            f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
-        )
-    seen = [with_cache(found)]
-    while block is None and found.part == found.block and (candidates := larger(found)):
-        if seen[-1][0] <= _worth_keeping(found) * found.plan.touched_bytes and found.plan.peak_bytes > SMALL_TASK_BYTES:
-            break  # nothing is decoded twice
-        found = min(candidates, key=lambda one: (with_cache(one)[0], with_cache(one)[1].peak_bytes))
-        seen.append(with_cache(found))
-    least = min(decoded for decoded, _ in seen)
-    good = [plan for decoded, plan in seen if decoded <= _worth_keeping(found) * least]
-    chosen = next((plan for plan in good if plan.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
-    if in_edges is not None and not reading.by_zarr and (shares or chosen.part == chosen.block):
-        parts = blocks_of(chosen.block, _parts_of_single_chunks(chosen, in_edges))
-        read = parts.part_plan
-        if read.bytes_read == chosen.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES:
-            return parts
-    if what.fixed_point and what.stages and in_edges is not None and chosen.part == chosen.block:
-        decoded, parts = with_cache(in_bands(chosen))
-        if parts.peak_bytes <= limit and decoded <= with_cache(chosen)[0]:
-            return parts
-    return chosen
-
-
-def _parts_of_single_chunks(found: BlockPlan, in_edges: Sequence[Edges]) -> list[int]:
-    """Sizes of the parts that read one source chunk each, along the axes where such parts are: these chunks need not be
-    copied together first.
-    """
-    what, part = found.plan.resampling, list(found.part)
-    for axis, (n_in, n_out) in enumerate(zip(what.in_shape, what.out_shape, strict=True)):
-        stored = int(np.diff(in_edges[axis]).max(initial=0))
-        size, rest = divmod(stored * n_out, max(n_in, 1))
-        if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
-            part[axis] = size
-    return part
-
-
-def _worth_keeping(found: BlockPlan) -> float:
-    """How many times as much may be decoded rather than kept."""
-    return WORTH_KEEPING_DEAR if found.reading.by_zarr else WORTH_KEEPING
-
-
-def _affordable(found: BlockPlan, room: int) -> Decoding:
+def _affordable(found: BlockPlan, room: int, worth_keeping: float) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
@@ -205,7 +230,7 @@ def _affordable(found: BlockPlan, room: int) -> Decoding:
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
     small = found.concurrent * SMALL_CACHE_BYTES
-    good = [one for one in possible if one.decoded <= _worth_keeping(found) * least]
+    good = [one for one in possible if one.decoded <= worth_keeping * least]
     return min(good, key=lambda one: (max(one.cache, small), one.decoded))
 
 
