@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from vrdask import zstd_rows
 from vrdask.chunk_codec import ChunkCodec
+from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
 from vrdask.executors.run import run_on_threads
 from vrdask.intervals import slices_of, touched
 from vrdask.plan import ResamplePlan, plan_resample
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import WORTH_CUTTING, Sharing
-from vrdask.strips import Strips, last_of_several, widths
 
 
 @dataclass
@@ -77,7 +77,7 @@ def run(
     shape = plan.resampling.in_shape
     x = np.arange(prod(shape), dtype=np.uint16).reshape(shape)
     chunks = Chunks(x, plan.in_edges, seconds=0.0002 if threads > 1 else 0)
-    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts, choice.strip), x.dtype, choice.cache)
+    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts, choice.column), x.dtype, choice.cache)
     most = 0
 
     def read(number: int) -> None:
@@ -91,7 +91,7 @@ def run(
                 np.testing.assert_array_equal(read(box), x[slices_of(box)])
                 most = max(most, cache._bytes)
 
-    in_order = Strips(plan.shape, choice.strip).numbers()
+    in_order = Columns(plan.shape, choice.column).numbers()
     list(run_on_threads(read, in_order if numbers is None else numbers, threads))
     return chunks.decoded, most
 
@@ -113,20 +113,18 @@ def test_tasks_that_are_skipped_or_come_in_any_order_read_what_they_should(plan,
     assert run(plan, choice, numbers, in_parts=data.draw(st.booleans()))[1] <= choice.cache
 
 
-@given(st.lists(st.integers(0, 7), max_size=4).map(tuple), st.data())
-def test_strips_hold_every_task_once_and_their_own_columns_alone(shape, data):
-    axis = last_of_several(shape)
-    width = data.draw(st.sampled_from(widths(shape[axis] if shape else 1)))
-    strips = Strips(shape, width)
-    numbers = list(strips.numbers())
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 7)), max_size=4))
+def test_columns_hold_every_task_once_in_c_order(axes):
+    shape, sizes = (tuple(axis[k] for axis in axes) for k in (0, 1))
+    columns = Columns(shape, sizes)
+    numbers = list(columns.numbers())
     assert sorted(numbers) == list(range(prod(shape)))
-    places = [strips.index(position) for position in range(len(numbers))]
-    assert [strips.position(index) for index in places] == list(range(len(numbers)))
+    places = [columns.index(position) for position in range(len(numbers))]
+    assert [columns.position(index) for index in places] == list(range(len(numbers)))
     assert numbers == [int(np.ravel_multi_index(index, shape)) if shape else 0 for index in places]
-    if width is None:
-        assert numbers == sorted(numbers)
-    else:
-        assert places == sorted(places, key=lambda index: (index[axis] // width, index))
+    assert places == sorted(
+        places, key=lambda index: ([k // size for k, size in zip(index, sizes, strict=True)], index)
+    )
 
 
 def test_threads_share_what_they_decode():

@@ -13,10 +13,10 @@ from math import prod
 import numpy as np
 
 from vrdask import tiles
+from vrdask.columns import Columns, Index
 from vrdask.intervals import Box, ceil_div
 from vrdask.plan import ResamplePlan, Task
 from vrdask.sharing import Keep, Sharing
-from vrdask.strips import Index, Strips
 
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
@@ -59,8 +59,9 @@ class BlockPlan:
     computed at once. part_plan : the plan with the parts as its chunks. piece : sizes of what is written at a time,
     whole parts and whole chunks. concurrent : threads of one process. tasks_at_once : of one process. shares_pieces :
     whether its threads share the pieces of these tasks; else each thread has a task. cache_bytes : for decoded source
-    chunks, per process. keep : along each axis, which of them are kept. strip : width of the strips in which tasks
-    come; None for a single one. decoded_bytes : of source samples that a run with such a cache decodes.
+    chunks, per process. keep : along each axis, which of them are kept. column : tasks along each axis of the
+    columns in which they come; all of them where it is empty. decoded_bytes : of source samples that a run with such a
+    cache decodes.
     """
 
     plan: ResamplePlan
@@ -75,7 +76,7 @@ class BlockPlan:
     shares_pieces: bool = False
     cache_bytes: int = 0
     keep: tuple[Keep, ...] = ()
-    strip: int | None = None
+    column: Index = ()
     decoded_bytes: int = 0
 
     @property
@@ -83,11 +84,11 @@ class BlockPlan:
         """What the tasks share, of a plan that keeps it; where threads share their pieces, what the parts do."""
         if self.shares_pieces:
             return Sharing(self.part_plan, self.keep, self.concurrent, in_parts=False)
-        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block, strip=self.strip)
+        return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block, column=self.column)
 
     def numbers(self) -> Iterator[int]:
         """The tasks in the order in which they come, each by its number in C order."""
-        return Strips(self.plan.shape, self.strip).numbers()
+        return Columns(self.plan.shape, self.column or self.plan.shape).numbers()
 
     @property
     def thread_bytes(self) -> int:

@@ -18,11 +18,11 @@ from vrdask import stores
 from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
+from vrdask.columns import Index
 from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched, within
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
-from vrdask.strips import Index
 
 Array = npt.NDArray[Any]
 

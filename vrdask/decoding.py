@@ -4,7 +4,7 @@ Neighbours along the last axis follow each other: what they share is kept for a 
 before are a row of blocks apart: what they share is kept along the whole row, and so on outwards. Each axis is either
 spared, or its shared chunks are decoded again; or only margins are kept, which take little and spare half of it. A
 chunk of which the beginning is needed is decoded that far, where its codec can: then margins are nearly all there is to
-spare along the first axis. In strips the rows are shorter, and less is kept; their borders are decoded twice.
+spare along the first axis. In columns layers and rows are smaller, and less is kept; their borders are decoded twice.
 """
 
 from __future__ import annotations
@@ -16,50 +16,49 @@ from math import prod
 
 import numpy as np
 
+from vrdask.columns import Index, widths
 from vrdask.intervals import Edges
 from vrdask.plan import AxisPlan, ResamplePlan
 from vrdask.sharing import AxisSharing, Keep, axis_sharing
-from vrdask.strips import last_of_several, widths
 
 
 @dataclass(frozen=True)
 class Decoding:
     """decoded : bytes of samples that a run decodes. cache : bytes of decoded chunks that it must keep for that.
-    keep : for each axis, what it keeps. strip : width of the strips in which tasks come; None for a single one.
+    keep : for each axis, what it keeps. column : tasks along each axis of the columns in which they come.
     """
 
     decoded: int
     cache: int
     keep: tuple[Keep, ...]
-    strip: int | None = None
+    column: Index
 
 
 def decodings(
-    plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool = False, in_strips: bool = True
+    plan: ResamplePlan, concurrent: int, by_rows: bool, in_parts: bool = False, in_columns: bool = True
 ) -> list[Decoding]:
     """What can be had, from no cache on; each decodes less and keeps more than the one before.
 
     by_rows : whether a chunk can be decoded up to what is needed of it. in_parts : whether tasks read their boxes in
-    several parts, between which they keep all that they share. in_strips : whether tasks may come in strips.
+    several parts, between which they keep all that they share. in_columns : whether tasks may come in several
+    columns.
     """
     if plan.in_edges is None:
-        return [Decoding(plan.bytes_read, 0, (Keep.NOTHING,) * len(plan.axes))]
-    across = last_of_several(plan.shape) if in_strips else None
-    along = [
-        _ways(*one, widths(len(one[0])) if axis == across else [None])
-        for axis, one in enumerate(zip(plan.axes, plan.in_edges, strict=True))
-    ]
+        return [Decoding(plan.bytes_read, 0, (Keep.NOTHING,) * len(plan.axes), plan.shape)]
+    along: list[list[tuple[Keep, int, AxisSharing]]] = []
+    for axis, edges in zip(plan.axes, plan.in_edges, strict=True):
+        inner = any(len(ways) > 1 for ways in along)  # nothing is spared by cutting the outermost axis that shares
+        along.append(_ways(axis, edges, widths(len(axis)) if inner and in_columns else [len(axis)]))
     stored = [int(np.diff(edges).max(initial=0)) for edges in plan.in_edges]
     rows = next((axis for axis, size in enumerate(stored) if size > 1), 0) if by_rows else None
     itemsize = plan.resampling.in_dtype.itemsize
     found = []
     for axes in product(*along):
-        keep, sharings, strips = zip(*axes, strict=True) if axes else ((), (), ())
+        keep, column, sharings = zip(*axes, strict=True) if axes else ((), (), ())
         cut = rows is not None and not any(keep[:rows])  # what is kept for the axes before may be all of the chunk
         decoded = prod(one.decoded_rows if cut and axis == rows else one.decoded for axis, one in enumerate(sharings))
         cache = _held(sharings, concurrent) + (concurrent * plan.peak_read_bytes // itemsize if in_parts else 0)
-        strip = next((width for width in strips if width), None)
-        found.append(Decoding(itemsize * decoded, itemsize * cache, keep, strip))
+        found.append(Decoding(itemsize * decoded, itemsize * cache, keep, column))
     best: list[Decoding] = []
     for one in sorted(found, key=lambda one: (one.cache, one.decoded)):
         if not best or one.decoded < best[-1].decoded:
@@ -67,17 +66,18 @@ def decodings(
     return best
 
 
-def _ways(axis: AxisPlan, edges: Edges, strips: Sequence[int | None]) -> list[tuple[Keep, AxisSharing, int | None]]:
-    """What can be kept along an axis that makes a difference, in strips of these widths."""
-    ways: list[tuple[Keep, AxisSharing, int | None]] = []
-    for strip in strips:
-        most = -1
-        for keep in Keep:
-            one = axis_sharing(axis, edges, keep, strip)
+def _ways(axis: AxisPlan, edges: Edges, sizes: Sequence[int]) -> list[tuple[Keep, int, AxisSharing]]:
+    """What can be kept along an axis that makes a difference, in columns of these sizes."""
+    ways: list[tuple[Keep, int, AxisSharing]] = []
+    nothing = axis_sharing(axis, edges, Keep.NOTHING, len(axis))
+    for size in sizes:
+        most = 0
+        for keep in (Keep.MARGINS, Keep.ALL):
+            one = axis_sharing(axis, edges, keep, size)
             if one.found.sum() > most:
                 most = int(one.found.sum())
-                ways.append((keep, one, strip))
-    return ways
+                ways.append((keep, size, one))
+    return [(Keep.NOTHING, len(axis), nothing), *ways]
 
 
 def _held(axes: Sequence[AxisSharing], concurrent: int) -> int:

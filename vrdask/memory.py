@@ -8,7 +8,7 @@ where each part reads a single source chunk (as in halving with "area"), which t
 put together in pieces of whole chunks, which are encoded at once: a task holds what is encoded, not all samples.
 
 What the tasks leave of the limit keeps decoded source chunks for the tasks around, where that spares decoding; where it
-would not do for a whole layer of blocks, tasks come in strips (see `strips`).
+would not do for a whole layer of blocks, tasks come in columns (see `columns`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from vrdask.plan import counted, format_bytes, plan_chunks
 from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
-CACHE_BYTES_PER_THREAD = 152 << 20
-"""What is kept between tasks grows with the volume's cross-section; by default no more than this: tasks come in strips.
+CACHE_BYTES_PER_THREAD = 168 << 20
+"""What is kept between tasks grows with the volume's cross-section; by default no more than this: tasks come in
+columns.
 """
 SMALL_TASK_BYTES = 8 << 20
 SMALL_PART_BYTES = 512 << 10
@@ -129,7 +130,7 @@ class _Run:
         if self.memory_limit is None and not found.shares_pieces:
             room = min(room, self.concurrent * CACHE_BYTES_PER_THREAD)
         best = _affordable(found, room, self.worth_keeping)
-        return replace(found, cache_bytes=best.cache, keep=best.keep, strip=best.strip, decoded_bytes=best.decoded)
+        return replace(found, cache_bytes=best.cache, keep=best.keep, column=best.column, decoded_bytes=best.decoded)
 
     def fitted(self, block: Sequence[int]) -> BlockPlan:
         """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
@@ -222,7 +223,7 @@ def _affordable(found: BlockPlan, room: int, worth_keeping: float) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
-        choices = decodings(found.part_plan, concurrent, by_rows, in_strips=False)
+        choices = decodings(found.part_plan, concurrent, by_rows, in_columns=False)
     else:
         choices = decodings(found.plan, concurrent, by_rows, found.part != found.block)
         if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves

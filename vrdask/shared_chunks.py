@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.chunk_io import ChunkIO
+from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of, within
 from vrdask.reuse import Empty
 from vrdask.sharing import Sharing
-from vrdask.strips import Index
 
 Array = npt.NDArray[Any]
 

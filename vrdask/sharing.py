@@ -1,8 +1,8 @@
 """Which tasks of a plan share a stored chunk, and what of it those to come still need: pure arithmetic on plans.
 
-Tasks come in C order of the plan's grid, the last axis fastest, or so in strips (see `strips`), which share nothing. A
-margin makes neighbours share stored chunks: of a chunk at the end of one task's reads the next needs a few samples, of
-one behind that end it needs all.
+Tasks come in C order of the plan's grid, the last axis fastest, or so in columns, which share nothing (see `columns`).
+A margin makes neighbours share stored chunks: of a chunk at the end of one task's reads the next needs a few samples,
+of one behind that end it needs all.
 
          stored chunks     |.......|.......|.......|.......|
          a task reads           |----------------|
@@ -21,16 +21,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
+from vrdask.columns import Columns, Index
 from vrdask.intervals import Box, Edges, Interval
 from vrdask.operators import Indices
 from vrdask.plan import AxisPlan, ResamplePlan
-from vrdask.strips import Index, Strips
 
 WORTH_CUTTING = 0.75
 """A larger part of a chunk than this takes as long to decode as the whole."""
@@ -47,7 +47,7 @@ class Keep(IntEnum):
 
 class Shared(NamedTuple):
     """One axis's share of a chunk that a task reads: what the task needs, and whether it finds that kept; what later
-    tasks of its strip do, of that what is kept for them, and what any task of the strip does.
+    tasks of its column do, of that what is kept for them, and what any task of the column does.
     """
 
     chunk: int
@@ -65,7 +65,7 @@ class AxisSharing:
     offsets : where each task's entries begin. chunk : its number. start, stop : what the task needs of it. found :
     whether that has been kept. following : what the next task that reads it needs begins here; -1 where none does.
     kept_start, kept_stop : what is kept for later tasks; empty where nothing is. ever_start, ever_stop : what any task
-    of the strip needs. last_reader : by chunk, the last task that needs it. ever : samples that any task of a strip
+    of the column needs. last_reader : by chunk, the last task that needs it. ever : samples that any task of a column
     needs, with those between them in a chunk, at most. widest : samples that one task reads, at most.
     """
 
@@ -84,25 +84,25 @@ class AxisSharing:
     ever: int
     widest: int
 
-    @property
+    @cached_property
     def decoded(self) -> int:
         """Samples of the whole chunks that are decoded."""
         return int(np.diff(self.edges)[self.chunk[~self.found]].sum())
 
-    @property
+    @cached_property
     def decoded_rows(self) -> int:
         """Samples of chunks that are decoded up to what is needed, from their beginning."""
         whole = np.diff(self.edges)[self.chunk]
         rows = np.maximum(self.stop, self.kept_stop) - self.edges[self.chunk]
         return int(np.where(rows <= WORTH_CUTTING * whole, rows, whole)[~self.found].sum())
 
-    @property
+    @cached_property
     def held(self) -> int:
         """Samples that are kept at most from one task to the next."""
         lengths = np.append(0, np.cumsum(self.kept_stop - self.kept_start))
         return int(np.diff(lengths[self.offsets]).max(initial=0))
 
-    @property
+    @cached_property
     def widest_ever(self) -> int:
         """Of the chunks that one task reads, at most."""
         lengths = np.append(0, np.cumsum(self.ever_stop - self.ever_start))
@@ -130,10 +130,10 @@ class AxisSharing:
         ]
 
 
-def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep, strip: int | None = None) -> AxisSharing:
+def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep, column: int) -> AxisSharing:
     """The sharing along one axis of a plan, whose source's stored chunks end at `edges`.
 
-    strip : tasks of a strip; None where strips are not cut along this axis.
+    column : tasks of a column along this axis.
     """
     first_chunk = np.searchsorted(edges, axis.reads_start, side="right") - 1
     many = np.maximum(np.searchsorted(edges, axis.reads_stop, side="left") - first_chunk, 0)
@@ -144,7 +144,7 @@ def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep, strip: int | None = N
     start = np.maximum(axis.reads_start[task], edges[chunk])
     stop = np.minimum(axis.reads_stop[task], edges[chunk + 1])
 
-    own = chunk + (task // (strip or len(axis) or 1)) * len(edges)  # every strip has chunks of its own
+    own = chunk + task // max(column, 1) * len(edges)  # every column has chunks of its own
     numbers, own = np.unique(own, return_inverse=True)
     order = np.lexsort((task, own))  # a chunk's readers side by side; their needs begin and end in ascending order
     place = np.arange(len(order))
@@ -186,7 +186,8 @@ class Sharing:
     """What each task of a plan needs of each stored chunk, and what those after it do.
 
     keep : for each axis, what is kept for tasks further along it. concurrent : tasks at a time. in_parts : whether
-    tasks read their boxes in several parts, which share chunks, too. strip : width of the strips in which tasks come.
+    tasks read their boxes in several parts, which share chunks, too. column : tasks along each axis of the columns in
+    which they come; all of them where it is empty.
     """
 
     def __init__(
@@ -195,16 +196,14 @@ class Sharing:
         keep: Sequence[Keep],
         concurrent: int = 1,
         in_parts: bool = False,
-        strip: int | None = None,
+        column: Index = (),
     ) -> None:
         assert plan.in_edges is not None
         self.concurrent = concurrent
         self.in_parts = in_parts
-        self._strips = Strips(plan.shape, strip)
-        self._axes = [
-            axis_sharing(*one, strip if axis == self._strips.axis else None)
-            for axis, one in enumerate(zip(plan.axes, plan.in_edges, keep, strict=True))
-        ]
+        self._columns = Columns(plan.shape, column or plan.shape)
+        along = zip(plan.axes, plan.in_edges, keep, self._columns.sizes, strict=True)
+        self._axes = [axis_sharing(*one) for one in along]
         self._of = lru_cache(maxsize=256)(lambda axis, task: self._axes[axis].of(task))
 
     def chunks(self, task: Index) -> Iterator[tuple[Index, Box, list[Box]]]:
@@ -224,11 +223,11 @@ class Sharing:
     def before(self, task: Index) -> Index | None:
         """The task before one."""
         place = self.position(task)
-        return self._strips.index(place - 1) if place else None
+        return self._columns.index(place - 1) if place else None
 
     def position(self, task: Index) -> int:
         """Of a task in the order in which they come."""
-        return self._strips.position(task)
+        return self._columns.position(task)
 
     def last_reader(self, chunk: Index) -> Index:
         """The last task that reads a chunk."""

@@ -13,7 +13,6 @@ from vrdask.executors.zarr_to_zarr import Job
 from vrdask.geometry import is_group
 from vrdask.plan import counted, format_bytes
 from vrdask.sources import Source
-from vrdask.strips import last_of_several
 
 
 def describe_source(source: Source) -> list[tuple[str, str]]:
@@ -97,8 +96,8 @@ def describe_job(job: Job) -> str:
     if blocks.cache_bytes:
         again = blocks.decoded_bytes / max(job.plan.source_bytes, 1)
         rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)}: the source is decoded {again:.2f} times"))
-    if blocks.strip:
-        rows.append(("order of tasks", f"in strips of {blocks.strip} along axis {last_of_several(job.plan.shape)}"))
+    if blocks.column not in ((), job.plan.shape):
+        rows.append(("order of tasks", f"in columns of {_sizes(blocks.column)} tasks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
     return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

@@ -17,9 +17,9 @@ from zarr.storage import StorePath
 
 from vrdask import stores
 from vrdask.attempts import StoreError, attempt
+from vrdask.columns import Index
 from vrdask.intervals import ceil_div
 from vrdask.shards import Place, ShardFormat, ShardIndex, Span, runs_of, span_of
-from vrdask.strips import Index
 
 Named = Callable[[Index], str]
 """A chunk for people."""

@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO
+from vrdask.columns import Index
 from vrdask.intervals import Box
 from vrdask.reuse import Pool
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import Sharing
-from vrdask.strips import Index
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
