@@ -163,3 +163,13 @@ def test_a_run_decodes_what_its_plan_says(tmp_path, monkeypatch):
         assert (replace(job, blocks=chosen).run()[:] == expected).all()
         assert decoded <= choice.decoded
     assert decoded == blocks.plan.touched_bytes
+
+
+def test_blocks_that_no_chunks_divide_keep_their_cache(tmp_path):
+    # 512 / 7.3 is no whole number: no part reads a single chunk
+    source = zarr.create_array({}, shape=(8000, 8000, 3), chunks=(512, 512, 3), dtype="uint8")
+    options = {"factor": 1 / 7.3, "mode": "lanczos", "axes": (0, 1), "dtype": "float32", "chunks": (128, 128, 3)}
+    blocks = prepare(source, tmp_path / "out.zarr", num_threads=2, **options).blocks
+    assert blocks.part == blocks.block
+    assert blocks.plan.touched_bytes == blocks.decoded_bytes < blocks.plan.bytes_read
+    assert blocks.cache_bytes > 0

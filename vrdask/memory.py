@@ -158,7 +158,8 @@ class _Run:
 
     def in_single_chunks(self, found: BlockPlan) -> BlockPlan | None:
         """Its blocks in parts that read one source chunk each, along the axes where such parts are: these chunks need
-        not be copied together first. None where others would be decoded for that, or parts would be too small.
+        not be copied together first. None where others would be decoded for that, parts would be too small, or there
+        are none.
         """
         if self.in_edges is None or self.reading.by_zarr or not (self.shares or found.part == found.block):
             return None
@@ -171,7 +172,7 @@ class _Run:
         parts = self.in_blocks(found.block, part)
         read = parts.part_plan
         worth = read.bytes_read == found.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES
-        return parts if worth else None
+        return parts if worth and parts.part != found.part else None
 
     def in_bands(self, found: BlockPlan) -> BlockPlan | None:
         """Its blocks in parts along the first resampled axis for the integer filters: small ones, but not mostly
