@@ -7,7 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+import zarr
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from strategies import Problem, boxes_in, problems, values
@@ -18,11 +19,13 @@ import vrdask.fixed_passes
 from vrdask import isa, reference
 from vrdask.apply import apply
 from vrdask.executors.in_memory import resample_in_memory
+from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.filters import FILTERS
-from vrdask.fixed_passes import calls_of, peak_between_bytes, strips_of
+from vrdask.fixed_passes import calls_of, peak_between_bytes, strips_of, takes_pieces
+from vrdask.fixed_pieces import filter_pieces
 from vrdask.fixed_point import fixed_point
 from vrdask.fixed_rows import Layout, Taps, row_table
-from vrdask.intervals import slices_of
+from vrdask.intervals import intersection, intervals_of, regular_edges, shape_of, size_of, slices_of
 from vrdask.modes import axis_operators
 
 BUILDS = isa.supported()
@@ -177,3 +180,49 @@ def test_arrays_between_calls_stay_within_their_bound():
         assert 300 * 150 * (strip[2][1] - strip[2][0]) <= bound
     plan = vrdask.plan_resample(what.in_shape, what.out_shape, "bicubic", dtype="uint8")
     assert plan.peak_between_bytes == bound
+
+
+@st.composite
+def in_pieces(draw):
+    """A problem that can be filtered piece by piece, a box of its output, sizes of its source's chunks and a seed."""
+    problem = draw(filters(most_axes=2))
+    what = problem.what
+    assume(1 <= len(what.passes) <= 2 and calls_of(what)[0].row is not None)
+    axis = what.passes[0]
+    taps = what.stages[0][axis].weights.shape[1]
+    stored = [draw(st.integers(min(n, taps) if k == axis else 1, max(n, 1))) for k, n in enumerate(what.in_shape)]
+    return problem, draw(boxes_in(what.out_shape)), tuple(stored), draw(st.integers(0, 99))
+
+
+@given(in_pieces())
+def test_filtering_piece_by_piece_changes_no_bit(case):
+    problem, writes, stored, seed = case
+    what, x = problem.what, problem.source
+    reads = what.reads(writes)
+    edges = [regular_edges(n, size) for n, size in zip(what.in_shape, stored, strict=True)]
+    chunks = product(*(intervals_of(one) for one in edges))
+    boxes = [intersection(chunk, reads) for chunk in chunks]
+    pieces = [(box, x[slices_of(box)]) for box in boxes if size_of(box)]
+    np.random.default_rng(seed).shuffle(pieces)
+    target = np.empty(shape_of(writes), np.uint8)
+    filter_pieces(what, pieces, reads, writes, target, np.empty)
+    assert_array_equal(target, resample_in_memory(what, x, 1)[slices_of(writes)])
+
+
+@pytest.mark.parametrize("shards", [None, (64, 128, 3)])
+@pytest.mark.parametrize("mode", ["lanczos", "box"])
+def test_chunks_are_filtered_as_they_are_decoded(tmp_path, monkeypatch, mode, shards):
+    monkeypatch.setattr(vrdask.fixed_passes, "SMALLEST_PIECE", 1)
+    x = values((400, 450, 3), "uint8")
+    source = zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(96, 100, 3))
+    options = {"mode": mode, "axes": (0, 1), "chunks": (32, 64, 3), "shards": shards, "num_threads": 2}
+    job = prepare(source, tmp_path / "out.zarr", (133, 170), **options)
+    assert job.blocks.by_pieces
+    assert_array_equal(job.run()[...], vrdask.resample(x, (133, 170), mode, axes=(0, 1)))
+
+
+def test_small_pieces_and_those_that_are_mostly_seams_are_put_together_first():
+    what = Problem((4000, 4000), (500, 500), (0, 1), "lanczos", in_dtype="uint8").what
+    assert what.stages[0][1].weights.shape[1] == 48
+    assert [takes_pieces(what, stored) for stored in ((700, 4 * 48), (200, 4000))] == [True, True]
+    assert [takes_pieces(what, stored) for stored in ((700, 4 * 48 - 1), (16, 4000), None)] == [False, False, False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -84,9 +85,9 @@ def test_each_tile_is_decoded_once(tmp_path, monkeypatch, band_bytes):
     decoded: list[int] = []
     whole = TiledPages._decoded
 
-    def counted(self, page, number):
+    def counted(self, page, number, empty):
         decoded.append(number)
-        return whole(self, page, number)
+        return whole(self, page, number, empty)
 
     monkeypatch.setattr(TiledPages, "_decoded", counted)
     monkeypatch.setattr(memory, "BAND_BYTES", band_bytes)
@@ -94,3 +95,28 @@ def test_each_tile_is_decoded_once(tmp_path, monkeypatch, band_bytes):
     assert (job.blocks.part != job.blocks.block) == (band_bytes < memory.SMALL_PART_BYTES)
     assert_array_equal(job.run()[...], vrdask.resample(tifffile.imread(path), (320, 256), "lanczos"))
     assert len(decoded) == 20 * 32
+
+
+@pytest.mark.parametrize("data", [GREY, COLOUR], ids=["grey", "colour"])
+def test_jpeg_tiles_are_decoded_into_given_memory(tmp_path, data):
+    tiles = TILES | (RGB if data.ndim == 3 else GREYS) | {"compression": "jpeg"}
+    array = open_source(write(tmp_path / "x.tif", data, tiles)).array
+    made = []
+
+    def empty(shape, dtype):
+        made.append(np.empty(shape, dtype))
+        return made[-1]
+
+    box = tuple((0, min(n, size)) for n, size in zip(data.shape, (32, 16, 3), strict=False))
+    got = array.chunk(box, empty)
+    assert np.shares_memory(got, made[0])
+    assert_array_equal(got, tifffile.imread(tmp_path / "x.tif")[:32, :16])
+
+
+def test_jpegs_of_another_size_than_their_tile_are_read_as_by_tifffile(tmp_path):
+    # the last tile holds no more than the image does
+    whole, cut = (imagecodecs.jpeg8_encode(COLOUR[:n, :16]) for n in (32, 26))
+    path = tmp_path / "x.tif"
+    options = TILES | {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (1, 1)}
+    tifffile.imwrite(path, iter([whole, whole, cut]), shape=(90, 16, 3), dtype="uint8", **options)
+    assert_array_equal(open_source(path).array[:90,], tifffile.imread(path))

@@ -49,11 +49,13 @@ def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target:
                 view = target[(slice(None),) * axis + (slice(strip[axis][0] - begin, strip[axis][1] - begin),)]
             else:
                 view = np.empty(shape_of(result), np.uint8)
-            _run(what, call, data, at, result, view, num_threads)
+            run_call(what, call, data, at, result, view, num_threads)
             at, data = result, view
 
 
-def _run(what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+def run_call(
+    what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> None:
     """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
     if call.row is not None and not _contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
@@ -64,7 +66,7 @@ def _run(what: Resampling, call: Call, source: Array, reads: Box, writes: Box, t
     kernel(*addresses, slices, *strides, src_bytes, scratch)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=1024)
 def _prepared(
     what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
 ) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int]:
@@ -129,7 +131,7 @@ def _layout() -> Layout:
     return Layout(_fixed.LANES, _fixed.WINDOWS)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
     return row_table(_taps(op, reads, writes), channels, layout)
 

@@ -31,8 +31,9 @@ class StoreError(RuntimeError):
     """Something stored could not be read or written; the message names it and what went wrong."""
 
 
-def attempt(doing: str, call: Callable[[], Result]) -> Result:
-    """`call()`, up to five times where the error may pass. `doing` begins the message, as in "reading c/0/0 of ..".
+def attempt(doing: str | Callable[[], str], call: Callable[[], Result]) -> Result:
+    """`call()`, up to five times where the error may pass. `doing` begins the message, as in "reading c/0/0 of ..", or
+    makes that beginning.
 
     Raises
     ------
@@ -45,6 +46,7 @@ def attempt(doing: str, call: Callable[[], Result]) -> Result:
         except StoreError:
             raise
         except Exception as error:
+            doing = doing if isinstance(doing, str) else doing()
             if seconds is None or not may_pass(error):
                 raise _failure(doing, error) from error
             _log.warning("%s failed, trying again in %.1f s: %s", doing, seconds, error)

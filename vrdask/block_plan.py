@@ -14,6 +14,7 @@ import numpy as np
 
 from vrdask import tiles
 from vrdask.columns import Columns, Index
+from vrdask.fixed_passes import pieces_bytes, takes_pieces
 from vrdask.intervals import Box, ceil_div
 from vrdask.plan import ResamplePlan, Task
 from vrdask.sharing import Keep, Sharing
@@ -32,6 +33,7 @@ class Passage:
 
     chunk_bytes : of a decoded stored chunk. encoded_bytes : of the encoded chunks that are on their way at a time.
     by_zarr : whether zarr decodes or encodes a box as a whole; else it is done chunk by chunk (see `chunk_codec`).
+    by_format : whether the library of a file's format decodes these chunks, at its own pace.
     by_rows : whether a chunk can be decoded up to what is needed of it. shard_copies : how many times the encoded
     chunks of an unfinished shard are held; 0 where there are no shards.
     """
@@ -39,6 +41,7 @@ class Passage:
     chunk_bytes: int = 0
     encoded_bytes: int = 0
     by_zarr: bool = False
+    by_format: bool = False
     by_rows: bool = False
     shard_copies: int = 0
 
@@ -91,14 +94,24 @@ class BlockPlan:
         return Columns(self.plan.shape, self.column or self.plan.shape).numbers()
 
     @property
+    def by_pieces(self) -> bool:
+        """Whether what a part reads is filtered stored chunk by stored chunk, rather than put together first."""
+        return takes_pieces(self.plan.resampling, self._stored)
+
+    @property
     def thread_bytes(self) -> int:
         """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
         parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
-        held = self.reading.bytes_of(parts.peak_read_bytes) + self.writing.bytes_of(pieces)
+        if self.by_pieces:
+            assert self._stored is not None
+            held, between = self.reading.chunk_bytes, pieces_bytes(parts.resampling, *parts.largest, self._stored)
+        else:
+            held, between = parts.peak_read_bytes, parts.peak_between_bytes
+        kernel = min(KERNEL_BYTES, held + parts.peak_write_bytes)
+        held = self.reading.bytes_of(held) + self.writing.bytes_of(pieces)
         held += parts.peak_write_bytes if self.part != self.piece else 0
-        kernel = min(KERNEL_BYTES, parts.peak_read_bytes + parts.peak_write_bytes)
         codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
-        return held + parts.peak_between_bytes + kernel + codec
+        return held + between + kernel + codec
 
     @property
     def shard_bytes(self) -> int:
@@ -129,6 +142,12 @@ class BlockPlan:
         return tuple(
             int(np.searchsorted(axis.edges, start)) for axis, (start, _) in zip(self.part_plan.axes, part, strict=True)
         )
+
+    @property
+    def _stored(self) -> tuple[int, ...] | None:
+        """Sizes of the largest stored chunks of the source; None where any sample can be read alone."""
+        edges = self.plan.in_edges
+        return None if edges is None else tuple(int(np.diff(one).max(initial=0)) for one in edges)
 
     def _most_samples(self, sizes: Sequence[int]) -> int:
         return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_io import ChunkIO
+from vrdask.chunk_io import ChunkIO, Pieces
 from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, intersection, shape_of, slices_of, within
@@ -38,14 +38,17 @@ class ChunkCache:
     def read(self, box: Box) -> Array:
         """The samples of a box."""
         result = self._empty(shape_of(box), self._dtype)
-        if not result.size:
-            return result
         origin = [start for start, _ in box]
+        for part, samples in self.pieces(box) if result.size else ():
+            result[slices_of(part, origin)] = samples
+        return result
+
+    def pieces(self, box: Box) -> Pieces:
+        """The samples of a non-empty box, chunk by chunk."""
         for index in self._io.indices(box):
             place = self._io.place(index)
             part = intersection(place, box)
-            result[slices_of(part, origin)] = self._chunk(index)[within(part, place)]
-        return result
+            yield part, self._chunk(index)[within(part, place)]
 
     def _chunk(self, index: Index) -> Array:
         with self._mutex:

@@ -5,10 +5,11 @@ See `chunk_codec` for which chunks are decoded here, and which by zarr; `stored_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,27 @@ from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
 
 Array = npt.NDArray[Any]
+Pieces = Iterator[tuple[Box, Array]]
+"""Boxes and their samples, which may be read-only; whoever takes them lets go of one before the next."""
+
+
+@runtime_checkable
+class Decodable(Protocol):
+    """What a source's array may do besides being read: decode its stored chunks, in the thread that asks."""
+
+    def chunk(self, box: Box, empty: Empty) -> Array:
+        """The samples of the box of one chunk, cut off at the ends of the array. empty : makes arrays for them."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads boxes of an array: `reader(box)` is the samples, `reader.pieces(box)` the same chunk by chunk."""
+
+    read: Callable[[Box], Array]
+    pieces: Callable[[Box], Pieces]
+
+    def __call__(self, box: Box) -> Array:
+        return self.read(box)
 
 
 class ChunkIO:
@@ -38,7 +60,9 @@ class ChunkIO:
         self._empty = empty
         self._codec = chunk_codec(array)
         chunks = array.chunks or array.shape
+        self._decode = array.chunk if isinstance(array, Decodable) else None
         self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
+        self._ends: list[list[int]] = [edges.tolist() for edges in self._edges]
         if self._codec is not None:
             form = shard_format(array)
             self._stored: Stored = (
@@ -54,6 +78,8 @@ class ChunkIO:
         """What reading takes."""
         if self._codec is not None:
             return Passage(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
+        if self._decode is not None:
+            return Passage(self._chunk_bytes, self._chunk_bytes, by_format=True)
         return PLAIN if self._array.chunks is None else Passage(self._chunk_bytes, by_zarr=True)
 
     @property
@@ -74,7 +100,7 @@ class ChunkIO:
 
     def place(self, index: Index) -> Box:
         """The box of a chunk, cut off at the ends of the array."""
-        return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self._edges, index, strict=True))
+        return tuple((ends[k], ends[k + 1]) for ends, k in zip(self._ends, index, strict=True))
 
     def chunk(self, index: Index, needed: Box | None = None) -> Array:
         """The samples of one chunk, cut off at the ends of the array; may be read-only.
@@ -82,6 +108,8 @@ class ChunkIO:
         needed : a part of it; of the first axis, what lies behind it may be missing.
         """
         place = self.place(index)
+        if (decode := self._decode) is not None:
+            return attempt(lambda: f"reading {self._named(index)}", lambda: decode(place, self._empty))
         if self._codec is None:
             return attempt(f"reading {self._named(index)}", lambda: np.asarray(self._array[slices_of(place)]))
         ((_, whole),) = self._chunks([index], place if needed is None else needed)
@@ -103,6 +131,13 @@ class ChunkIO:
             part = intersection(place, box)
             result[slices_of(part, origin)] = self._fill if whole is None else whole[within(part, place)]
         return result
+
+    def pieces(self, box: Box) -> Pieces:
+        """The samples of a non-empty box, chunk by chunk."""
+        for index in self.indices(box):
+            place = self.place(index)
+            part = intersection(place, box)
+            yield part, self.chunk(index, part)[within(part, place)]
 
     def write(self, box: Box, samples: Array) -> None:
         """Write the samples of a box of whole chunks. A shard is stored when all of its chunks have been written; where
@@ -147,7 +182,7 @@ class ChunkIO:
         if codec.by_rows:
             axis = codec.row_axis
             rows = box[axis][1] - self.place(index)[axis][0]
-        return attempt(f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty, rows))
+        return attempt(lambda: f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty, rows))
 
     def _fill_of(self, box: Box) -> Array:
         return np.broadcast_to(self._fill, shape_of(box))

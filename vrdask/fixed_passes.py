@@ -12,11 +12,16 @@ from typing import NamedTuple
 
 from vrdask.between import SLAB_BYTES
 from vrdask.intervals import Box, ceil_div, size_of, slabs_of
+from vrdask.operators import Operator
 from vrdask.resampling import Resampling
 from vrdask.tiles import CHANNELS
 
 NARROWEST = 256
 """Samples of a strip: shorter ones would not be worth a tile."""
+TAPS_PER_PIECE = 4
+"""A piece holds at least so many times the taps of an output along its rows: what lies between two is copied."""
+SMALLEST_PIECE = 128 << 10
+"""Bytes of a piece that is worth calls of its own."""
 
 
 class Call(NamedTuple):
@@ -72,3 +77,34 @@ def _between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
         at = tuple(writes[k] if k in call else interval for k, interval in enumerate(at))
         total += size_of(at)
     return total
+
+
+def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
+    """Whether what a box reads may come in pieces, stored chunks of these sizes, and is better off so.
+
+    Each is filtered along its rows while it is in a cache: so there are rows, and at most one pass after that. None :
+    there are no such chunks.
+    """
+    if stored is None or not what.fixed_point or not 1 <= len(what.passes) <= 2 or calls_of(what)[0].row is None:
+        return False
+    axis = what.passes[0]
+    op = what.stages[0][axis]
+    assert isinstance(op, Operator)
+    wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.weights.shape[1])
+    return wide and prod(stored) >= SMALLEST_PIECE
+
+
+def between_pieces(what: Resampling, reads: Box, writes: Box) -> Box:
+    """What the pass along rows leaves of the pieces of a box."""
+    return tuple(writes[k] if k == what.passes[0] else interval for k, interval in enumerate(reads))
+
+
+def pieces_bytes(what: Resampling, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
+    """Bound on the bytes that are put together of the pieces of a box: between passes, and where two pieces meet."""
+    axis = what.passes[0]
+    start, stop = reads[axis]
+    op = what.stages[0][axis]
+    assert isinstance(op, Operator)
+    meetings = ceil_div(stop - start, stored[axis])
+    seams = meetings * 2 * int(op.weights.shape[1]) * (size_of(reads) // max(1, stop - start))
+    return seams + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)

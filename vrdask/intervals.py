@@ -113,7 +113,7 @@ def within(box: Box, outer: Box) -> tuple[slice, ...]:
     >>> within(((2, 5), (0, 3)), ((1, 9), (0, 3)))
     (slice(1, 4, None), slice(0, 3, None))
     """
-    return slices_of(box, (start for start, _ in outer))
+    return tuple([slice(start - zero, stop - zero) for (start, stop), (zero, _) in zip(box, outer, strict=True)])
 
 
 def touched(edges: Edges, interval: Interval) -> range:

@@ -105,7 +105,7 @@ class _Run:
     @property
     def worth_keeping(self) -> float:
         """How many times as much may be decoded rather than kept."""
-        return WORTH_KEEPING_DEAR if self.reading.by_zarr else WORTH_KEEPING
+        return WORTH_KEEPING_DEAR if self.reading.by_zarr or self.reading.by_format else WORTH_KEEPING
 
     def in_blocks(self, block: Sequence[int], part: Sequence[int] | None = None) -> BlockPlan:
         """With blocks of these sizes, computed in parts of these sizes; without a cache."""
@@ -180,6 +180,8 @@ class _Run:
         """
         what = self.what
         if not (what.fixed_point and what.stages) or self.in_edges is None or found.part != found.block:
+            return None
+        if found.by_pieces:  # nothing is copied together
             return None
         axis, part, best = what.passes[-1], list(found.block), found
         while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from vrdask.between import between_bytes
 from vrdask.dtypes import native
 from vrdask.fixed_passes import peak_between_bytes
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, union_length
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, size_of, union_length
 from vrdask.modes import MODES
 from vrdask.operators import Indices, Operator
 from vrdask.prefilter import Prefilter
@@ -126,10 +126,15 @@ class ResamplePlan:
         return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes
 
     @property
+    def largest(self) -> tuple[Box, Box]:
+        """Boxes as large as any that a task reads, and writes, along each axis."""
+        reads = tuple((0, int((axis.reads_stop - axis.reads_start).max(initial=0))) for axis in self.axes)
+        return reads, tuple((0, int(np.diff(axis.edges).max(initial=0))) for axis in self.axes)
+
+    @property
     def peak_read_bytes(self) -> int:
         """The largest source box of any task."""
-        reads = [int((axis.reads_stop - axis.reads_start).max(initial=0)) for axis in self.axes]
-        return prod(reads) * self.resampling.in_dtype.itemsize
+        return size_of(self.largest[0]) * self.resampling.in_dtype.itemsize
 
     @property
     def peak_between_bytes(self) -> int:
@@ -137,10 +142,7 @@ class ResamplePlan:
         the passes of a filter."""
         what = self.resampling
         if what.fixed_point:
-            reads = tuple((0, int((axis.reads_stop - axis.reads_start).max(initial=0))) for axis in self.axes)
-            return peak_between_bytes(
-                what, reads, tuple((0, int(np.diff(axis.edges).max(initial=0))) for axis in self.axes)
-            )
+            return peak_between_bytes(what, *self.largest)
         if MODES[what.mode].copies and what.stages and native(what.in_dtype) != native(what.out_dtype):
             return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
         if len(what.stages) < 2:
@@ -153,8 +155,7 @@ class ResamplePlan:
     @property
     def peak_write_bytes(self) -> int:
         """The largest output box of any task."""
-        writes = [int(np.diff(axis.edges).max(initial=0)) for axis in self.axes]
-        return prod(writes) * self.resampling.out_dtype.itemsize
+        return size_of(self.largest[1]) * self.resampling.out_dtype.itemsize
 
     def decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Starts and stops of what is decoded for each chunk along an axis: `reads` out to the stored chunks' ends."""

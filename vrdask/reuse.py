@@ -40,7 +40,7 @@ class Pool:
     def __init__(self, large: int, kept: int, slack: float = 1.25) -> None:
         self._large, self._most, self._slack = large, kept, slack
         self._kept: list[npt.NDArray[np.uint8]] = []
-        self._lent = 0
+        self._kept_bytes = self._lent = 0
         self._mutex = threading.RLock()  # an array may be freed while this very thread takes one
 
     def after_fork(self) -> None:
@@ -61,15 +61,19 @@ class Pool:
 
     def _take(self, size: int) -> npt.NDArray[np.uint8] | None:
         with self._mutex:
-            fitting = [k for k, memory in enumerate(self._kept) if size <= memory.nbytes <= self._slack * size]
-            if fitting:  # the latest of the smallest: it may still be in the processor's cache
-                return self._kept.pop(min(reversed(fitting), key=lambda k: self._kept[k].nbytes))
+            kept = self._kept
+            for k in reversed(range(len(kept))):  # the latest: it may still be in the processor's cache
+                if kept[k].nbytes == size:
+                    return self._taken(k)
+            fitting = [k for k, memory in enumerate(kept) if size <= memory.nbytes <= self._slack * size]
+            if fitting:
+                return self._taken(min(reversed(fitting), key=lambda k: kept[k].nbytes))
             # what is a little too small makes room: the new memory will serve in its place
-            self._kept = [
-                memory for memory in self._kept if not size <= self._slack * memory.nbytes < self._slack * size
-            ]
-            while self._kept and self._lent + self._kept_bytes() + size > self._most:
-                del self._kept[0]
+            for k in reversed(range(len(kept))):
+                if size <= self._slack * kept[k].nbytes < self._slack * size:
+                    self._taken(k)
+            while kept and self._lent + self._kept_bytes + size > self._most:
+                self._taken(0)
             return None
 
     def keep(self, memory: npt.NDArray[np.uint8]) -> None:
@@ -77,11 +81,14 @@ class Pool:
         with self._mutex:
             self._lent -= memory.nbytes
             self._kept.append(memory)
-            while self._kept_bytes() > self._most:
-                del self._kept[0]
+            self._kept_bytes += memory.nbytes
+            while self._kept_bytes > self._most:
+                self._taken(0)
 
-    def _kept_bytes(self) -> int:
-        return sum(memory.nbytes for memory in self._kept)
+    def _taken(self, k: int) -> npt.NDArray[np.uint8]:
+        memory = self._kept.pop(k)
+        self._kept_bytes -= memory.nbytes
+        return memory
 
 
 def workspace(name: str, size: int) -> npt.NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_io import ChunkIO
+from vrdask.chunk_io import ChunkIO, Pieces, Reader
 from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of, within
@@ -68,12 +68,12 @@ class SharedChunks:
         self._mutex = threading.Lock()
 
     @contextmanager
-    def reading(self, task: Index) -> Iterator[Callable[[Box], Array]]:
+    def reading(self, task: Index) -> Iterator[Reader]:
         """While it lasts: what reads the task's boxes."""
         with self._mutex:
             self._begin(task)
         try:
-            yield partial(self._read, task)
+            yield Reader(partial(self._read, task), partial(self._pieces, task))
         finally:
             with self._mutex:
                 self._finished[task] = self._reading.pop(task, {})
@@ -97,9 +97,13 @@ class SharedChunks:
 
     def _read(self, task: Index, box: Box) -> Array:
         result = self._empty(shape_of(box), self._dtype)
-        if not result.size:
-            return result
         origin = [start for start, _ in box]
+        for part, samples in self._pieces(task, box) if result.size else ():
+            result[slices_of(part, origin)] = samples
+        return result
+
+    def _pieces(self, task: Index, box: Box) -> Pieces:
+        """The samples of a non-empty box, chunk by chunk."""
         queue = deque((chunk, intersection(self._io.place(chunk), box)) for chunk in self._io.indices(box))
         passed = 0  # in a row: what others decode is left until there is nothing else to do
         while queue:
@@ -109,9 +113,11 @@ class SharedChunks:
                 queue.append((chunk, part))
                 passed += 1
             else:
-                result[slices_of(part, origin)] = piece.cut(part)
+                samples = piece.cut(part)
+                del piece  # nobody but the reader holds it while it waits here
+                yield part, samples
+                del samples
                 passed = 0
-        return result
 
     def _piece(self, task: Index, chunk: Index, part: Box, wait: bool) -> Piece | None:
         """Decoded samples that hold a part of a chunk; None where another task is decoding it, unless to `wait`."""
@@ -176,6 +182,8 @@ class SharedChunks:
 
     def _keep(self, chunk: Index, boxes: Sequence[Box], *decoded: Piece) -> None:
         """Keep these boxes of a chunk and no others, as far as they have been kept or decoded and there is room."""
+        if not boxes and chunk not in self._kept:
+            return
         pieces = sorted([*self._kept.pop(chunk, ()), *decoded], key=lambda one: one.bytes)
         self._bytes -= sum(piece.bytes for piece in pieces if piece not in decoded)
         kept: list[Piece] = []

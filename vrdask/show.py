@@ -73,8 +73,9 @@ def describe_job(job: Job) -> str:
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
     rows = [("target", f"chunks {_sizes(target.chunks)}{shards}, {codecs}")]
     plan = str(job.plan).splitlines()
-    if blocks.part != blocks.block:
+    if blocks.part != blocks.block or blocks.by_pieces:
         plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
+    if blocks.part != blocks.block:
         rows.append(("parts", f"each task computes up to {_sizes(blocks.part)} at a time"))
     client = None if job.target.is_local else active_client()
     if client is None:

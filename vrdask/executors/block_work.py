@@ -7,11 +7,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vrdask.apply import apply
 from vrdask.block_plan import BlockPlan
 from vrdask.executors.store_access import Reading, StoreAccess, store_access
+from vrdask.fixed_pieces import filter_pieces
 from vrdask.intervals import Box, shape_of, size_of, slices_of
 from vrdask.records import Sizes
+from vrdask.reuse import Empty
 from vrdask.targets import Target
 
 
@@ -49,16 +54,26 @@ class BlockWork:
     def _write(self, access: StoreAccess, piece: Box, reading: Callable[[Box], Reading]) -> None:
         """Compute a piece and write it. reading : while it lasts, what reads for a part."""
         what, parts = self.blocks.plan.resampling, self.blocks.parts(piece)
-        result = None if len(parts) == 1 else access.memory.empty(shape_of(piece), what.out_dtype)
-        origin = [start for start, _ in piece]
-        for part in parts:
-            reads = what.reads(part)
-            with reading(part) as read:
-                samples = read(reads)
-            if result is None:
-                result = apply(what, samples, reads, part, 1, access.memory.empty)
-            else:
-                result[slices_of(part, origin)] = apply(what, samples, reads, part, 1)
-            del samples
-        assert result is not None
+        if len(parts) == 1:
+            result = self._computed(access, piece, reading, access.memory.empty)
+        else:
+            result = access.memory.empty(shape_of(piece), what.out_dtype)
+            for part in parts:
+                samples = self._computed(access, part, reading, np.empty)
+                result[slices_of(part, [start for start, _ in piece])] = samples
+                del samples
         access.write(piece, result)
+
+    def _computed(
+        self, access: StoreAccess, part: Box, reading: Callable[[Box], Reading], empty: Empty
+    ) -> npt.NDArray[Any]:
+        """The samples of a part. empty : makes their array."""
+        what = self.blocks.plan.resampling
+        reads = what.reads(part)
+        with reading(part) as read:
+            if self.blocks.by_pieces:
+                result = empty(shape_of(part), what.out_dtype)
+                filter_pieces(what, read.pieces(reads), reads, part, result, access.memory.empty)
+                return result
+            samples = read(reads)
+        return apply(what, samples, reads, part, 1, empty)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from vrdask.chunk_cache import ChunkCache
-from vrdask.chunk_io import ChunkIO
+from vrdask.chunk_io import ChunkIO, Reader
 from vrdask.columns import Index
 from vrdask.intervals import Box
 from vrdask.reuse import Pool
@@ -22,7 +22,7 @@ from vrdask.sharing import Sharing
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
-Reading = AbstractContextManager[Callable[[Box], Array]]
+Reading = AbstractContextManager[Reader]
 """What reads boxes of a source, while it lasts."""
 
 
@@ -43,7 +43,9 @@ class StoreAccess:
 
     def reading(self, task: Index) -> Reading:
         """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
-        return self.source.reading(task) if isinstance(self.source, SharedChunks) else nullcontext(self.source.read)
+        if isinstance(self.source, SharedChunks):
+            return self.source.reading(task)
+        return nullcontext(Reader(self.source.read, self.source.pieces))
 
     def write(self, box: Box, samples: Array) -> None:
         """Write whole units of the target."""

@@ -24,7 +24,9 @@ import zarr
 
 from vrdask.dtypes import DType
 from vrdask.geometry import image_of
+from vrdask.intervals import Box
 from vrdask.ome_zarr import Multiscale
+from vrdask.reuse import Empty
 from vrdask.sources.mapped import MappedArray, require_whole
 from vrdask.sources.source import Layout, Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_sizes import pixel_sizes
@@ -39,7 +41,7 @@ SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8")
 
 
 class TiffArray:
-    """One level of one series, decoded tile by tile; travels as the file's path and these two numbers."""
+    """One level of one series, by tifffile's Zarr view; travels as the file's path and these two numbers."""
 
     def __init__(
         self, path: str, series: int, level: int, shape: tuple[int, ...], dtype: DType, chunks: tuple[int, ...]
@@ -47,28 +49,48 @@ class TiffArray:
         self.path, self.series, self.level = path, series, level
         self.shape, self.dtype, self.chunks = shape, dtype, chunks
         self._lock = threading.Lock()
-        self._opened: TiledPages | zarr.Array[Any] | None = None
+        self._opened: Any = None
 
     def __reduce__(self) -> Any:
-        return TiffArray, (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
+        return type(self), (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        return np.asarray(self._level[box])
+
+    @property
+    def _level(self) -> Any:
         with self._lock:
             if self._opened is None:
-                self._opened = self._open()
-        if isinstance(self._opened, TiledPages):
-            parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
-            intervals = [part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True)]
-            if all(start < stop for start, stop in intervals):
-                return self._opened.read(intervals)
-            return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
-        return np.asarray(self._opened[box])
+                file = _tifffile(self.path).TiffFile(self.path)
+                weakref.finalize(self, file.close)
+                self._opened = self._open(file.series[self.series])
+        return self._opened
 
-    def _open(self) -> TiledPages | zarr.Array[Any]:
-        file = _tifffile(self.path).TiffFile(self.path)
-        weakref.finalize(self, file.close)
-        series = file.series[self.series]
-        return TiledPages.of(series.levels[self.level]) or _zarr_view(series, self.level)
+    def _open(self, series: TiffPageSeries) -> Any:
+        return _zarr_view(series, self.level)
+
+
+class TiledTiffArray(TiffArray):
+    """A level whose tiles are decoded by the thread that reads them."""
+
+    def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
+        intervals = [part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True)]
+        if all(start < stop for start, stop in intervals):
+            return self._pages.read(intervals)
+        return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
+
+    def chunk(self, box: Box, empty: Empty) -> npt.NDArray[Any]:
+        """The samples of one tile, in an array that `empty` made, where the decoder can."""
+        return self._pages.read(box, empty)
+
+    @property
+    def _pages(self) -> TiledPages:
+        pages: TiledPages = self._level
+        return pages
+
+    def _open(self, series: TiffPageSeries) -> Any:
+        return TiledPages.of(series.levels[self.level])
 
 
 def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
@@ -119,7 +141,8 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
     else:
         _require_all_pages(one, path)
         chunks = _zarr_view(chosen, level).chunks
-        array = TiffArray(str(path), series, level, tuple(one.shape), np.dtype(one.dtype), chunks)
+        kind = TiffArray if TiledPages.of(one) is None else TiledTiffArray
+        array = kind(str(path), series, level, tuple(one.shape), np.dtype(one.dtype), chunks)
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
             layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)

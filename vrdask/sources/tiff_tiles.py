@@ -18,11 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.intervals import ceil_div
+from vrdask.reuse import Empty
 
 if TYPE_CHECKING:
-    from tifffile import TiffPageSeries
+    from tifffile import TiffPage, TiffPageSeries
 
 Array = npt.NDArray[Any]
+
+JPEG = 7
+"""A TIFF page's compression."""
 
 
 class TiledPages:
@@ -36,6 +40,7 @@ class TiledPages:
         self._tile = (page.tilelength, page.tilewidth)
         self._across = ceil_div(page.imagewidth, page.tilewidth)
         self._stored = _reader(page.parent.filehandle)
+        self._into = _jpeg_decoder(page)
 
     @staticmethod
     def of(level: TiffPageSeries) -> TiledPages | None:
@@ -53,17 +58,19 @@ class TiledPages:
         )
         return TiledPages(level) if plain else None
 
-    def read(self, box: Sequence[tuple[int, int]]) -> Array:
-        """The samples of a non-empty box; of a tile alone, the tile."""
+    def read(self, box: Sequence[tuple[int, int]], empty: Empty = np.empty) -> Array:
+        """The samples of a non-empty box; of a tile alone, the tile. empty : makes arrays for tiles, where the decoder
+        can do with them.
+        """
         first = len(self._leading)
         rows, columns = box[first : first + 2]
-        pages = list(product(*(range(*interval) for interval in box[:first])))
         (length, width), result = self._tile, None
+        pages = list(product(*(range(*interval) for interval in box[:first])))
         within = tuple(slice(*interval) for interval in box[first + 2 :])
         for place, index in enumerate(pages):
             page = self._pages[int(np.ravel_multi_index(index, self._leading)) if index else 0]
             for i, j in product(_touched(rows, length), _touched(columns, width)):
-                tile = self._decoded(page, i * self._across + j)[:, :, *within]
+                tile = self._decoded(page, i * self._across + j, empty)[:, :, *within]
                 top, left = i * length, j * width
                 part = (_within(rows, top, length), _within(columns, left, width))
                 piece = tile[part[0][0] - top : part[0][1] - top, part[1][0] - left : part[1][1] - left]
@@ -77,10 +84,14 @@ class TiledPages:
         assert result is not None
         return result.reshape([stop - start for start, stop in box])
 
-    def _decoded(self, page: Any, number: int) -> Array:
+    def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
         count = page.databytecounts[number]
         data = self._stored(page.dataoffsets[number], count) if count else None
+        if data is not None and self._into is not None:
+            tile = empty((*self._tile, *page.keyframe.shape[2:]), self.dtype)
+            if self._into(data, page.jpegtables, tile):
+                return tile
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
         tile, _, shape = page.keyframe.decode(data, number, **tables)
         if tile is None:
@@ -103,6 +114,33 @@ def _reader(file: Any) -> Callable[[int, int], bytes]:
             return data
 
     return read
+
+
+def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool] | None:
+    """What decodes a tile into an array, as `page.decode` does into a new one; it says whether that could be done.
+
+    New memory for each tile would have to be mapped and zeroed for a part of them. None where tiles are no JPEG of 8
+    bits, or this tifffile does not tell how it reads their colours.
+    """
+    try:
+        import imagecodecs
+        from tifffile.tifffile import jpeg_decode_colorspace
+    except ImportError:
+        return None
+    if page.compression != JPEG or page.bitspersample != 8:
+        return None
+    known, wanted = jpeg_decode_colorspace(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
+
+    options: dict[str, Any] = {"bitspersample": 8, "colorspace": known, "outcolorspace": wanted}
+
+    def decode(data: bytes, tables: bytes | None, tile: Array) -> bool:
+        try:
+            imagecodecs.jpeg_decode(data, tables=tables, shape=tile.shape[:2], out=tile, **options)
+        except (ValueError, RuntimeError):  # of another size, or damaged: `page.decode` cuts it off, or says so
+            return False
+        return True
+
+    return decode
 
 
 def _touched(interval: tuple[int, int], size: int) -> range:
