@@ -1,11 +1,13 @@
-"""An uncompressed array inside a file, memory-mapped box by box.
+"""An uncompressed array inside a file, read box by box through a memory map.
 
-Each box is read through a mapping of its own, which ends with the box: the pages that a run has touched do not pile up
-in its memory, and there is no open file to send to another process.
+A map shows the file's pages, and those around them, to the process that touches them: they count as its memory, and a
+box of short rows touches many times what it holds. So a box is copied out of its map, a few megabytes of pages at a
+time, each of which are given back. The map ends with the box; there is no open file to send to another process.
 """
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,6 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType, native
+
+SPAN_BYTES = 4 << 20
+"""Of a file that is mapped, from the first sample that is copied at a time to the last."""
+AROUND_BYTES = 64 << 10
+"""What Linux maps besides a page that is touched, on either side."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,32 @@ class MappedArray:
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         if 0 in self.shape:  # which cannot be mapped
             return np.empty(self.shape, self.dtype)[box]
-        whole = np.memmap(self.path, self.stored, "r", self.offset, self.shape, self.order)
-        return whole[box].astype(self.dtype, copy=False)
+        with open(self.path, "rb") as file:
+            pages = mmap.mmap(file.fileno(), self.stop, access=mmap.ACCESS_READ)
+        whole = np.ndarray(self.shape, self.stored, pages, self.offset, order=self.order)
+        part = whole[box]
+        result = np.empty_like(part, self.dtype)
+        _copy(part, result, pages, whole.__array_interface__["data"][0] - self.offset)
+        return result
+
+
+def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], pages: mmap.mmap, base: int) -> None:
+    """Copy a part of the array in a map that begins at an address; the map's pages are given back."""
+    reach = sum((size - 1) * stride for size, stride in zip(part.shape, part.strides, strict=True)) + part.itemsize
+    if not part.size:
+        return
+    if reach > SPAN_BYTES and part.size > 1:
+        axis = max(range(part.ndim), key=lambda axis: (part.shape[axis] > 1, part.strides[axis]))
+        half = part.shape[axis] // 2
+        for piece in (slice(half), slice(half, None)):
+            index = (slice(None),) * axis + (piece,)
+            _copy(part[index], to[index], pages, base)
+        return
+    to[...] = part
+    if hasattr(pages, "madvise"):  # not on Windows
+        first = part.__array_interface__["data"][0] - base
+        start = max(0, first - AROUND_BYTES) // mmap.PAGESIZE * mmap.PAGESIZE
+        pages.madvise(mmap.MADV_DONTNEED, start, min(first + reach + AROUND_BYTES, len(pages)) - start)
 
 
 def require_whole(array: MappedArray, what: str) -> None:
