@@ -190,7 +190,8 @@ def in_pieces(draw):
     assume(1 <= len(what.passes) <= 2 and calls_of(what)[0].row is not None)
     axis = what.passes[0]
     taps = what.stages[0][axis].weights.shape[1]
-    stored = [draw(st.integers(min(n, taps) if k == axis else 1, max(n, 1))) for k, n in enumerate(what.in_shape)]
+    shortest = [taps if k == axis else n if k > axis else 1 for k, n in enumerate(what.in_shape)]
+    stored = [draw(st.integers(min(n, least), n)) for n, least in zip(what.in_shape, shortest, strict=True)]
     return problem, draw(boxes_in(what.out_shape)), tuple(stored), draw(st.integers(0, 99))
 
 
@@ -226,3 +227,12 @@ def test_small_pieces_and_those_that_are_mostly_seams_are_put_together_first():
     assert what.stages[0][1].weights.shape[1] == 48
     assert [takes_pieces(what, stored) for stored in ((700, 4 * 48), (200, 4000))] == [True, True]
     assert [takes_pieces(what, stored) for stored in ((700, 4 * 48 - 1), (16, 4000), None)] == [False, False, False]
+
+
+def test_pieces_that_cut_channels_apart_are_put_together_first(tmp_path):
+    x = values((800, 700, 3), "uint8")
+    what = Problem(x.shape, (200, 180), (0, 1), "lanczos", in_dtype="uint8").what
+    assert [takes_pieces(what, (800, 700, channels)) for channels in (1, 2, 3)] == [False, False, True]
+    source = zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(400, 700, 1))
+    job = prepare(source, tmp_path / "out.zarr", (200, 180), mode="lanczos", axes=(0, 1))
+    assert_array_equal(job.run()[...], vrdask.resample(x, (200, 180), "lanczos", axes=(0, 1)))

@@ -82,8 +82,8 @@ def _between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
 def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     """Whether what a box reads may come in pieces, stored chunks of these sizes, and is better off so.
 
-    Each is filtered along its rows while it is in a cache: so there are rows, and at most one pass after that. None :
-    there are no such chunks.
+    Each is filtered along its rows while it is in a cache: so there are rows, which chunks cut only between positions,
+    and at most one pass after that. None : there are no such chunks.
     """
     if stored is None or not what.fixed_point or not 1 <= len(what.passes) <= 2 or calls_of(what)[0].row is None:
         return False
@@ -91,7 +91,8 @@ def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
     wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.weights.shape[1])
-    return wide and prod(stored) >= SMALLEST_PIECE
+    whole = stored[axis + 1 :] == what.in_shape[axis + 1 :]  # a row's positions hold all their channels
+    return wide and whole and prod(stored) >= SMALLEST_PIECE
 
 
 def between_pieces(what: Resampling, reads: Box, writes: Box) -> Box:
