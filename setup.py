@@ -72,6 +72,7 @@ class BuildKernels(build_ext):
 
         return cythonize(
             [Extension(extension.name, extension.sources)],
+            include_path=["kernels"],
             build_dir=str(Path(self.build_temp) / extension.name),
             compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
             force=True,

@@ -31,7 +31,7 @@ KERNELS = {
     "contract": "_*Contraction*__call__",
     "prefilter": "_*prefilter",
     "fixed": "_*Filter*__call__",
-    "gather": "_*gather",
+    "gather": "_*Gather*__call__",
 }
 """Each kernel's module, and the end of its entry point's C name; counting is on from entering until returning."""
 

@@ -34,7 +34,6 @@ typedef struct {
     const Py_ssize_t *start; /* [size] first source position of each output */
     const int32_t *count;   /* [size] true number of taps of each output */
     const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
-    Py_ssize_t src_stride, dst_stride; /* bytes */
     int group;              /* outputs contracted together */
     Py_ssize_t ring;        /* AFTER: source slabs kept */
     Py_ssize_t shared;      /* BEFORE: source rows of a group at most, where they are converted once; 0 for not */
@@ -115,10 +114,10 @@ static Py_ssize_t tile_count(const job_t *job) {
     return n;
 }
 
-/* Compute tile number n of the output. */
-static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch) {
+/* Compute tile number n of the output. Strides are bytes, by level. */
+static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
+                          const Py_ssize_t *dst_stride, char *scratch) {
     tile_t t;
-    Py_ssize_t src_stride[MAX_LEVELS], dst_stride[MAX_LEVELS];
     for (int d = job->levels - 1; d >= 0; d--) {
         const level_t *v = &job->level[d];
         Py_ssize_t tiles = (v->size + v->tile - 1) / v->tile;
@@ -134,10 +133,8 @@ static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char 
             t.src_start[d] = v->start[begin / c] * c;
             t.src_size[d] = (v->start[last] + v->count[last]) * c - t.src_start[d];
         }
-        src += t.src_start[d] * v->src_stride;
-        dst += begin * v->dst_stride;
-        src_stride[d] = v->src_stride;
-        dst_stride[d] = v->dst_stride;
+        src += t.src_start[d] * src_stride[d];
+        dst += begin * dst_stride[d];
     }
     view_t in = {(char *)src, job->in_type, src_stride}, out = {dst, job->out_type, dst_stride};
     if (job->acc_type == F32)

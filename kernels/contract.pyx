@@ -20,7 +20,6 @@ cdef extern from "contract.h" nogil:
         const Py_ssize_t *start
         const int32_t *count
         const void *weights
-        Py_ssize_t src_stride, dst_stride
         int group
         Py_ssize_t ring, shared, scratch, terms, slab, converted
         int step
@@ -36,7 +35,8 @@ cdef extern from "contract.h" nogil:
         Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
 
     Py_ssize_t tile_count(const job_t *job)
-    void contract_tile(const job_t *job, Py_ssize_t n, const char *src, char *dst, char *scratch)
+    void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
+                       const Py_ssize_t *dst_stride, char *scratch)
 
 
 cdef enum:
@@ -119,34 +119,31 @@ cdef class Contraction:
         self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes
         self.tiles = tile_count(&self.job)
 
-    def __call__(self, src, dst, unsigned char[:, ::1] scratch):
-        """Contract `src` into `dst`; the rows of `scratch` are the threads."""
+    def __call__(self, source, target, unsigned char[::1] scratch, int threads):
+        """Contract `source` into `target`; scratch holds `scratch_bytes` for each thread."""
         cdef Py_buffer a, b
-        cdef job_t job = self.job
-        cdef Py_ssize_t n, tiles = self.tiles
-        cdef int threads = scratch.shape[0], d
-        cdef const char *src_data
-        cdef char *dst_data
-        if scratch.shape[1] < job.scratch_bytes:
-            raise ValueError(f"scratch must hold {job.scratch_bytes} bytes per thread; got {scratch.shape[1]}")
-        PyObject_GetBuffer(src, &a, PyBUF_STRIDED_RO)
+        cdef Py_ssize_t n, tiles = self.tiles, thread_bytes = self.scratch_bytes
+        cdef int d, levels = self.job.levels
+        if scratch.shape[0] < threads * thread_bytes:
+            raise ValueError(f"scratch must hold {thread_bytes} bytes per thread; got {scratch.shape[0]}")
+        PyObject_GetBuffer(source, &a, PyBUF_STRIDED_RO)
         try:
-            PyObject_GetBuffer(dst, &b, PyBUF_STRIDES | PyBUF_WRITABLE)
+            PyObject_GetBuffer(target, &b, PyBUF_STRIDES | PyBUF_WRITABLE)
             try:
-                if a.ndim != job.levels or b.ndim != job.levels:
-                    raise ValueError(f"arrays must have {job.levels} axes; got {a.ndim} and {b.ndim}")
-                for d in range(job.levels):
-                    job.level[d].src_stride, job.level[d].dst_stride = a.strides[d], b.strides[d]
-                    if b.shape[d] != job.level[d].size:
-                        raise ValueError(f"axis {d} of dst must have size {job.level[d].size}; got {b.shape[d]}")
-                src_data, dst_data = <const char *> a.buf, <char *> b.buf
+                if a.ndim != levels or b.ndim != levels:
+                    raise ValueError(f"arrays must have {levels} axes; got {a.ndim} and {b.ndim}")
+                for d in range(levels):
+                    if b.shape[d] != self.job.level[d].size:
+                        raise ValueError(f"axis {d} of target must have size {self.job.level[d].size}; got {b.shape[d]}")
                 with nogil:
                     if threads == 1:
                         for n in range(tiles):
-                            contract_tile(&job, n, src_data, dst_data, <char *> &scratch[0, 0])
+                            contract_tile(&self.job, n, <const char *> a.buf, a.strides, <char *> b.buf, b.strides,
+                                          <char *> &scratch[0])
                     else:
                         for n in prange(tiles, schedule="dynamic", num_threads=threads):
-                            contract_tile(&job, n, src_data, dst_data, <char *> &scratch[threadid(), 0])
+                            contract_tile(&self.job, n, <const char *> a.buf, a.strides, <char *> b.buf, b.strides,
+                                          <char *> &scratch[threadid() * thread_bytes])
             finally:
                 PyBuffer_Release(&b)
         finally:

@@ -4,6 +4,7 @@ Compiled once per instruction set. The work is in fixed.h; this file turns array
 `vrdask.apply_fixed` prepares the arguments and is the only caller.
 """
 
+from arrays cimport source_address, target_address
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 
@@ -92,14 +93,16 @@ cdef class Filter:
         self.tiles = f.bands * f.strips
         self.scratch_bytes = filter_scratch(f)
 
-    def __call__(self, Py_ssize_t src, Py_ssize_t dst, const Py_ssize_t[:, ::1] slices, Py_ssize_t src_stride,
+    def __call__(self, source, target, const Py_ssize_t[:, ::1] slices, Py_ssize_t src_stride,
                  Py_ssize_t dst_stride, Py_ssize_t src_bytes, unsigned char[:, ::1] scratch):
         """Filter every slice; the rows of `scratch` are the threads.
 
-        src, dst : addresses. slices : (count, 2) byte offsets of the slices from them. src_stride, dst_stride : bytes
+        slices : (count, 2) byte offsets of the slices from the first element of source and target. src_stride, dst_stride : bytes
         between rows. src_bytes : of a source row.
         """
         cdef filter_t job = self.job
+        cdef const uint8_t *src = <const uint8_t *> source_address(source)
+        cdef uint8_t *dst = <uint8_t *> target_address(target)
         cdef Py_ssize_t n, s, tiles = self.tiles, count = slices.shape[0]
         cdef int threads = scratch.shape[0]
         if scratch.shape[1] < self.scratch_bytes:
@@ -109,10 +112,8 @@ cdef class Filter:
             with nogil:
                 for n in range(tiles * count):
                     s = n // tiles
-                    filter_tile(&job, n % tiles, <const uint8_t *> src + slices[s, 0], <uint8_t *> dst + slices[s, 1],
-                                &scratch[0, 0])
+                    filter_tile(&job, n % tiles, src + slices[s, 0], dst + slices[s, 1], &scratch[0, 0])
         else:
             for n in prange(tiles * count, nogil=True, schedule="dynamic", num_threads=threads):
                 s = n // tiles
-                filter_tile(&job, n % tiles, <const uint8_t *> src + slices[s, 0], <uint8_t *> dst + slices[s, 1],
-                            &scratch[threadid(), 0])
+                filter_tile(&job, n % tiles, src + slices[s, 0], dst + slices[s, 1], &scratch[threadid(), 0])

@@ -1,5 +1,6 @@
 """The prefilter of cubic B-splines along one axis. Compiled once per instruction set; see prefilter.h."""
 
+from arrays cimport source_address, target_address
 from cython.parallel cimport prange, threadid
 
 
@@ -35,22 +36,24 @@ cdef inline void filter_unit(const prefilter_t *job, const runs_t *runs, const c
                     at, min(runs.length, runs.outputs - at), min(runs.width, runs.run - line), scratch)
 
 
-def prefilter(Py_ssize_t src, Py_ssize_t dst, int in_type, int acc_type, const unsigned char[::1] weights,
+def prefilter(source, target, int in_type, int acc_type, const unsigned char[::1] weights,
               const Py_ssize_t[::1] index, tuple plain, tuple steps, const Py_ssize_t[:, ::1] starts, Py_ssize_t run,
               Py_ssize_t width, Py_ssize_t pitch, Py_ssize_t length, unsigned char[:, ::1] scratch):
     """Filter runs of `run` neighbouring lines each, `width` lines and `length` outputs at a time.
 
-    src, dst : addresses of the first sample that is read, and of the first output.
+    source, target : arrays of the samples that are read, and of the outputs.
     weights : of the accumulator; twice the number of doublings, and one.
     index : sample of each position from `radius` before the first output to `radius` behind the last.
     plain : positions between which indices are consecutive.
     pitch : accumulators from one sample to the next in scratch; more than `width` where whole registers may be touched.
     steps : bytes from one sample, and one output, of a line to the next.
-    starts : bytes from src and dst to the first line of each run.
+    starts : bytes from the first sample and the first output to the first line of each run.
     scratch : a row per thread, of (length + 2 radius + SPARE) * pitch accumulators.
     """
     cdef prefilter_t job
     cdef runs_t runs
+    cdef const char *src = source_address(source)
+    cdef char *dst = target_address(target)
     cdef Py_ssize_t unit, units, used, acc_size = ELEMENT_SIZE[acc_type]
     cdef int threads = scratch.shape[0]
     job.in_type, job.acc_type = in_type, acc_type
@@ -72,7 +75,7 @@ def prefilter(Py_ssize_t src, Py_ssize_t dst, int in_type, int acc_type, const u
     if threads == 1:
         with nogil:
             for unit in range(units):
-                filter_unit(&job, &runs, <const char *> src, <char *> dst, unit, <char *> &scratch[0, 0])
+                filter_unit(&job, &runs, src, dst, unit, <char *> &scratch[0, 0])
     else:
         for unit in prange(units, nogil=True, schedule="static", num_threads=threads):
-            filter_unit(&job, &runs, <const char *> src, <char *> dst, unit, <char *> &scratch[threadid(), 0])
+            filter_unit(&job, &runs, src, dst, unit, <char *> &scratch[threadid(), 0])

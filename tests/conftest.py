@@ -74,7 +74,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 
 def _forget() -> None:
     vrdask.apply._contraction.cache_clear()
-    vrdask.apply._gather_tables.cache_clear()
+    vrdask.apply._gathering.cache_clear()
     vrdask.between.slabs.cache_clear()
     vrdask.apply_fixed._prepared.cache_clear()
 

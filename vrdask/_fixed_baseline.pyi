@@ -25,8 +25,8 @@ class Filter:
     ) -> None: ...
     def __call__(
         self,
-        src: int,
-        dst: int,
+        source: npt.NDArray[Any],
+        target: npt.NDArray[Any],
         slices: npt.NDArray[np.int64],
         src_stride: int,
         dst_stride: int,

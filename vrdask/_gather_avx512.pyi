@@ -1,1 +1,1 @@
-from vrdask._gather_baseline import gather as gather
+from vrdask._gather_baseline import Gather as Gather

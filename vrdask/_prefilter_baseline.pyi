@@ -1,11 +1,13 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 SPARE: int
 
 def prefilter(
-    src: int,
-    dst: int,
+    source: npt.NDArray[Any],
+    target: npt.NDArray[Any],
     in_type: int,
     acc_type: int,
     weights: npt.NDArray[np.uint8],

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import threads
+from vrdask.executors.in_memory import resample_in_memory
 from vrdask.resampling import resampling
 
 
@@ -87,19 +88,11 @@ def resample(
     >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
     (240, 320, 3)
     """
-    lazily = is_dask_array(x) or is_zarr_array(x)
-    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
-        raise TypeError(
-            "x must not be a masked array; fill it first: x.filled(value), or dask.array.ma.filled(x, value)"
-        )
-    if not lazily:
-        x = np.asarray(x)
+    x, lazily = _accepted(x)
     what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     if not lazily:
         if chunks is not None:
             raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")
-        from vrdask.executors.in_memory import resample_in_memory
-
         return resample_in_memory(what, x, threads.resolve(num_threads))
     from vrdask.executors import lazy
 
@@ -107,3 +100,15 @@ def resample(
     if is_zarr_array(x):
         return lazy.resample_zarr_lazily(what, x, chunks, task_threads)
     return lazy.resample_dask(what, x, chunks, task_threads)
+
+
+def _accepted(x: Any) -> tuple[Any, bool]:
+    """The array, and whether it is a dask or zarr array."""
+    if type(x) is np.ndarray:
+        return x, False
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError(
+            "x must not be a masked array; fill it first: x.filled(value), or dask.array.ma.filled(x, value)"
+        )
+    lazily = is_dask_array(x) or is_zarr_array(x)
+    return (x if lazily else np.asarray(x)), lazily

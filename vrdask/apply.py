@@ -37,13 +37,13 @@ _gather = isa.load("gather", ISA)
 def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
-        in any byte order and memory layout; not changed.
+    source : of shape ``shape_of(reads)``, where reads holds ``what.reads(writes)`` and is as large as it along axes
+        without an operator; of the resampling's input dtype, in any byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    if size_of(writes) == 0:
-        return np.empty(shape_of(writes), what.out_dtype)
     shape, dtype = shape_of(writes), native(what.out_dtype)
+    if 0 in shape:
+        return np.empty(shape, what.out_dtype)
     data = source
     if MODES[what.mode].copies and what.stages:
         data = empty(shape, what.in_dtype)
@@ -110,12 +110,12 @@ def _run_stage(
         return
     threads = threads_for(max(data.size, target.size), num_threads)
     joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
-    source = data.reshape(*data.shape[:joined], -1)
-    if source.strides[-1] != source.itemsize:
-        source = np.ascontiguousarray(source)
+    if data.ndim > joined + 1:
+        data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))
+    if data.strides[-1] != data.itemsize:
+        data = np.ascontiguousarray(data)
     threads = min(threads, contraction.tiles)
-    scratch = reuse.workspace("scratch", threads * contraction.scratch_bytes).reshape(threads, -1)
-    contraction(source, target.reshape(*target.shape[:joined], -1), scratch)
+    contraction(data, target, reuse.workspace("scratch", threads * contraction.scratch_bytes), threads)
 
 
 @lru_cache(maxsize=64)
@@ -185,22 +185,17 @@ def row_tables(
 
 
 def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    found = _gather_tables(what, reads, writes, source.shape, source.strides)
-    if found is None:
+    gather = _gathering(what, reads, writes, source.shape, source.strides)
+    if gather is None:
         source = np.ascontiguousarray(source)
-        found = _gather_tables(what, reads, writes, source.shape, source.strides)
-        assert found is not None
-    rows, index, stride, item_size = found
-    threads = min(threads_for(target.nbytes // 4, num_threads), len(rows))
-    address = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
-    _gather.gather(*address, rows, index, stride, item_size, threads)
+        gather = _gathering(what, reads, writes, source.shape, source.strides)
+        assert gather is not None
+    gather(source, target, min(threads_for(target.nbytes // 4, num_threads), gather.rows))
 
 
 @lru_cache(maxsize=16)
-def _gather_tables(
-    what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> tuple[Array, Array, int, int] | None:
-    """Rows, items of a row, their step where it is constant, bytes of an item; None where a row is not contiguous."""
+def _gathering(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """The prepared kernel call for a source of this layout; None where a row's samples do not lie side by side."""
     (stage,) = map(tables, what.stages)
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     contiguous = what.in_dtype.itemsize
@@ -220,7 +215,7 @@ def _gather_tables(
         rows, index = (rows[:, None] + index * contiguous).reshape(-1), np.zeros(1, np.int64)
     steps = np.diff(index)
     stride = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
-    return rows, index.astype(np.int32), stride, contiguous
+    return _gather.Gather(rows, index.astype(np.int32), stride, contiguous)
 
 
 def picks(op: Operator | None, reads: Interval, writes: Interval) -> npt.NDArray[np.int64]:

@@ -62,8 +62,7 @@ def run_call(
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
     kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
     scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
-    addresses = source.__array_interface__["data"][0], target.__array_interface__["data"][0]
-    kernel(*addresses, slices, *strides, src_bytes, scratch)
+    kernel(source, target, slices, *strides, src_bytes, scratch)
 
 
 @lru_cache(maxsize=1024)

@@ -45,8 +45,8 @@ def prefilter_box(
     held = (length + 2 * op.radius + _prefilter.SPARE) * pitch
     size = ceil_div(held * target.itemsize, CACHE_LINE) * CACHE_LINE
     _prefilter.prefilter(
-        source.__array_interface__["data"][0],
-        target.__array_interface__["data"][0],
+        source,
+        target,
         CODES[source.dtype],
         CODES[target.dtype],
         weights,

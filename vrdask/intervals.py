@@ -50,7 +50,7 @@ def intervals_of(edges: Edges) -> list[Interval]:
 
 
 def shape_of(box: Box) -> tuple[int, ...]:
-    return tuple(stop - start for start, stop in box)
+    return tuple([stop - start for start, stop in box])
 
 
 def size_of(box: Box) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.filters import FILTERS
-from vrdask.intervals import Box, require_known, size_of, whole
+from vrdask.intervals import Box, require_known, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
@@ -77,9 +77,8 @@ class Resampling:
 
     @cached_property
     def whole(self) -> tuple[Box, Box]:
-        """Reads and writes of the whole output; the whole input where there is nothing to read."""
-        reads, writes = whole(self.in_shape), whole(self.out_shape)
-        return (self.reads(writes) if size_of(reads) else reads), writes
+        """The boxes of the whole input and of the whole output."""
+        return whole(self.in_shape), whole(self.out_shape)
 
     @cached_property
     def passes(self) -> tuple[int, ...]:
@@ -109,7 +108,10 @@ def tables(stage: Stage) -> Tables:
 
 def prefilter_of(stage: Stage) -> tuple[int, Prefilter] | None:
     """The axis and the filter of a stage that is a prefilter."""
-    return next(((axis, op) for axis, op in enumerate(stage) if isinstance(op, Prefilter)), None)
+    for axis, op in enumerate(stage):
+        if isinstance(op, Prefilter):
+            return axis, op
+    return None
 
 
 def stage_reads(stage: Stage, writes: Box) -> Box:
@@ -166,7 +168,7 @@ def resampling(
 
 def _are_integers(value: object) -> bool:
     """Whether equality says all about a value: 1, 1.0 and True are equal."""
-    return type(value) is tuple and all(type(one) is int for one in value)
+    return type(value) is tuple and {*map(type, value)} == {int}
 
 
 def _checked(

@@ -8,12 +8,9 @@ import numpy.typing as npt
 
 from vrdask import reuse
 from vrdask.apply import apply
-from vrdask.intervals import shape_of, slices_of
 from vrdask.resampling import Resampling
 
 
 def resample_in_memory(what: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
-    reads, writes = what.whole
-    source = x if shape_of(reads) == x.shape else x[slices_of(reads)]
-    return apply(what, source, reads, writes, num_threads, reuse.empty)
+    return apply(what, x, *what.whole, num_threads, reuse.empty)
