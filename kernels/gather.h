@@ -2,9 +2,7 @@
 #ifndef VRDASK_GATHER_H
 #define VRDASK_GATHER_H
 
-#include <Python.h>
-#include <stdint.h>
-#include <string.h>
+#include "types.h"
 
 typedef struct { uint64_t low, high; } item16_t;
 
@@ -16,12 +14,7 @@ typedef struct {
     Py_ssize_t size;        /* bytes of an item */
 } gather_t;
 
-#if defined(__GNUC__)
-#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
-#else
-#define PREFETCH(p) (void)(p)
-#endif
-enum { AHEAD = 12, NEAR_BYTES = 4096 };
+enum { AHEAD = 8, NEAR_BYTES = 4096 };
 
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
 static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {
@@ -30,7 +23,45 @@ static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r
         for (Py_ssize_t at = 0; at < bytes; at += 64) PREFETCH(src + g->rows[r + AHEAD] + at);
 }
 
-#define EACH_ROW(T, AT)                                                      \
+#define PLAIN_SECOND(T)                                                                            \
+    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
+        for (Py_ssize_t i = 0; i < n; i++) b[i] = a[2 * i];                                        \
+    }
+
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* Every second item of a row is the low half of a number twice as wide. The last ones, which may overlap those before,
+ * are the high half from one item earlier on: nothing behind the last item is read. */
+#define EVERY_SECOND(T, WIDE)                                                                      \
+    typedef WIDE pairs_of_##T __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));   \
+    typedef T some_##T __attribute__((vector_size(VECTOR_BYTES / 2), aligned(1), may_alias));      \
+    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
+        enum { STEP = VECTOR_BYTES / sizeof(WIDE) };                                               \
+        Py_ssize_t i = 0;                                                                          \
+        if (n > STEP) {                                                                            \
+            for (; i < n - STEP; i += STEP)                                                        \
+                *(some_##T *)(b + i) =                                                             \
+                    __builtin_convertvector(*(const pairs_of_##T *)(a + 2 * i), some_##T);         \
+            i = n - STEP;                                                                          \
+            *(some_##T *)(b + i) = __builtin_convertvector(                                        \
+                *(const pairs_of_##T *)(a + 2 * i - 1) >> (8 * sizeof(T)), some_##T);              \
+            return;                                                                                \
+        }                                                                                          \
+        for (; i < n; i++) b[i] = a[2 * i];                                                        \
+    }
+EVERY_SECOND(uint8_t, uint16_t)
+EVERY_SECOND(uint16_t, uint32_t)
+EVERY_SECOND(uint32_t, uint64_t)
+#undef EVERY_SECOND
+#else
+PLAIN_SECOND(uint8_t)
+PLAIN_SECOND(uint16_t)
+PLAIN_SECOND(uint32_t)
+#endif
+PLAIN_SECOND(uint64_t)
+PLAIN_SECOND(item16_t)
+#undef PLAIN_SECOND
+
+#define EACH_ROW(T, ITEMS)                                                   \
     for (Py_ssize_t r = begin; r < end; r++) {                               \
         if (r > begin && rows[r] == rows[r - 1]) {                           \
             memcpy(dst + r * row_bytes, dst + (r - 1) * row_bytes, row_bytes); \
@@ -39,22 +70,26 @@ static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r
         prefetch_row(g, src, r, end);                                        \
         const T *restrict a = (const T *)(src + rows[r]);                    \
         T *restrict b = (T *)(dst + r * row_bytes);                          \
-        for (Py_ssize_t i = 0; i < n; i++) b[i] = a[AT];                     \
+        ITEMS(T);                                                            \
     }                                                                        \
     break
 
-#define EACH_SIZE(AT)                              \
+#define EACH_SIZE(ITEMS)                           \
     switch (g->size) {                             \
-    case 1: EACH_ROW(uint8_t, AT);                 \
-    case 2: EACH_ROW(uint16_t, AT);                \
-    case 4: EACH_ROW(uint32_t, AT);                \
-    case 8: EACH_ROW(uint64_t, AT);                \
-    case 16: EACH_ROW(item16_t, AT);               \
+    case 1: EACH_ROW(uint8_t, ITEMS);              \
+    case 2: EACH_ROW(uint16_t, ITEMS);             \
+    case 4: EACH_ROW(uint32_t, ITEMS);             \
+    case 8: EACH_ROW(uint64_t, ITEMS);             \
+    case 16: EACH_ROW(item16_t, ITEMS);            \
     default:                                       \
         for (Py_ssize_t r = begin; r < end; r++)   \
             for (Py_ssize_t i = 0; i < n; i++)     \
                 memcpy(dst + r * row_bytes + i * g->size, src + rows[r] + index[i] * g->size, (size_t)g->size); \
     }
+
+#define SECOND(T) every_second_##T(a, b, n)
+#define STRIDED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[stride * i]
+#define INDEXED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[index[i]]
 
 /* Output rows [begin, end): item i of row r is item index[i] of the source row at byte rows[r]. */
 static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end) {
@@ -64,14 +99,17 @@ static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_
     if (stride == 1) {
         for (Py_ssize_t r = begin; r < end; r++) memcpy(dst + r * row_bytes, src + rows[r], (size_t)row_bytes);
     } else if (stride == 2) {
-        EACH_SIZE(2 * i)
+        EACH_SIZE(SECOND)
     } else if (stride > 0) {
-        EACH_SIZE(stride * i)
+        EACH_SIZE(STRIDED)
     } else {
-        EACH_SIZE(index[i])
+        EACH_SIZE(INDEXED)
     }
 }
 #undef EACH_SIZE
 #undef EACH_ROW
+#undef SECOND
+#undef STRIDED
+#undef INDEXED
 
 #endif
