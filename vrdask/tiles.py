@@ -24,6 +24,8 @@ ROW_ELEMENTS = 1024
 CHANNELS = 16
 """Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
 TILES_PER_THREAD = 6
+FEWEST_TILES_PER_THREAD = 2
+"""Where smaller tiles have more to do."""
 LANES = 16
 FEW_TAPS = 4
 GROUP = 16
@@ -71,6 +73,11 @@ class Level:
             return 0
         begin = np.arange(len(self.start))
         return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
+
+    @property
+    def costs(self) -> bool:
+        """Whether two tiles of half the size have more to do: what lies between them twice, or a group cut in two."""
+        return self.kind == "after" or self.tile <= self.group > 1
 
     @property
     def shares(self) -> bool:
@@ -135,8 +142,10 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
             widest.tile = ceil_div(widest.tile, 2)
         else:
             break
-    while threads > 1 and prod(level.tiles for level in levels) < threads * TILES_PER_THREAD:
+    while threads > 1 and (tiles := prod(level.tiles for level in levels)) < threads * TILES_PER_THREAD:
         splittable = next((level for level in levels[:-1] if level.tile > 1), None)
+        if tiles >= threads * FEWEST_TILES_PER_THREAD and tiles % threads == 0 and splittable and splittable.costs:
+            break
         if splittable is not None:
             splittable.tile = ceil_div(splittable.tile, 2)
         elif row.tile > 16 * LANES:
