@@ -68,7 +68,7 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, levels, int in_type, int out_type, int acc_type, Py_ssize_t rows_at_once=8):
+    def __cinit__(self, levels, int in_type, int out_type, int acc_type, Py_ssize_t rows_at_once=16):
         cdef level_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
