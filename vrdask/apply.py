@@ -37,8 +37,8 @@ _gather = isa.load("gather", ISA)
 def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads holds ``what.reads(writes)`` and is as large as it along axes
-        without an operator; of the resampling's input dtype, in any byte order and memory layout; not changed.
+    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
+        in any byte order and memory layout; not changed.
     empty : makes the result's array.
     """
     shape, dtype = shape_of(writes), native(what.out_dtype)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vrdask.dtypes import NAMES, DType, is_number, needs_float64
 from vrdask.filters import FILTERS
-from vrdask.intervals import Box, require_known, whole
+from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
@@ -77,8 +77,9 @@ class Resampling:
 
     @cached_property
     def whole(self) -> tuple[Box, Box]:
-        """The boxes of the whole input and of the whole output."""
-        return whole(self.in_shape), whole(self.out_shape)
+        """Reads and writes of the whole output; the whole input where there is nothing to read."""
+        reads, writes = whole(self.in_shape), whole(self.out_shape)
+        return (self.reads(writes) if size_of(reads) else reads), writes
 
     @cached_property
     def passes(self) -> tuple[int, ...]:

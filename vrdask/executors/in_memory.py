@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy.typing as npt
 
 from vrdask import reuse
 from vrdask.apply import apply
+from vrdask.intervals import slices_of
 from vrdask.resampling import Resampling
+
+_slices_of = lru_cache(maxsize=64)(slices_of)
 
 
 def resample_in_memory(what: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
-    return apply(what, x, *what.whole, num_threads, reuse.empty)
+    reads, writes = what.whole
+    return apply(what, x[_slices_of(reads)], reads, writes, num_threads, reuse.empty)
