@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 
@@ -15,7 +16,7 @@ import numpy as np
 from vrdask import tiles
 from vrdask.columns import Columns, Index
 from vrdask.fixed_passes import pieces_bytes, takes_pieces
-from vrdask.intervals import Box, ceil_div
+from vrdask.intervals import Box, ceil_div, longest
 from vrdask.plan import ResamplePlan, Task
 from vrdask.sharing import Keep, Sharing
 
@@ -93,7 +94,7 @@ class BlockPlan:
         """The tasks in the order in which they come, each by its number in C order."""
         return Columns(self.plan.shape, self.column or self.plan.shape).numbers()
 
-    @property
+    @cached_property
     def by_pieces(self) -> bool:
         """Whether what a part reads is filtered stored chunk by stored chunk, rather than put together first."""
         return takes_pieces(self.plan.resampling, self._stored)
@@ -147,7 +148,7 @@ class BlockPlan:
     def _stored(self) -> tuple[int, ...] | None:
         """Sizes of the largest stored chunks of the source; None where any sample can be read alone."""
         edges = self.plan.in_edges
-        return None if edges is None else tuple(int(np.diff(one).max(initial=0)) for one in edges)
+        return None if edges is None else tuple(map(longest, edges))
 
     def _most_samples(self, sizes: Sequence[int]) -> int:
         return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_io import ChunkIO, Pieces
+from vrdask.chunk_io import ChunkIO, Pieces, put_together
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, intersection, shape_of, slices_of, within
+from vrdask.intervals import Box, intersection, within
 from vrdask.reuse import Empty
 
 Array = npt.NDArray[Any]
@@ -37,11 +37,7 @@ class ChunkCache:
 
     def read(self, box: Box) -> Array:
         """The samples of a box."""
-        result = self._empty(shape_of(box), self._dtype)
-        origin = [start for start, _ in box]
-        for part, samples in self.pieces(box) if result.size else ():
-            result[slices_of(part, origin)] = samples
-        return result
+        return put_together(self.pieces(box), box, self._dtype, self._empty)
 
     def pieces(self, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk."""

@@ -20,7 +20,8 @@ from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
-from vrdask.intervals import Box, intersection, regular_edges, shape_of, size_of, slices_of, touched, within
+from vrdask.dtypes import DType
+from vrdask.intervals import Box, intersection, longest, regular_edges, shape_of, size_of, slices_of, touched, within
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
@@ -47,6 +48,15 @@ class Reader:
 
     def __call__(self, box: Box) -> Array:
         return self.read(box)
+
+
+def put_together(pieces: Pieces, box: Box, dtype: DType, empty: Empty) -> Array:
+    """The samples of a box from its pieces, which are not asked for where it is empty. empty : makes the array."""
+    result = empty(shape_of(box), dtype)
+    origin = [start for start, _ in box]
+    for part, samples in pieces if result.size else ():
+        result[slices_of(part, origin)] = samples
+    return result
 
 
 class ChunkIO:
@@ -91,8 +101,7 @@ class ChunkIO:
 
     @property
     def _chunk_bytes(self) -> int:
-        sizes = [int(np.diff(edges).max(initial=0)) for edges in self._edges]
-        return prod(sizes) * int(self._array.dtype.itemsize)
+        return prod(map(longest, self._edges)) * int(self._array.dtype.itemsize)
 
     def indices(self, box: Box) -> Iterator[Index]:
         """The chunks that a non-empty box touches, in C order."""

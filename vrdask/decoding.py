@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-import numpy as np
-
 from vrdask.columns import Index, widths
-from vrdask.intervals import Edges
+from vrdask.intervals import Edges, longest
 from vrdask.plan import AxisPlan, ResamplePlan
 from vrdask.sharing import AxisSharing, Keep, axis_sharing
 
@@ -49,7 +47,7 @@ def decodings(
     for axis, edges in zip(plan.axes, plan.in_edges, strict=True):
         inner = any(len(ways) > 1 for ways in along)  # nothing is spared by cutting the outermost axis that shares
         along.append(_ways(axis, edges, widths(len(axis)) if inner and in_columns else [len(axis)]))
-    stored = [int(np.diff(edges).max(initial=0)) for edges in plan.in_edges]
+    stored = list(map(longest, plan.in_edges))
     rows = next((axis for axis, size in enumerate(stored) if size > 1), 0) if by_rows else None
     itemsize = plan.resampling.in_dtype.itemsize
     found = []

@@ -90,7 +90,7 @@ def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     axis = what.passes[0]
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
-    wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.weights.shape[1])
+    wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.taps)
     whole = stored[axis + 1 :] == what.in_shape[axis + 1 :]  # a row's positions hold all their channels
     return wide and whole and prod(stored) >= SMALLEST_PIECE
 
@@ -107,5 +107,5 @@ def pieces_bytes(what: Resampling, reads: Box, writes: Box, stored: tuple[int, .
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
     meetings = ceil_div(stop - start, stored[axis])
-    seams = meetings * 2 * int(op.weights.shape[1]) * (size_of(reads) // max(1, stop - start))
+    seams = meetings * 2 * op.taps * (size_of(reads) // max(1, stop - start))
     return seams + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)

@@ -49,6 +49,15 @@ def intervals_of(edges: Edges) -> list[Interval]:
     return list(pairwise(edges.tolist()))
 
 
+def longest(edges: Edges) -> int:
+    """Length of the longest interval between boundaries; 0 where there is none.
+
+    >>> longest(regular_edges(10, 4))
+    4
+    """
+    return int(np.diff(edges).max(initial=0))
+
+
 def shape_of(box: Box) -> tuple[int, ...]:
     return tuple([stop - start for start, stop in box])
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from vrdask.block_plan import PLAIN, BlockPlan, Passage
 from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Edges, ceil_div, regular_edges
+from vrdask.intervals import Edges, ceil_div, longest, regular_edges
 from vrdask.plan import counted, format_bytes, plan_chunks
 from vrdask.resampling import Resampling
 
@@ -165,8 +165,7 @@ class _Run:
             return None
         part = list(found.part)
         for axis, (n_in, n_out) in enumerate(zip(self.what.in_shape, self.what.out_shape, strict=True)):
-            stored = int(np.diff(self.in_edges[axis]).max(initial=0))
-            size, rest = divmod(stored * n_out, max(n_in, 1))
+            size, rest = divmod(longest(self.in_edges[axis]) * n_out, max(n_in, 1))
             if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
                 part[axis] = size
         parts = self.in_blocks(found.block, part)

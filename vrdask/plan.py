@@ -24,7 +24,7 @@ import numpy.typing as npt
 from vrdask.between import between_bytes
 from vrdask.dtypes import native
 from vrdask.fixed_passes import peak_between_bytes
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, regular_edges, size_of, union_length
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, size_of, union_length
 from vrdask.modes import MODES
 from vrdask.operators import Indices, Operator
 from vrdask.prefilter import Prefilter
@@ -129,7 +129,7 @@ class ResamplePlan:
     def largest(self) -> tuple[Box, Box]:
         """Boxes as large as any that a task reads, and writes, along each axis."""
         reads = tuple((0, int((axis.reads_stop - axis.reads_start).max(initial=0))) for axis in self.axes)
-        return reads, tuple((0, int(np.diff(axis.edges).max(initial=0))) for axis in self.axes)
+        return reads, tuple((0, longest(axis.edges)) for axis in self.axes)
 
     @property
     def peak_read_bytes(self) -> int:
@@ -171,7 +171,7 @@ class ResamplePlan:
     def _rows(self) -> list[tuple[str, str]]:
         what = self.resampling
         mode = what.mode + (", align_corners" if what.align_corners else "")
-        chunk = tuple(int(np.diff(axis.edges).max(initial=0)) for axis in self.axes)
+        chunk = tuple(longest(axis.edges) for axis in self.axes)
         return [
             (
                 "resample",

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.chunk_io import ChunkIO, Pieces, Reader
+from vrdask.chunk_io import ChunkIO, Pieces, Reader, put_together
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, slices_of, within
+from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, within
 from vrdask.reuse import Empty
 from vrdask.sharing import Sharing
 
@@ -96,11 +96,7 @@ class SharedChunks:
         self._late.discard(task)
 
     def _read(self, task: Index, box: Box) -> Array:
-        result = self._empty(shape_of(box), self._dtype)
-        origin = [start for start, _ in box]
-        for part, samples in self._pieces(task, box) if result.size else ():
-            result[slices_of(part, origin)] = samples
-        return result
+        return put_together(self._pieces(task, box), box, self._dtype, self._empty)
 
     def _pieces(self, task: Index, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk."""

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-JPEG = 7
-"""A TIFF page's compression."""
-
 
 class TiledPages:
     """A level whose pages are in tiles: leading axes, then rows, columns and, it may be, the samples of a pixel."""
@@ -64,8 +61,8 @@ class TiledPages:
         """
         first = len(self._leading)
         rows, columns = box[first : first + 2]
-        (length, width), result = self._tile, None
         pages = list(product(*(range(*interval) for interval in box[:first])))
+        (length, width), result = self._tile, None
         within = tuple(slice(*interval) for interval in box[first + 2 :])
         for place, index in enumerate(pages):
             page = self._pages[int(np.ravel_multi_index(index, self._leading)) if index else 0]
@@ -124,13 +121,13 @@ def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool
     """
     try:
         import imagecodecs
+        from tifffile import COMPRESSION
         from tifffile.tifffile import jpeg_decode_colorspace
     except ImportError:
         return None
-    if page.compression != JPEG or page.bitspersample != 8:
+    if page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
         return None
     known, wanted = jpeg_decode_colorspace(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
-
     options: dict[str, Any] = {"bitspersample": 8, "colorspace": known, "outcolorspace": wanted}
 
     def decode(data: bytes, tables: bytes | None, tile: Array) -> bool:
