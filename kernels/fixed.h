@@ -58,6 +58,48 @@ static void filter_along(const filter_t *f, const uint8_t *src, uint8_t *dst, Py
     }
 }
 
+/* Rows that come in pieces, from left to right. Of each row a piece keeps the end, for outputs whose taps lie in this
+ * piece and the next.
+ */
+typedef struct {
+    row_t row;                  /* from the kept end and a piece's row, side by side */
+    Py_ssize_t units, src_bytes;
+    Py_ssize_t kept, keep;      /* bytes that the piece before has kept, and that this one keeps */
+} piece_t;
+
+/* Bytes from a row to the next where kept ends and rows are put side by side. Any register's load stays inside; an odd
+ * number of cache lines, as rows a power of two apart compete for few of them.
+ */
+static inline Py_ssize_t piece_pitch(const piece_t *p) {
+    return 64 * (((p->kept + p->src_bytes + 63) / 64 + 1) | 1);
+}
+
+static inline Py_ssize_t piece_scratch(const piece_t *p) {
+    return ROWS_AT_ONCE * piece_pitch(p);
+}
+
+/* Filter the rows of a piece along. ends: what is kept of them, and will be. */
+static void filter_piece(const piece_t *p, Py_ssize_t rows, const uint8_t *src, Py_ssize_t src_stride, uint8_t *dst,
+                         Py_ssize_t dst_stride, uint8_t *ends, Py_ssize_t ends_stride, uint8_t *scratch) {
+    const Py_ssize_t pitch = piece_pitch(p), kept = p->kept, src_bytes = p->src_bytes, keep = p->keep;
+    for (Py_ssize_t r = 0; r < rows; r += ROWS_AT_ONCE) {
+        const uint8_t *in[ROWS_AT_ONCE];
+        uint8_t *out[ROWS_AT_ONCE];
+        const int count = (int)(rows - r < ROWS_AT_ONCE ? rows - r : ROWS_AT_ONCE);
+        for (int k = 0; k < ROWS_AT_ONCE; k++) { /* rows beyond the end repeat the last */
+            const Py_ssize_t last = k < count ? k : count - 1;
+            uint8_t *row = scratch + last * pitch, *end = ends + (r + last) * ends_stride;
+            in[k] = row;
+            out[k] = dst + (r + last) * dst_stride;
+            if (k >= count) continue;
+            memcpy(row, end, (size_t)kept);
+            memcpy(row + kept, src + (r + k) * src_stride, (size_t)src_bytes);
+            memcpy(end, row + kept + src_bytes - keep, (size_t)keep);
+        }
+        if (p->units) row_units(&p->row, in, out, count, pitch, 0, p->units);
+    }
+}
+
 /* Tile n of one (rows, row) slice of the arrays. */
 static void filter_tile(const filter_t *f, Py_ssize_t n, const uint8_t *src, uint8_t *dst, uint8_t *scratch) {
     const Py_ssize_t strip = n % f->strips, band = n / f->strips;

@@ -37,8 +37,15 @@ cdef extern from "fixed.h" nogil:
         column_t column
         Py_ssize_t rows, band, strip, bands, strips, units, src_stride, dst_stride, src_bytes, slots, pitch
 
+    ctypedef struct piece_t:
+        row_t row
+        Py_ssize_t units, src_bytes, kept, keep
+
     Py_ssize_t filter_scratch(const filter_t *f)
     void filter_tile(const filter_t *f, Py_ssize_t n, const uint8_t *src, uint8_t *dst, uint8_t *scratch)
+    Py_ssize_t piece_scratch(const piece_t *p)
+    void filter_piece(const piece_t *p, Py_ssize_t rows, const uint8_t *src, Py_ssize_t src_stride, uint8_t *dst,
+                      Py_ssize_t dst_stride, uint8_t *ends, Py_ssize_t ends_stride, uint8_t *scratch)
 
 
 LANES = ROW_LANES if row_permutes() else 0
@@ -54,6 +61,18 @@ LOW = LOW_BITS
 cdef const void *address(table):
     cdef const unsigned char[::1] view = table
     return &view[0] if view.shape[0] else NULL
+
+
+cdef void set_row(row_t *w, table):
+    w.bits, w.steps, w.advance, w.wide, w.quartered = (
+        table["bits"], table["steps"], table["advance"], table["wide"], table["quartered"]
+    )
+    w.channels, w.taps = table["channels"], table["taps"]
+    w.start, w.count = <const Py_ssize_t *> address(table["start"]), <const int32_t *> address(table["count"])
+    w.plain = <const int32_t *> address(table["plain"])
+    w.at, w.keep = <const Py_ssize_t *> address(table["at"]), <const uint32_t *> address(table["keep"])
+    w.base, w.index = <const Py_ssize_t *> address(table["base"]), <const uint8_t *> address(table["index"])
+    w.weights = <const int16_t *> address(table["weights"])
 
 
 cdef class Filter:
@@ -75,14 +94,7 @@ cdef class Filter:
         self.tables = (row, column)
         f.has_row, f.has_column = row is not None, column is not None
         if row is not None:
-            f.row.bits, f.row.steps, f.row.advance = row["bits"], row["steps"], row["advance"]
-            f.row.wide, f.row.quartered = row["wide"], row["quartered"]
-            f.row.channels, f.row.taps = row["channels"], row["taps"]
-            f.row.start, f.row.plain = <const Py_ssize_t *> address(row["start"]), <const int32_t *> address(row["plain"])
-            f.row.count = <const int32_t *> address(row["count"])
-            f.row.at, f.row.keep = <const Py_ssize_t *> address(row["at"]), <const uint32_t *> address(row["keep"])
-            f.row.base, f.row.index = <const Py_ssize_t *> address(row["base"]), <const uint8_t *> address(row["index"])
-            f.row.weights = <const int16_t *> address(row["weights"])
+            set_row(&f.row, row)
         if column is not None:
             f.column.taps, f.column.bits, f.column.wide = column["taps"], column["bits"], column["wide"]
             f.column.start = <const Py_ssize_t *> address(column["start"])
@@ -117,3 +129,39 @@ cdef class Filter:
             for n in prange(tiles * count, nogil=True, schedule="dynamic", num_threads=threads):
                 s = n // tiles
                 filter_tile(&job, n % tiles, src + slices[s, 0], dst + slices[s, 1], &scratch[threadid(), 0])
+
+
+cdef class PieceFilter:
+    """The pass along rows of a piece, prepared: rows come in pieces from left to right, and each keeps their ends.
+
+    row : as in `Filter`, of the kept ends and the piece side by side; None where no output ends in the piece.
+    src_bytes : of a row of the piece. kept, keep : bytes that the piece before has kept of each row, and that this one
+    keeps for the next.
+    """
+
+    cdef piece_t job
+    cdef object tables
+    cdef readonly Py_ssize_t scratch_bytes
+
+    def __cinit__(self, row, Py_ssize_t src_bytes, Py_ssize_t kept, Py_ssize_t keep):
+        self.tables = row
+        if row is not None:
+            set_row(&self.job.row, row)
+        self.job.units = 0 if row is None else row["units"]
+        self.job.src_bytes, self.job.kept, self.job.keep = src_bytes, kept, keep
+        self.scratch_bytes = piece_scratch(&self.job)
+
+    def __call__(self, source, target, const Py_ssize_t[:, ::1] slices, Py_ssize_t rows, Py_ssize_t src_stride,
+                 Py_ssize_t dst_stride, unsigned char[:, ::1] ends, unsigned char[::1] scratch):
+        """Filter every slice of `rows` rows: see `Filter`. ends : what is kept, a row for each row of each slice."""
+        cdef const uint8_t *src = <const uint8_t *> source_address(source)
+        cdef uint8_t *dst = <uint8_t *> target_address(target)
+        cdef Py_ssize_t s, count = slices.shape[0]
+        if scratch.shape[0] < self.scratch_bytes:
+            raise ValueError(f"scratch must hold {self.scratch_bytes} bytes; got {scratch.shape[0]}")
+        if ends.shape[0] < count * rows or ends.shape[1] < max(self.job.kept, self.job.keep):
+            raise ValueError(f"ends must hold {max(self.job.kept, self.job.keep)} bytes of {count * rows} rows")
+        with nogil:
+            for s in range(count if rows else 0):
+                filter_piece(&self.job, rows, src + slices[s, 0], src_stride, dst + slices[s, 1], dst_stride,
+                             &ends[s * rows, 0], ends.shape[1], &scratch[0])

@@ -33,3 +33,18 @@ class Filter:
         src_bytes: int,
         scratch: npt.NDArray[np.uint8],
     ) -> None: ...
+
+class PieceFilter:
+    scratch_bytes: int
+    def __init__(self, row: Mapping[str, Any] | None, src_bytes: int, kept: int, keep: int) -> None: ...
+    def __call__(
+        self,
+        source: npt.NDArray[Any],
+        target: npt.NDArray[Any],
+        slices: npt.NDArray[np.int64],
+        rows: int,
+        src_stride: int,
+        dst_stride: int,
+        ends: npt.NDArray[np.uint8],
+        scratch: npt.NDArray[np.uint8],
+    ) -> None: ...

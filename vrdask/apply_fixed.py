@@ -57,7 +57,7 @@ def run_call(
     what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
     """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
-    if call.row is not None and not _contiguous(source.shape, source.strides, call.row):
+    if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
     kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
@@ -74,15 +74,7 @@ def _prepared(
     inner = call.row
     if inner is None:
         inner = _inner_axis(call, (in_shape, in_strides), (out_shape, out_strides))
-    outer = range(inner)
-    rows_axis = call.column if call.column is not None else max(outer, key=lambda k: out_shape[k], default=None)
-    slices = np.zeros((1, 2), np.int64)
-    for k in outer:
-        if k != rows_axis:
-            steps = np.arange(out_shape[k])[:, None] * (in_strides[k], out_strides[k])
-            slices = (slices[:, None] + steps).reshape(-1, 2)
-    strides = (0, 0) if rows_axis is None else (in_strides[rows_axis], out_strides[rows_axis])
-    rows = 1 if rows_axis is None else out_shape[rows_axis]
+    slices, rows, in_stride, out_stride = row_slices(out_shape[:inner], in_strides, out_strides, call.column)
 
     (stage,) = what.stages
     row = column = None
@@ -99,23 +91,53 @@ def _prepared(
         strip = ceil_div(units, ceil_div(units, most))
     bands = ceil_div(BANDS_PER_THREAD * threads, len(slices) * ceil_div(units, strip)) if threads > 1 else 1
     if row is not None and column is not None:
-        bands = min(bands, max(threads, in_shape[rows_axis or 0] // (TAPS_PER_BAND * column["taps"])))
+        bands = min(bands, max(threads, in_shape[call.column or 0] // (TAPS_PER_BAND * column["taps"])))
     band = ceil_div(rows, min(rows, bands))
     pitch = 64 * (ceil_div(strip * unit_bytes, 64) | 1)  # odd: rows a power of two apart compete for few cache lines
     kernel = _fixed.Filter(row, column, rows, units, band, strip, 0 if row is None else slots, pitch)
-    return kernel, slices, strides, prod(in_shape[inner:])
+    return kernel, slices, (in_stride, out_stride), prod(in_shape[inner:])
+
+
+@lru_cache(maxsize=1024)
+def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: Interval, channels: int) -> Any:
+    """The kernel that filters rows of pieces which hold some columns, into the outputs `writes`.
+
+    kept, keep : columns that the piece before has kept of each row, and that this one keeps for the next.
+    """
+    start, stop = columns
+    row = _row(op, (start - kept, stop), writes, channels, _layout()) if writes[0] < writes[1] else None
+    return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels)
+
+
+@lru_cache(maxsize=256)
+def row_slices(
+    shape: Shape, in_strides: Shape, out_strides: Shape, rows_axis: int | None = None
+) -> tuple[npt.NDArray[np.int64], int, int, int]:
+    """The rows that stand in the axes of a shape, by slices: byte offsets of the slices in the source and the target;
+    rows of a slice, along `rows_axis` or the longest axis, and bytes between them in both.
+    """
+    if rows_axis is None:
+        rows_axis = max(range(len(shape)), key=lambda k: shape[k], default=None)
+    slices = np.zeros((1, 2), np.int64)
+    for k, size in enumerate(shape):
+        if k != rows_axis:
+            steps = np.arange(size)[:, None] * (in_strides[k], out_strides[k])
+            slices = (slices[:, None] + steps).reshape(-1, 2)
+    if rows_axis is None:
+        return slices, 1, 0, 0
+    return slices, shape[rows_axis], in_strides[rows_axis], out_strides[rows_axis]
 
 
 def _inner_axis(call: Call, *arrays: tuple[Shape, Shape]) -> int:
     """The first axis below a column whose samples, of all axes from there on, lie side by side in every array."""
     assert call.column is not None
     inner = call.column + 1
-    while not all(_contiguous(shape, strides, inner) for shape, strides in arrays):
+    while not all(contiguous(shape, strides, inner) for shape, strides in arrays):
         inner += 1
     return inner
 
 
-def _contiguous(shape: Shape, strides: Shape, axis: int) -> bool:
+def contiguous(shape: Shape, strides: Shape, axis: int) -> bool:
     """Whether the bytes of the axes from `axis` on lie side by side, in C order."""
     expected = 1
     for k in reversed(range(axis, len(shape))):

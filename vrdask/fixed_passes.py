@@ -19,7 +19,7 @@ from vrdask.tiles import CHANNELS
 NARROWEST = 256
 """Samples of a strip: shorter ones would not be worth a tile."""
 TAPS_PER_PIECE = 4
-"""A piece holds at least so many times the taps of an output along its rows: what lies between two is copied."""
+"""A piece holds at least so many times the taps of an output along its rows: their ends are kept."""
 SMALLEST_PIECE = 128 << 10
 """Bytes of a piece that is worth calls of its own."""
 
@@ -101,11 +101,10 @@ def between_pieces(what: Resampling, reads: Box, writes: Box) -> Box:
 
 
 def pieces_bytes(what: Resampling, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
-    """Bound on the bytes that are put together of the pieces of a box: between passes, and where two pieces meet."""
+    """Bound on the bytes that are kept of the pieces of a box: what is put together of them, and the ends of rows."""
     axis = what.passes[0]
-    start, stop = reads[axis]
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
-    meetings = ceil_div(stop - start, stored[axis])
-    seams = meetings * 2 * op.taps * (size_of(reads) // max(1, stop - start))
-    return seams + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)
+    rows = prod(min(size, stop - start) for size, (start, stop) in zip(stored[:axis], reads[:axis], strict=True))
+    ends = rows * op.taps * prod(stored[axis + 1 :])
+    return ends + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)

@@ -49,7 +49,7 @@ class Piece:
 
 
 Needs = dict[Index, tuple[Box, list[Box]]]
-"""By chunk: what a task needs of it, and what those after the task do."""
+"""By chunk that a task shares: what it needs of it, and what those after it do."""
 
 
 class SharedChunks:
@@ -96,27 +96,43 @@ class SharedChunks:
         self._late.discard(task)
 
     def _read(self, task: Index, box: Box) -> Array:
-        return put_together(self._pieces(task, box), box, self._dtype, self._empty)
+        return put_together(self._pieces_in_any_order(task, box), box, self._dtype, self._empty)
 
     def _pieces(self, task: Index, box: Box) -> Pieces:
-        """The samples of a non-empty box, chunk by chunk."""
-        queue = deque((chunk, intersection(self._io.place(chunk), box)) for chunk in self._io.indices(box))
-        passed = 0  # in a row: what others decode is left until there is nothing else to do
+        """The samples of a non-empty box, chunk by chunk, in C order."""
+        for chunk, part in self._parts(box):
+            piece = self._piece(task, chunk, part)
+            samples = piece.cut(part)
+            del piece  # nobody but the reader holds it while it waits here
+            yield part, samples
+            del samples
+
+    def _pieces_in_any_order(self, task: Index, box: Box) -> Pieces:
+        """The same; what others decode is left until there is nothing else to do."""
+        queue = deque(self._parts(box))
+        passed = 0  # in a row
         while queue:
-            chunk, part = queue.popleft()
-            piece = self._piece(task, chunk, part, wait=passed >= len(queue))
-            if piece is None:
-                queue.append((chunk, part))
+            if passed < len(queue) and queue[0][0] in self._decoding:
+                queue.rotate(-1)
                 passed += 1
             else:
+                chunk, part = queue.popleft()
+                piece = self._piece(task, chunk, part)
                 samples = piece.cut(part)
-                del piece  # nobody but the reader holds it while it waits here
+                del piece
                 yield part, samples
                 del samples
                 passed = 0
 
-    def _piece(self, task: Index, chunk: Index, part: Box, wait: bool) -> Piece | None:
-        """Decoded samples that hold a part of a chunk; None where another task is decoding it, unless to `wait`."""
+    def _parts(self, box: Box) -> Iterator[tuple[Index, Box]]:
+        """The chunks that a box touches, in C order, and what it takes of each."""
+        for chunk in self._io.indices(box):
+            yield chunk, intersection(self._io.place(chunk), box)
+
+    def _piece(self, task: Index, chunk: Index, part: Box) -> Piece:
+        """Decoded samples that hold a part of a chunk, once they are there where another task is decoding it."""
+        if chunk not in self._reading[task]:
+            return self._placed(chunk, self._io.chunk(chunk, part))
         while True:
             with self._mutex:
                 for kept in self._kept.get(chunk, ()):
@@ -127,8 +143,6 @@ class SharedChunks:
                     mine = self._decoding[chunk] = Future()
                     needed = hull([part, *self._awaited(task, chunk)])
                     break
-            if not wait:
-                return None
             found = other.result()
             if contains(found.box, part):
                 return found
@@ -143,13 +157,18 @@ class SharedChunks:
                 del self._decoding[chunk]
             mine.set_exception(error)
             raise
-        place = self._io.place(chunk)
-        found = Piece(samples, tuple((a, a + n) for (a, _), n in zip(place, samples.shape, strict=True)))
+        found = self._placed(chunk, samples)
         with self._mutex:
             del self._decoding[chunk]
             self._keep(chunk, self._awaited(task, chunk), found)
         mine.set_result(found)
         return found
+
+    def _placed(self, chunk: Index, samples: Array) -> Piece:
+        """Samples from the beginning of a chunk on."""
+        return Piece(
+            samples, tuple([(a, a + n) for (a, _), n in zip(self._io.place(chunk), samples.shape, strict=True)])
+        )
 
     def _awaited(self, task: Index, chunk: Index) -> list[Box]:
         """What is needed of a chunk after a task has read it: by tasks that begin later, by those under way, by its

@@ -47,7 +47,7 @@ class Keep(IntEnum):
 
 class Shared(NamedTuple):
     """One axis's share of a chunk that a task reads: what the task needs, and whether it finds that kept; what later
-    tasks of its column do, of that what is kept for them, and what any task of the column does.
+    tasks of its column do, of that what is kept for them, and what any task of it does; whether no other does.
     """
 
     chunk: int
@@ -56,6 +56,7 @@ class Shared(NamedTuple):
     later: Interval | None
     kept: Interval | None
     ever: Interval
+    alone: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,9 @@ class AxisSharing:
     offsets : where each task's entries begin. chunk : its number. start, stop : what the task needs of it. found :
     whether that has been kept. following : what the next task that reads it needs begins here; -1 where none does.
     kept_start, kept_stop : what is kept for later tasks; empty where nothing is. ever_start, ever_stop : what any task
-    of the column needs. last_reader : by chunk, the last task that needs it. ever : samples that any task of a column
-    needs, with those between them in a chunk, at most. widest : samples that one task reads, at most.
+    of the column needs. alone : whether no other task of the column does. last_reader : by chunk, the last task that
+    needs it. ever : samples that any task of a column needs, with those between them in a chunk, at most. widest :
+    samples that one task reads, at most.
     """
 
     edges: Edges
@@ -80,6 +82,7 @@ class AxisSharing:
     kept_stop: Indices
     ever_start: Indices
     ever_stop: Indices
+    alone: np.ndarray[tuple[int], np.dtype[np.bool_]]
     last_reader: Indices
     ever: int
     widest: int
@@ -113,7 +116,7 @@ class AxisSharing:
         entries = slice(int(self.offsets[task]), int(self.offsets[task + 1]))
         columns = (
             self.chunk, self.start, self.stop, self.found, self.following, self.kept_start, self.kept_stop,
-            self.ever_start, self.ever_stop,
+            self.ever_start, self.ever_stop, self.alone,
         )  # fmt: skip
         return [
             Shared(
@@ -123,8 +126,9 @@ class AxisSharing:
                 later=None if following < 0 else (following, end),
                 kept=(first, last) if last > first else None,
                 ever=(ever, end),
+                alone=alone,
             )
-            for k, start, stop, found, following, first, last, ever, end in zip(
+            for k, start, stop, found, following, first, last, ever, end, alone in zip(
                 *(one[entries].tolist() for one in columns), strict=True
             )
         ]
@@ -176,6 +180,7 @@ def axis_sharing(axis: AxisPlan, edges: Edges, keep: Keep, column: int) -> AxisS
         kept_stop=kept_stop,
         ever_start=ever_start[own],
         ever_stop=ever_stop[own],
+        alone=np.diff(begins)[own] == 1,
         last_reader=last_reader,
         ever=int(np.bincount(numbers // len(edges), ever_stop - ever_start).max(initial=0)),
         widest=int((axis.reads_stop - axis.reads_start).max(initial=0)),
@@ -207,10 +212,12 @@ class Sharing:
         self._of = lru_cache(maxsize=256)(lambda axis, task: self._axes[axis].of(task))
 
     def chunks(self, task: Index) -> Iterator[tuple[Index, Box, list[Box]]]:
-        """The chunks that a task reads, in C order: index, what it needs, and what is kept for later tasks, a box for
-        those further along each axis.
+        """The chunks that a task shares with others or reads in several parts, in C order: index, what it needs, and
+        what is kept for later tasks, a box for those further along each axis.
         """
         for shares in product(*(self._of(axis, number) for axis, number in enumerate(task))):
+            if not self.in_parts and all(one.alone for one in shares):
+                continue
             now = tuple(one.now for one in shares)
             boxes, found = [], False
             for axis, share in enumerate(shares):
