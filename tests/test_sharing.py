@@ -19,7 +19,7 @@ from vrdask.chunk_codec import ChunkCodec
 from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
 from vrdask.executors.run import run_on_threads
-from vrdask.intervals import slices_of, touched
+from vrdask.intervals import intersection, slices_of, touched, within
 from vrdask.plan import ResamplePlan, plan_resample
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import WORTH_CUTTING, Sharing
@@ -37,8 +37,12 @@ class Chunks:
     seconds: float = 0
     mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def indices(self, box):
-        return product(*(touched(edges, interval) for edges, interval in zip(self.edges, box, strict=True)))
+    def parts(self, box):
+        for index in product(*(touched(edges, interval) for edges, interval in zip(self.edges, box, strict=True))):
+            yield index, intersection(self.place(index), box)
+
+    def part(self, index, part):
+        return self.chunk(index, part)[within(part, self.place(index))]
 
     def place(self, index):
         return tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self.edges, index, strict=True))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vrdask.chunk_io import ChunkIO, Pieces, put_together
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, intersection, within
+from vrdask.intervals import Box, within
 from vrdask.reuse import Empty
 
 Array = npt.NDArray[Any]
@@ -41,10 +41,8 @@ class ChunkCache:
 
     def pieces(self, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk."""
-        for index in self._io.indices(box):
-            place = self._io.place(index)
-            part = intersection(place, box)
-            yield part, self._chunk(index)[within(part, place)]
+        for index, part in self._io.parts(box):
+            yield part, self._chunk(index)[within(part, self._io.place(index))]
 
     def _chunk(self, index: Index) -> Array:
         with self._mutex:

@@ -21,7 +21,7 @@ from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, intersection, longest, regular_edges, shape_of, size_of, slices_of, touched, within
+from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, touched, within
 from vrdask.reuse import Empty
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
@@ -109,7 +109,11 @@ class ChunkIO:
 
     def place(self, index: Index) -> Box:
         """The box of a chunk, cut off at the ends of the array."""
-        return tuple((ends[k], ends[k + 1]) for ends, k in zip(self._ends, index, strict=True))
+        return tuple([(ends[k], ends[k + 1]) for ends, k in zip(self._ends, index, strict=True)])
+
+    def parts(self, box: Box) -> Iterator[tuple[Index, Box]]:
+        """The chunks that a non-empty box touches, in C order, and what it takes of each."""
+        return parts_of(box, self._edges)
 
     def chunk(self, index: Index, needed: Box | None = None) -> Array:
         """The samples of one chunk, cut off at the ends of the array; may be read-only.
@@ -124,29 +128,31 @@ class ChunkIO:
         ((_, whole),) = self._chunks([index], place if needed is None else needed)
         return self._fill_of(place) if whole is None else whole[tuple(slice(b - a) for a, b in place)]
 
+    def part(self, index: Index, part: Box) -> Array:
+        """The samples of a part of a chunk; may be read-only."""
+        return self.chunk(index, part)[within(part, self.place(index))]
+
     def read(self, box: Box) -> Array:
         """The samples of a box; may be read-only."""
         if not size_of(box):
             return np.empty(shape_of(box), self._array.dtype)
         if self._codec is None:
             return self._read_by_zarr(box)
-        indices = list(self.indices(box))
-        if len(indices) == 1:
-            return self.chunk(indices[0], box)[within(box, self.place(indices[0]))]
+        parts = dict(self.parts(box))
+        if len(parts) == 1:
+            return self.part(*parts.popitem())
         result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
-        for index, whole in self._chunks(indices, box):
-            place = self.place(index)
-            part = intersection(place, box)
-            result[slices_of(part, origin)] = self._fill if whole is None else whole[within(part, place)]
+        for index, whole in self._chunks(list(parts), box):
+            part = parts[index]
+            samples = self._fill if whole is None else whole[within(part, self.place(index))]
+            result[slices_of(part, origin)] = samples
         return result
 
     def pieces(self, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk."""
-        for index in self.indices(box):
-            place = self.place(index)
-            part = intersection(place, box)
-            yield part, self.chunk(index, part)[within(part, place)]
+        for index, part in self.parts(box):
+            yield part, self.part(index, part)
 
     def write(self, box: Box, samples: Array) -> None:
         """Write the samples of a box of whole chunks. A shard is stored when all of its chunks have been written; where

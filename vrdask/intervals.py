@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, product
 from math import prod
 
 import numpy as np
@@ -135,6 +135,21 @@ def touched(edges: Edges, interval: Interval) -> range:
     first = int(np.searchsorted(edges, start, side="right")) - 1
     last = int(np.searchsorted(edges, stop, side="left"))
     return range(max(first, 0), last)
+
+
+def parts_of(box: Box, edges: Sequence[Edges]) -> Iterator[tuple[tuple[int, ...], Box]]:
+    """The chunks that a non-empty box touches, in C order: their numbers along each axis, and what it takes of them.
+
+    >>> list(parts_of(((3, 5),), [regular_edges(10, 4)]))
+    [((0,), ((3, 4),)), ((1,), ((4, 5),))]
+    """
+    along = []
+    for one, (start, stop) in zip(edges, box, strict=True):
+        numbers = touched(one, (start, stop))
+        places = pairwise(one[numbers.start : numbers.stop + 1].tolist())
+        along.append([(k, (max(a, start), min(b, stop))) for k, (a, b) in zip(numbers, places, strict=True)])
+    for chunk in product(*along):
+        yield tuple([k for k, _ in chunk]), tuple([part for _, part in chunk])
 
 
 def union_length(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> int:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from vrdask.chunk_io import ChunkIO, Pieces, Reader, put_together
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, contains, hull, intersection, shape_of, size_of, within
+from vrdask.intervals import Box, contains, hull, shape_of, size_of, within
 from vrdask.reuse import Empty
 from vrdask.sharing import Sharing
 
@@ -100,16 +100,14 @@ class SharedChunks:
 
     def _pieces(self, task: Index, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk, in C order."""
-        for chunk, part in self._parts(box):
-            piece = self._piece(task, chunk, part)
-            samples = piece.cut(part)
-            del piece  # nobody but the reader holds it while it waits here
+        for chunk, part in self._io.parts(box):
+            samples = self._samples(task, chunk, part)
             yield part, samples
-            del samples
+            del samples  # nobody but the reader holds it while the next is decoded
 
     def _pieces_in_any_order(self, task: Index, box: Box) -> Pieces:
         """The same; what others decode is left until there is nothing else to do."""
-        queue = deque(self._parts(box))
+        queue = deque(self._io.parts(box))
         passed = 0  # in a row
         while queue:
             if passed < len(queue) and queue[0][0] in self._decoding:
@@ -117,22 +115,19 @@ class SharedChunks:
                 passed += 1
             else:
                 chunk, part = queue.popleft()
-                piece = self._piece(task, chunk, part)
-                samples = piece.cut(part)
-                del piece
+                samples = self._samples(task, chunk, part)
                 yield part, samples
                 del samples
                 passed = 0
 
-    def _parts(self, box: Box) -> Iterator[tuple[Index, Box]]:
-        """The chunks that a box touches, in C order, and what it takes of each."""
-        for chunk in self._io.indices(box):
-            yield chunk, intersection(self._io.place(chunk), box)
+    def _samples(self, task: Index, chunk: Index, part: Box) -> Array:
+        """The samples of a part of a chunk."""
+        if chunk in self._reading[task]:
+            return self._piece(task, chunk, part).cut(part)
+        return self._io.part(chunk, part)
 
     def _piece(self, task: Index, chunk: Index, part: Box) -> Piece:
         """Decoded samples that hold a part of a chunk, once they are there where another task is decoding it."""
-        if chunk not in self._reading[task]:
-            return self._placed(chunk, self._io.chunk(chunk, part))
         while True:
             with self._mutex:
                 for kept in self._kept.get(chunk, ()):
@@ -157,18 +152,13 @@ class SharedChunks:
                 del self._decoding[chunk]
             mine.set_exception(error)
             raise
-        found = self._placed(chunk, samples)
+        place = self._io.place(chunk)
+        found = Piece(samples, tuple((a, a + n) for (a, _), n in zip(place, samples.shape, strict=True)))
         with self._mutex:
             del self._decoding[chunk]
             self._keep(chunk, self._awaited(task, chunk), found)
         mine.set_result(found)
         return found
-
-    def _placed(self, chunk: Index, samples: Array) -> Piece:
-        """Samples from the beginning of a chunk on."""
-        return Piece(
-            samples, tuple([(a, a + n) for (a, _), n in zip(self._io.place(chunk), samples.shape, strict=True)])
-        )
 
     def _awaited(self, task: Index, chunk: Index) -> list[Box]:
         """What is needed of a chunk after a task has read it: by tasks that begin later, by those under way, by its

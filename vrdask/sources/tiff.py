@@ -75,14 +75,14 @@ class TiledTiffArray(TiffArray):
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
-        intervals = [part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True)]
+        intervals = tuple(part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True))
         if all(start < stop for start, stop in intervals):
             return self._pages.read(intervals)
         return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
 
     def chunk(self, box: Box, empty: Empty) -> npt.NDArray[Any]:
         """The samples of one tile, in an array that `empty` made, where the decoder can."""
-        return self._pages.read(box, empty)
+        return self._pages.tile(box, empty)
 
     @property
     def _pages(self) -> TiledPages:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.intervals import ceil_div
+from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, within
 from vrdask.reuse import Empty
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ class TiledPages:
         self._pages: list[Any] = list(level.pages)
         self._tile = (page.tilelength, page.tilewidth)
         self._across = ceil_div(page.imagewidth, page.tilewidth)
+        tile = (*(1 for _ in self._leading), *self._tile, *page.shape[2:])
+        self._edges = [regular_edges(*one) for one in zip(self.shape, tile, strict=True)]
         self._stored = _reader(page.parent.filehandle)
         self._into = _jpeg_decoder(page)
 
@@ -55,31 +56,24 @@ class TiledPages:
         )
         return TiledPages(level) if plain else None
 
-    def read(self, box: Sequence[tuple[int, int]], empty: Empty = np.empty) -> Array:
-        """The samples of a non-empty box; of a tile alone, the tile. empty : makes arrays for tiles, where the decoder
-        can do with them.
-        """
+    def read(self, box: Box) -> Array:
+        """The samples of a non-empty box."""
+        result = np.empty(shape_of(box), self.dtype)
+        for _, part in parts_of(box, self._edges):
+            result[within(part, box)] = self.tile(part)
+        return result
+
+    def tile(self, box: Box, empty: Empty = np.empty) -> Array:
+        """The samples of a box of one tile. empty : makes an array for the tile, where the decoder can do with it."""
         first = len(self._leading)
-        rows, columns = box[first : first + 2]
-        pages = list(product(*(range(*interval) for interval in box[:first])))
-        (length, width), result = self._tile, None
-        within = tuple(slice(*interval) for interval in box[first + 2 :])
-        for place, index in enumerate(pages):
-            page = self._pages[int(np.ravel_multi_index(index, self._leading)) if index else 0]
-            for i, j in product(_touched(rows, length), _touched(columns, width)):
-                tile = self._decoded(page, i * self._across + j, empty)[:, :, *within]
-                top, left = i * length, j * width
-                part = (_within(rows, top, length), _within(columns, left, width))
-                piece = tile[part[0][0] - top : part[0][1] - top, part[1][0] - left : part[1][1] - left]
-                if len(pages) == 1 and part == (rows, columns):
-                    return piece.reshape([stop - start for start, stop in box])
-                if result is None:
-                    shape = [stop - start for start, stop in box]
-                    result = np.empty((len(pages), *shape[first:]), self.dtype)
-                (top, bottom), (left, right) = part
-                result[place, top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]] = piece
-        assert result is not None
-        return result.reshape([stop - start for start, stop in box])
+        page = 0
+        for size, (place, _) in zip(self._leading, box[:first], strict=True):
+            page = page * size + place
+        (top, bottom), (left, right), *rest = box[first:]
+        (i, y), (j, x) = divmod(top, self._tile[0]), divmod(left, self._tile[1])
+        tile = self._decoded(self._pages[page], i * self._across + j, empty)
+        part = tile[y : y + bottom - top, x : x + right - left, *(slice(*interval) for interval in rest)]
+        return part[(None,) * first]
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
@@ -138,12 +132,3 @@ def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool
         return True
 
     return decode
-
-
-def _touched(interval: tuple[int, int], size: int) -> range:
-    """Numbers of the tiles that an interval touches."""
-    return range(interval[0] // size, ceil_div(interval[1], size))
-
-
-def _within(interval: tuple[int, int], start: int, size: int) -> tuple[int, int]:
-    return max(interval[0], start), min(interval[1], start + size)
