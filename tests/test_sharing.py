@@ -41,7 +41,7 @@ class Chunks:
         for index in product(*(touched(edges, interval) for edges, interval in zip(self.edges, box, strict=True))):
             yield index, intersection(self.place(index), box)
 
-    def part(self, index, part):
+    def part(self, index, part, empty):
         return self.chunk(index, part)[within(part, self.place(index))]
 
     def place(self, index):

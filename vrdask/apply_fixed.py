@@ -27,7 +27,9 @@ Shape = tuple[int, ...]
 _fixed = isa.load("fixed", isa.choose())
 
 RING_BYTES = 256 << 10
-"""What a thread's rows between two passes, or the source rows of an output row, may take: half of a small L2 cache."""
+"""What a thread's rows between two passes may take: half of a small L2 cache."""
+TAPS_BYTES = 32 << 10
+"""What the source rows of an output row may take where there is one pass: a small L1 cache."""
 BANDS_PER_THREAD = 4
 TAPS_PER_BAND = 12
 """A band of output rows filters the rows around it again; it reads at least so many times the taps of one output."""
@@ -87,7 +89,7 @@ def _prepared(
 
     strip = units
     if column is not None:
-        most = max(1, max(RING_BYTES // slots, NARROWEST) // unit_bytes)
+        most = max(1, max((TAPS_BYTES if row is None else RING_BYTES) // slots, NARROWEST) // unit_bytes)
         strip = ceil_div(units, ceil_div(units, most))
     bands = ceil_div(BANDS_PER_THREAD * threads, len(slices) * ceil_div(units, strip)) if threads > 1 else 1
     if row is not None and column is not None:
@@ -109,7 +111,6 @@ def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: 
     return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels)
 
 
-@lru_cache(maxsize=256)
 def row_slices(
     shape: Shape, in_strides: Shape, out_strides: Shape, rows_axis: int | None = None
 ) -> tuple[npt.NDArray[np.int64], int, int, int]:

@@ -22,7 +22,7 @@ from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, touched, within
-from vrdask.reuse import Empty
+from vrdask.reuse import Empty, OneAtATime
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
 
@@ -121,16 +121,20 @@ class ChunkIO:
         needed : a part of it; of the first axis, what lies behind it may be missing.
         """
         place = self.place(index)
+        return self._chunk(index, place, place if needed is None else needed, self._empty)
+
+    def part(self, index: Index, part: Box, empty: Empty | None = None) -> Array:
+        """The samples of a part of a chunk; may be read-only. empty : in place of the one for all chunks."""
+        place = self.place(index)
+        return self._chunk(index, place, part, empty or self._empty)[within(part, place)]
+
+    def _chunk(self, index: Index, place: Box, needed: Box, empty: Empty) -> Array:
         if (decode := self._decode) is not None:
-            return attempt(lambda: f"reading {self._named(index)}", lambda: decode(place, self._empty))
+            return attempt(lambda: f"reading {self._named(index)}", lambda: decode(place, empty))
         if self._codec is None:
             return attempt(f"reading {self._named(index)}", lambda: np.asarray(self._array[slices_of(place)]))
-        ((_, whole),) = self._chunks([index], place if needed is None else needed)
+        ((_, whole),) = self._chunks([index], needed, empty)
         return self._fill_of(place) if whole is None else whole[tuple(slice(b - a) for a, b in place)]
-
-    def part(self, index: Index, part: Box) -> Array:
-        """The samples of a part of a chunk; may be read-only."""
-        return self.chunk(index, part)[within(part, self.place(index))]
 
     def read(self, box: Box) -> Array:
         """The samples of a box; may be read-only."""
@@ -143,7 +147,7 @@ class ChunkIO:
             return self.part(*parts.popitem())
         result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
-        for index, whole in self._chunks(list(parts), box):
+        for index, whole in self._chunks(list(parts), box, self._empty):
             part = parts[index]
             samples = self._fill if whole is None else whole[within(part, self.place(index))]
             result[slices_of(part, origin)] = samples
@@ -151,8 +155,9 @@ class ChunkIO:
 
     def pieces(self, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk."""
+        empty = OneAtATime(self._empty)
         for index, part in self.parts(box):
-            yield part, self.part(index, part)
+            yield part, self.part(index, part, empty)
 
     def write(self, box: Box, samples: Array) -> None:
         """Write the samples of a box of whole chunks. A shard is stored when all of its chunks have been written; where
@@ -185,19 +190,19 @@ class ChunkIO:
             return False
         return bool((np.ascontiguousarray(samples).view(bits) == fill).all())
 
-    def _chunks(self, indices: Sequence[Index], box: Box) -> Iterator[tuple[Index, Array | None]]:
+    def _chunks(self, indices: Sequence[Index], box: Box, empty: Empty) -> Iterator[tuple[Index, Array | None]]:
         """Decoded chunks, whole or as far as a box needs them; None for one that is not stored."""
         for index, raw in self._stored.fetch(indices):
-            yield index, None if raw is None else self._decoded(index, raw, box)
+            yield index, None if raw is None else self._decoded(index, raw, box, empty)
 
-    def _decoded(self, index: Index, raw: Any, box: Box) -> Array:
+    def _decoded(self, index: Index, raw: Any, box: Box, empty: Empty) -> Array:
         codec = self._codec
         assert codec is not None
         rows = None
         if codec.by_rows:
             axis = codec.row_axis
             rows = box[axis][1] - self.place(index)[axis][0]
-        return attempt(lambda: f"reading {self._named(index)}", lambda: codec.decode(raw, self._empty, rows))
+        return attempt(lambda: f"reading {self._named(index)}", lambda: codec.decode(raw, empty, rows))
 
     def _fill_of(self, box: Box) -> Array:
         return np.broadcast_to(self._fill, shape_of(box))

@@ -12,6 +12,7 @@ finds the end of the piece before, as far as they weigh it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from vrdask.resampling import Resampling
 from vrdask.reuse import Empty, workspace
 
 Array = npt.NDArray[np.uint8]
+Shape = tuple[int, ...]
 
 
 def filter_pieces(
@@ -46,12 +48,13 @@ def filter_pieces(
 
 
 class _Column(NamedTuple):
-    """What is the same for all pieces above each other: their outputs, counted from the first of the box, and the
-    kernel.
+    """What is the same for all pieces above each other: their outputs, counted from the first of the box, the kernel
+    and its scratch.
     """
 
     outputs: slice
     kernel: Any
+    scratch: Array
 
 
 class _FirstPass:
@@ -73,15 +76,16 @@ class _FirstPass:
         """Filter a piece, and keep what the next one in its row needs of it."""
         axis = self._axis
         column = self._columns.get(box[axis]) or self._column(*box[axis])
-        if not contiguous(samples.shape, samples.strides, axis):
+        target = self._target[(*within(box[:axis], self._reads[:axis]), column.outputs)]
+        rows = _rows(samples.shape, samples.strides, target.strides, axis)
+        if rows is None:
             samples = np.ascontiguousarray(samples)
-        before = within(box[:axis], self._reads[:axis])
-        target = self._target[(*before, column.outputs)]
-        slices, rows, src_stride, dst_stride = row_slices(samples.shape[:axis], samples.strides, target.strides)
-        if len(self._ends) < len(slices) * rows:
-            self._ends = self._empty((len(slices) * rows, self._op.taps * self._channels), np.dtype(np.uint8))
-        scratch = workspace("row", column.kernel.scratch_bytes)
-        column.kernel(samples, target, slices, rows, src_stride, dst_stride, self._ends, scratch)
+            rows = _rows(samples.shape, samples.strides, target.strides, axis)
+            assert rows is not None
+        slices, count, *strides = rows
+        if len(self._ends) < len(slices) * count:
+            self._ends = self._empty((len(slices) * count, self._op.taps * self._channels), np.dtype(np.uint8))
+        column.kernel(samples, target, slices, count, *strides, self._ends, column.scratch)
 
     def _column(self, start: int, stop: int) -> _Column:
         first, last = self._done(start), self._done(stop)
@@ -89,7 +93,7 @@ class _FirstPass:
         origin = self._writes[self._axis][0]
         outputs = (origin + first, origin + last)
         kernel = piece_filter(self._op, (start, stop), kept, keep, outputs, self._channels)
-        found = self._columns[start, stop] = _Column(slice(first, last), kernel)
+        found = self._columns[start, stop] = _Column(slice(first, last), kernel, workspace("row", kernel.scratch_bytes))
         return found
 
     def _done(self, place: int) -> int:
@@ -99,3 +103,9 @@ class _FirstPass:
     def _needed(self, output: int, place: int) -> int:
         """Columns before a place that an output and those after it weigh."""
         return max(0, place - int(self._start[output])) if output < len(self._start) else 0
+
+
+@lru_cache(maxsize=256)
+def _rows(shape: Shape, in_strides: Shape, out_strides: Shape, axis: int) -> Any:
+    """As `row_slices` says for the axes before one; None where the samples of a row do not lie side by side."""
+    return row_slices(shape[:axis], in_strides, out_strides) if contiguous(shape, in_strides, axis) else None

@@ -44,6 +44,7 @@ class FixedPoint:
         """Whether 16 bits do not hold every weight."""
         return bool(np.abs(self.weights).max() > LARGEST_WEIGHT)
 
+    @lru_cache(maxsize=2)  # noqa: B019 (tables are cached for good)
     def parts(self, low_bits: int) -> npt.NDArray[np.int16]:
         """(parts, n_out, taps): the weights, or their high and low parts: ``high * 2**low_bits + low``."""
         if not self.wide:

@@ -111,6 +111,24 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
     return memory[start : start + size]
 
 
+class OneAtATime:
+    """A maker of arrays of which one is used at a time: each has the memory of the one before, where that fits.
+
+    empty : makes that memory.
+    """
+
+    def __init__(self, empty: Empty) -> None:
+        self._empty = empty
+        self._latest: npt.NDArray[Any] | None = None
+
+    def __call__(self, shape: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
+        latest = self._latest
+        if latest is None or latest.shape != shape or latest.dtype != dtype:
+            self._latest = latest = None  # before there is another
+            self._latest = latest = self._empty(shape, dtype)
+        return latest
+
+
 class _Loan:
     """The base of a lent array: gives the memory back when the last view of it is gone."""
 

@@ -25,7 +25,7 @@ from vrdask.chunk_io import ChunkIO, Pieces, Reader, put_together
 from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, contains, hull, shape_of, size_of, within
-from vrdask.reuse import Empty
+from vrdask.reuse import Empty, OneAtATime
 from vrdask.sharing import Sharing
 
 Array = npt.NDArray[Any]
@@ -100,13 +100,15 @@ class SharedChunks:
 
     def _pieces(self, task: Index, box: Box) -> Pieces:
         """The samples of a non-empty box, chunk by chunk, in C order."""
+        empty = OneAtATime(self._empty)
         for chunk, part in self._io.parts(box):
-            samples = self._samples(task, chunk, part)
+            samples = self._samples(task, chunk, part, empty)
             yield part, samples
             del samples  # nobody but the reader holds it while the next is decoded
 
     def _pieces_in_any_order(self, task: Index, box: Box) -> Pieces:
         """The same; what others decode is left until there is nothing else to do."""
+        empty = OneAtATime(self._empty)
         queue = deque(self._io.parts(box))
         passed = 0  # in a row
         while queue:
@@ -115,16 +117,16 @@ class SharedChunks:
                 passed += 1
             else:
                 chunk, part = queue.popleft()
-                samples = self._samples(task, chunk, part)
+                samples = self._samples(task, chunk, part, empty)
                 yield part, samples
                 del samples
                 passed = 0
 
-    def _samples(self, task: Index, chunk: Index, part: Box) -> Array:
-        """The samples of a part of a chunk."""
+    def _samples(self, task: Index, chunk: Index, part: Box, empty: Empty) -> Array:
+        """The samples of a part of a chunk. empty : makes the array of one that no other task needs."""
         if chunk in self._reading[task]:
             return self._piece(task, chunk, part).cut(part)
-        return self._io.part(chunk, part)
+        return self._io.part(chunk, part, empty)
 
     def _piece(self, task: Index, chunk: Index, part: Box) -> Piece:
         """Decoded samples that hold a part of a chunk, once they are there where another task is decoding it."""

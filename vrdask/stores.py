@@ -153,6 +153,8 @@ def numbered(at: StorePath) -> list[str]:
 def size(at: StorePath) -> int | None:
     """Bytes of the object, or None where there is none."""
     try:
+        if isinstance(at.store, LocalStore):
+            return (at.store.root / at.path).stat().st_size
         return int(sync(at.store.getsize(at.path)))
     except FileNotFoundError:
         return None

@@ -59,11 +59,12 @@ class TiffArray:
 
     @property
     def _level(self) -> Any:
-        with self._lock:
-            if self._opened is None:
-                file = _tifffile(self.path).TiffFile(self.path)
-                weakref.finalize(self, file.close)
-                self._opened = self._open(file.series[self.series])
+        if self._opened is None:
+            with self._lock:
+                if self._opened is None:
+                    file = _tifffile(self.path).TiffFile(self.path)
+                    weakref.finalize(self, file.close)
+                    self._opened = self._open(file.series[self.series])
         return self._opened
 
     def _open(self, series: TiffPageSeries) -> Any:

@@ -72,7 +72,7 @@ class TiledPages:
         (top, bottom), (left, right), *rest = box[first:]
         (i, y), (j, x) = divmod(top, self._tile[0]), divmod(left, self._tile[1])
         tile = self._decoded(self._pages[page], i * self._across + j, empty)
-        part = tile[y : y + bottom - top, x : x + right - left, *(slice(*interval) for interval in rest)]
+        part = tile[y : y + bottom - top, x : x + right - left, *[slice(*interval) for interval in rest]]
         return part[(None,) * first]
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
