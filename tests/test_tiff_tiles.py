@@ -107,8 +107,7 @@ def test_jpeg_tiles_are_decoded_into_given_memory(tmp_path, data):
         made.append(np.empty(shape, dtype))
         return made[-1]
 
-    box = tuple((0, min(n, size)) for n, size in zip(data.shape, (32, 16, 3), strict=False))
-    got = array.chunk(box, empty)
+    got = array.chunk((0,) * data.ndim, empty)
     assert np.shares_memory(got, made[0])
     assert_array_equal(got, tifffile.imread(tmp_path / "x.tif")[:32, :16])
 

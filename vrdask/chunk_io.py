@@ -35,8 +35,10 @@ Pieces = Iterator[tuple[Box, Array]]
 class Decodable(Protocol):
     """What a source's array may do besides being read: decode its stored chunks, in the thread that asks."""
 
-    def chunk(self, box: Box, empty: Empty) -> Array:
-        """The samples of the box of one chunk, cut off at the ends of the array. empty : makes arrays for them."""
+    def chunk(self, index: Index, empty: Empty) -> Array:
+        """The samples of one chunk, cut off at the ends of the array. index : its number along each axis. empty : makes
+        arrays for them.
+        """
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,12 @@ class ChunkIO:
     def part(self, index: Index, part: Box, empty: Empty | None = None) -> Array:
         """The samples of a part of a chunk; may be read-only. empty : in place of the one for all chunks."""
         place = self.place(index)
-        return self._chunk(index, place, part, empty or self._empty)[within(part, place)]
+        samples = self._chunk(index, place, part, empty or self._empty)
+        return samples if part == place else samples[within(part, place)]
 
     def _chunk(self, index: Index, place: Box, needed: Box, empty: Empty) -> Array:
         if (decode := self._decode) is not None:
-            return attempt(lambda: f"reading {self._named(index)}", lambda: decode(place, empty))
+            return attempt(lambda: f"reading {self._named(index)}", lambda: decode(index, empty))
         if self._codec is None:
             return attempt(f"reading {self._named(index)}", lambda: np.asarray(self._array[slices_of(place)]))
         ((_, whole),) = self._chunks([index], needed, empty)

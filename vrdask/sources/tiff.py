@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.geometry import image_of
-from vrdask.intervals import Box
 from vrdask.ome_zarr import Multiscale
 from vrdask.reuse import Empty
 from vrdask.sources.mapped import MappedArray, require_whole
@@ -81,9 +81,9 @@ class TiledTiffArray(TiffArray):
             return self._pages.read(intervals)
         return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
 
-    def chunk(self, box: Box, empty: Empty) -> npt.NDArray[Any]:
+    def chunk(self, index: Index, empty: Empty) -> npt.NDArray[Any]:
         """The samples of one tile, in an array that `empty` made, where the decoder can."""
-        return self._pages.tile(box, empty)
+        return self._pages.tile(index, empty)
 
     @property
     def _pages(self) -> TiledPages:

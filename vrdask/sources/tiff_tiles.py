@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, within
+from vrdask.columns import Index
+from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.reuse import Empty
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ class TiledPages:
         self.shape, self.dtype = tuple(level.shape), np.dtype(page.dtype)
         self._leading = self.shape[: level.ndim - page.ndim]
         self._pages: list[Any] = list(level.pages)
-        self._tile = (page.tilelength, page.tilewidth)
         self._across = ceil_div(page.imagewidth, page.tilewidth)
-        tile = (*(1 for _ in self._leading), *self._tile, *page.shape[2:])
-        self._edges = [regular_edges(*one) for one in zip(self.shape, tile, strict=True)]
+        self._size = (page.imagelength, page.imagewidth)
+        self._tile = (page.tilelength, page.tilewidth, *page.shape[2:])
+        tiles = (*(1 for _ in self._leading), *self._tile)
+        self._edges = [regular_edges(*one) for one in zip(self.shape, tiles, strict=True)]
         self._stored = _reader(page.parent.filehandle)
         self._into = _jpeg_decoder(page)
 
@@ -59,28 +61,29 @@ class TiledPages:
     def read(self, box: Box) -> Array:
         """The samples of a non-empty box."""
         result = np.empty(shape_of(box), self.dtype)
-        for _, part in parts_of(box, self._edges):
-            result[within(part, box)] = self.tile(part)
+        for index, part in parts_of(box, self._edges):
+            first = [int(edges[k]) for edges, k in zip(self._edges, index, strict=True)]
+            result[within(part, box)] = self.tile(index)[slices_of(part, first)]
         return result
 
-    def tile(self, box: Box, empty: Empty = np.empty) -> Array:
-        """The samples of a box of one tile. empty : makes an array for the tile, where the decoder can do with it."""
-        first = len(self._leading)
+    def tile(self, index: Index, empty: Empty = np.empty) -> Array:
+        """A tile, cut off at the ends of its page. index : its number along each axis. empty : makes an array for it,
+        where the decoder can do with that.
+        """
         page = 0
-        for size, (place, _) in zip(self._leading, box[:first], strict=True):
-            page = page * size + place
-        (top, bottom), (left, right), *rest = box[first:]
-        (i, y), (j, x) = divmod(top, self._tile[0]), divmod(left, self._tile[1])
+        for size, k in zip(self._leading, index, strict=False):
+            page = page * size + k
+        (i, j), (length, width) = index[len(self._leading) :][:2], self._tile[:2]
         tile = self._decoded(self._pages[page], i * self._across + j, empty)
-        part = tile[y : y + bottom - top, x : x + right - left, *[slice(*interval) for interval in rest]]
-        return part[(None,) * first]
+        tile = tile[: self._size[0] - i * length, : self._size[1] - j * width]
+        return tile[(None,) * len(self._leading)] if self._leading else tile
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
         count = page.databytecounts[number]
         data = self._stored(page.dataoffsets[number], count) if count else None
         if data is not None and self._into is not None:
-            tile = empty((*self._tile, *page.keyframe.shape[2:]), self.dtype)
+            tile = empty(self._tile, self.dtype)
             if self._into(data, page.jpegtables, tile):
                 return tile
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
@@ -122,11 +125,11 @@ def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool
     if page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
         return None
     known, wanted = jpeg_decode_colorspace(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
-    options: dict[str, Any] = {"bitspersample": 8, "colorspace": known, "outcolorspace": wanted}
+    options: dict[str, Any] = {"colorspace": known, "outcolorspace": wanted}
 
     def decode(data: bytes, tables: bytes | None, tile: Array) -> bool:
         try:
-            imagecodecs.jpeg_decode(data, tables=tables, shape=tile.shape[:2], out=tile, **options)
+            imagecodecs.jpeg8_decode(data, tables=tables, shape=tile.shape[:2], out=tile, **options)
         except (ValueError, RuntimeError):  # of another size, or damaged: `page.decode` cuts it off, or says so
             return False
         return True
