@@ -78,6 +78,13 @@ static inline Py_ssize_t piece_scratch(const piece_t *p) {
     return ROWS_AT_ONCE * piece_pitch(p);
 }
 
+/* Bytes that are needed soon: on their way from a farther cache while others are filtered. */
+static inline void prefetch(const uint8_t *from, Py_ssize_t bytes) {
+#ifdef __GNUC__
+    for (Py_ssize_t k = 0; k < bytes; k += 64) __builtin_prefetch(from + k);
+#endif
+}
+
 /* Filter the rows of a piece along. ends: what is kept of them, and will be. */
 static void filter_piece(const piece_t *p, Py_ssize_t rows, const uint8_t *src, Py_ssize_t src_stride, uint8_t *dst,
                          Py_ssize_t dst_stride, uint8_t *ends, Py_ssize_t ends_stride, uint8_t *scratch) {
@@ -95,6 +102,7 @@ static void filter_piece(const piece_t *p, Py_ssize_t rows, const uint8_t *src, 
             memcpy(row, end, (size_t)kept);
             memcpy(row + kept, src + (r + k) * src_stride, (size_t)src_bytes);
             memcpy(end, row + kept + src_bytes - keep, (size_t)keep);
+            if (r + ROWS_AT_ONCE + k < rows) prefetch(src + (r + ROWS_AT_ONCE + k) * src_stride, src_bytes);
         }
         if (p->units) row_units(&p->row, in, out, count, pitch, 0, p->units);
     }
