@@ -15,6 +15,7 @@ from strategies import MODES, values
 
 import vrdask
 from vrdask import threads
+from vrdask.reuse import OneAtATime
 
 SHAPE, CHUNKS, TARGET = (40, 53, 3), (16, 20, 3), (61, 30)
 
@@ -283,3 +284,18 @@ print(vrdask.get_num_threads())
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system has no affinity")
     assert python(code) == "1"
+
+
+def test_arrays_that_are_used_one_at_a_time_share_their_memory():
+    made = []
+
+    def empty(shape, dtype):
+        made.append(np.empty(shape, dtype))
+        return made[-1]
+
+    one_at_a_time = OneAtATime(empty)
+    first = one_at_a_time((4, 3), np.dtype("u1"))
+    assert one_at_a_time((4, 3), np.dtype("u1")) is first
+    for shape, dtype in [((3, 4), "u1"), ((3, 4), "f4")]:
+        assert one_at_a_time(shape, np.dtype(dtype)) is made[-1] is not first
+    assert [(one.shape, one.dtype.str) for one in made] == [((4, 3), "|u1"), ((3, 4), "|u1"), ((3, 4), "<f4")]

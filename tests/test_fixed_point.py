@@ -208,6 +208,25 @@ def test_filtering_piece_by_piece_changes_no_bit(case):
     assert_array_equal(target, resample_in_memory(what, x, 1)[slices_of(writes)])
 
 
+def test_pieces_narrower_than_an_output_hand_on_what_it_weighs():
+    problem = Problem((3, 200, 3), (7,), (1,), "lanczos", in_dtype="uint8")
+    what, x = problem.what, problem.source
+    pieces = [(((0, 3), (k, k + 1), (0, 3)), x[:, k : k + 1]) for k in range(200)]
+    target = np.empty((3, 7, 3), np.uint8)
+    filter_pieces(what, pieces, *what.whole, target, np.empty)
+    assert_array_equal(target, resample_in_memory(what, x, 1))
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: x[::-1, ::-1].copy()[::-1, ::-1]])
+def test_pieces_of_any_memory_layout(layout):
+    problem = Problem((40, 90), (11, 17), (0, 1), "bicubic", in_dtype="uint8")
+    what, x = problem.what, problem.source
+    boxes = product([(0, 25), (25, 40)], [(0, 50), (50, 90)])
+    target = np.empty((11, 17), np.uint8)
+    filter_pieces(what, [(box, layout(x[slices_of(box)])) for box in boxes], *what.whole, target, np.empty)
+    assert_array_equal(target, resample_in_memory(what, x, 1))
+
+
 @pytest.mark.parametrize("shards", [None, (64, 128, 3)])
 @pytest.mark.parametrize("mode", ["lanczos", "box"])
 def test_chunks_are_filtered_as_they_are_decoded(tmp_path, monkeypatch, mode, shards):
@@ -220,7 +239,7 @@ def test_chunks_are_filtered_as_they_are_decoded(tmp_path, monkeypatch, mode, sh
     assert_array_equal(job.run()[...], vrdask.resample(x, (133, 170), mode, axes=(0, 1)))
 
 
-def test_small_pieces_and_those_that_are_mostly_seams_are_put_together_first():
+def test_small_pieces_and_narrow_ones_are_put_together_first():
     what = Problem((4000, 4000), (500, 500), (0, 1), "lanczos", in_dtype="uint8").what
     assert what.stages[0][1].weights.shape[1] == 48
     assert [takes_pieces(what, stored) for stored in ((700, 4 * 48), (200, 4000))] == [True, True]
