@@ -99,7 +99,7 @@ class SharedChunks:
         return put_together(self._pieces_in_any_order(task, box), box, self._dtype, self._empty)
 
     def _pieces(self, task: Index, box: Box) -> Pieces:
-        """The samples of a non-empty box, chunk by chunk, in C order."""
+        """The samples of a non-empty box, chunk by chunk, in C order; for readers that have room for two chunks."""
         empty = OneAtATime(self._empty)
         for chunk, part in self._io.parts(box):
             samples = self._samples(task, chunk, part, empty)
@@ -108,7 +108,6 @@ class SharedChunks:
 
     def _pieces_in_any_order(self, task: Index, box: Box) -> Pieces:
         """The same; what others decode is left until there is nothing else to do."""
-        empty = OneAtATime(self._empty)
         queue = deque(self._io.parts(box))
         passed = 0  # in a row
         while queue:
@@ -117,7 +116,7 @@ class SharedChunks:
                 passed += 1
             else:
                 chunk, part = queue.popleft()
-                samples = self._samples(task, chunk, part, empty)
+                samples = self._samples(task, chunk, part, self._empty)
                 yield part, samples
                 del samples
                 passed = 0
