@@ -14,6 +14,7 @@
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
+#include "types.h"
 
 enum { LOW_BITS = 8 }; /* of a wide weight's low part */
 
@@ -76,13 +77,6 @@ static inline Py_ssize_t piece_pitch(const piece_t *p) {
 
 static inline Py_ssize_t piece_scratch(const piece_t *p) {
     return ROWS_AT_ONCE * piece_pitch(p);
-}
-
-/* Bytes that are needed soon: on their way from a farther cache while others are filtered. */
-static inline void prefetch(const uint8_t *from, Py_ssize_t bytes) {
-#ifdef __GNUC__
-    for (Py_ssize_t k = 0; k < bytes; k += 64) __builtin_prefetch(from + k);
-#endif
 }
 
 /* Filter the rows of a piece along. ends: what is kept of them, and will be. */

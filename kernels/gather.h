@@ -19,8 +19,7 @@ enum { AHEAD = 8, NEAR_BYTES = 4096 };
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
 static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {
     const Py_ssize_t bytes = (g->index[g->n - 1] + 1) * g->size;
-    if (bytes <= NEAR_BYTES && r + AHEAD < end)
-        for (Py_ssize_t at = 0; at < bytes; at += 64) PREFETCH(src + g->rows[r + AHEAD] + at);
+    if (bytes <= NEAR_BYTES && r + AHEAD < end) prefetch(src + g->rows[r + AHEAD], bytes);
 }
 
 #define PLAIN_SECOND(T)                                                                            \

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import product
 from math import prod
 
 import numcodecs
@@ -19,7 +18,7 @@ from vrdask.chunk_codec import ChunkCodec
 from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
 from vrdask.executors.run import run_on_threads
-from vrdask.intervals import intersection, slices_of, touched, within
+from vrdask.intervals import parts_of, slices_of, within
 from vrdask.plan import ResamplePlan, plan_resample
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import WORTH_CUTTING, Sharing
@@ -38,8 +37,7 @@ class Chunks:
     mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def parts(self, box):
-        for index in product(*(touched(edges, interval) for edges, interval in zip(self.edges, box, strict=True))):
-            yield index, intersection(self.place(index), box)
+        return parts_of(box, self.edges)
 
     def part(self, index, part, empty):
         return self.chunk(index, part)[within(part, self.place(index))]
@@ -137,6 +135,25 @@ def test_threads_share_what_they_decode():
     decoded, most = run(plan, choice, threads=2)
     assert decoded <= 1.2 * choice.decoded
     assert most <= choice.cache
+
+
+def test_pieces_come_in_c_order_whoever_decodes_them():
+    plan = plan_resample((64, 64), (32, 32), "cubic", in_chunks=8, out_chunks=16, dtype="uint16")
+    x = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    chunks = Chunks(x, plan.in_edges, seconds=0.001)
+    choice = decodings(plan, 2, by_rows=True)[-1]
+    cache = SharedChunks(chunks, Sharing(plan, choice.keep, 2, column=choice.column), x.dtype, choice.cache)
+
+    def read(number: int) -> None:
+        task = plan[number]
+        with cache.reading(task.index) as reader:
+            found = []
+            for part, samples in reader.pieces(task.reads):
+                np.testing.assert_array_equal(samples, x[slices_of(part)])
+                found.append(part)
+        assert found == [part for _, part in parts_of(task.reads, plan.in_edges)]
+
+    list(run_on_threads(read, range(len(plan)), 2))
 
 
 def test_parts_of_a_task_share_what_they_decode():

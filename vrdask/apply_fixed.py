@@ -111,6 +111,7 @@ def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: 
     return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels)
 
 
+@lru_cache(maxsize=256)
 def row_slices(
     shape: Shape, in_strides: Shape, out_strides: Shape, rows_axis: int | None = None
 ) -> tuple[npt.NDArray[np.int64], int, int, int]:
@@ -167,5 +168,5 @@ def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
     part = slice(*writes)
     table = fixed_point(op)
     return Taps(
-        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW)[:, part], table.bits
+        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW, part), table.bits
     )

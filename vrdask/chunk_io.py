@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,7 +20,7 @@ from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
 from vrdask.dtypes import DType
-from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, touched, within
+from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
 from vrdask.reuse import Empty, OneAtATime
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
@@ -105,10 +104,6 @@ class ChunkIO:
     def _chunk_bytes(self) -> int:
         return prod(map(longest, self._edges)) * int(self._array.dtype.itemsize)
 
-    def indices(self, box: Box) -> Iterator[Index]:
-        """The chunks that a non-empty box touches, in C order."""
-        return product(*(touched(edges, interval) for edges, interval in zip(self._edges, box, strict=True)))
-
     def place(self, index: Index) -> Box:
         """The box of a chunk, cut off at the ends of the array."""
         return tuple([(ends[k], ends[k + 1]) for ends, k in zip(self._ends, index, strict=True)])
@@ -170,9 +165,8 @@ class ChunkIO:
             attempt(f"writing the target at {_text(box)}", lambda: self._array.__setitem__(slices_of(box), samples))
             return
         origin = [start for start, _ in box]
-        for index in self.indices(box):
-            part = samples[slices_of(self.place(index), origin)]
-            self._stored.put(index, self._encoded(part))
+        for index, part in self.parts(box):
+            self._stored.put(index, self._encoded(samples[slices_of(part, origin)]))
 
     def _encoded(self, samples: Array) -> bytes | None:
         """What is stored for the samples of a chunk, cut off at the ends of the array; None for nothing."""
@@ -214,7 +208,7 @@ class ChunkIO:
         try:
             return attempt(f"reading the source at {_text(box)}", lambda: np.asarray(self._array[slices_of(box)]))
         except StoreError:
-            for index in self.indices(box):
+            for index, _ in self.parts(box):
                 self.chunk(index)  # which one it is
             raise
 

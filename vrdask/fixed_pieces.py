@@ -12,7 +12,6 @@ finds the end of the piece before, as far as they weigh it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +25,6 @@ from vrdask.resampling import Resampling
 from vrdask.reuse import Empty, workspace
 
 Array = npt.NDArray[np.uint8]
-Shape = tuple[int, ...]
 
 
 def filter_pieces(
@@ -77,15 +75,12 @@ class _FirstPass:
         axis = self._axis
         column = self._columns.get(box[axis]) or self._column(*box[axis])
         target = self._target[(*within(box[:axis], self._reads[:axis]), column.outputs)]
-        rows = _rows(samples.shape, samples.strides, target.strides, axis)
-        if rows is None:
+        if not contiguous(samples.shape, samples.strides, axis):
             samples = np.ascontiguousarray(samples)
-            rows = _rows(samples.shape, samples.strides, target.strides, axis)
-            assert rows is not None
-        slices, count, *strides = rows
-        if len(self._ends) < len(slices) * count:
-            self._ends = self._empty((len(slices) * count, self._op.taps * self._channels), np.dtype(np.uint8))
-        column.kernel(samples, target, slices, count, *strides, self._ends, column.scratch)
+        slices, rows, *strides = row_slices(samples.shape[:axis], samples.strides, target.strides)
+        if len(self._ends) < len(slices) * rows:
+            self._ends = self._empty((len(slices) * rows, self._op.taps * self._channels), np.dtype(np.uint8))
+        column.kernel(samples, target, slices, rows, *strides, self._ends, column.scratch)
 
     def _column(self, start: int, stop: int) -> _Column:
         first, last = self._done(start), self._done(stop)
@@ -103,9 +98,3 @@ class _FirstPass:
     def _needed(self, output: int, place: int) -> int:
         """Columns before a place that an output and those after it weigh."""
         return max(0, place - int(self._start[output])) if output < len(self._start) else 0
-
-
-@lru_cache(maxsize=256)
-def _rows(shape: Shape, in_strides: Shape, out_strides: Shape, axis: int) -> Any:
-    """As `row_slices` says for the axes before one; None where the samples of a row do not lie side by side."""
-    return row_slices(shape[:axis], in_strides, out_strides) if contiguous(shape, in_strides, axis) else None

@@ -14,7 +14,7 @@ passes by a grey level, and a second pass results by two. There weights have Pil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -39,17 +39,17 @@ class FixedPoint:
     weights: npt.NDArray[np.int32]
     bits: int
 
-    @property
+    @cached_property
     def wide(self) -> bool:
         """Whether 16 bits do not hold every weight."""
         return bool(np.abs(self.weights).max() > LARGEST_WEIGHT)
 
-    @lru_cache(maxsize=2)  # noqa: B019 (tables are cached for good)
-    def parts(self, low_bits: int) -> npt.NDArray[np.int16]:
-        """(parts, n_out, taps): the weights, or their high and low parts: ``high * 2**low_bits + low``."""
+    def parts(self, low_bits: int, outputs: slice = slice(None)) -> npt.NDArray[np.int16]:
+        """(parts, outputs, taps): their weights, or these in high and low parts: ``high * 2**low_bits + low``."""
+        weights = self.weights[outputs]
         if not self.wide:
-            return self.weights[None].astype(np.int16)
-        return np.stack([self.weights >> low_bits, self.weights & ((1 << low_bits) - 1)]).astype(np.int16)
+            return weights[None].astype(np.int16)
+        return np.stack([weights >> low_bits, weights & ((1 << low_bits) - 1)]).astype(np.int16)
 
 
 @lru_cache(maxsize=128)

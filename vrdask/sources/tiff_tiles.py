@@ -70,13 +70,12 @@ class TiledPages:
         """A tile, cut off at the ends of its page. index : its number along each axis. empty : makes an array for it,
         where the decoder can do with that.
         """
-        page = 0
-        for size, k in zip(self._leading, index, strict=False):
-            page = page * size + k
-        (i, j), (length, width) = index[len(self._leading) :][:2], self._tile[:2]
+        first = len(self._leading)
+        page = int(np.ravel_multi_index(index[:first], self._leading)) if first else 0
+        (i, j), (length, width) = index[first : first + 2], self._tile[:2]
         tile = self._decoded(self._pages[page], i * self._across + j, empty)
         tile = tile[: self._size[0] - i * length, : self._size[1] - j * width]
-        return tile[(None,) * len(self._leading)] if self._leading else tile
+        return tile[(None,) * first]
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
