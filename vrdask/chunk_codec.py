@@ -15,18 +15,17 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
-from vrdask import zstd_rows
+from vrdask import zarr_internals, zstd_rows
 from vrdask.checksums import checked, crc32c
 from vrdask.dtypes import DType
 from vrdask.reuse import Empty
-from vrdask.shards import shard_format
+from vrdask.shards import Codec, codecs_of, shard_format
 from vrdask.sharing import WORTH_CUTTING
 
 Array = npt.NDArray[Any]
 
-_ZARRS_OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+_SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 
 @dataclass(frozen=True)
@@ -83,47 +82,54 @@ class ChunkCodec:
 
 def chunk_codec(array: Any) -> ChunkCodec | None:
     """The codec of an array's chunks, in shards or not, or None where zarr must do it."""
-    if not isinstance(array, zarr.Array) or array.dtype.kind not in "buif":
+    if not isinstance(array, zarr.Array) or array.dtype.kind not in "buif" or not zarr_internals.has_own_pipeline():
         return None
-    if zarr.config.get("codec_pipeline.path", _ZARRS_OWN_PIPELINE) != _ZARRS_OWN_PIPELINE:
+    document = zarr_internals.array_document(array)
+    if document["zarr_format"] == 2:
+        return _of_zarr_2(document, array)
+    if document["chunk_grid"]["name"] != "regular" or document.get("storage_transformers"):
         return None
-    metadata: Any = array.metadata
-    if metadata.zarr_format == 2:
-        if metadata.filters or metadata.order != "C":
-            return None
-        known = isinstance(metadata.compressor, numcodecs.Zstd | numcodecs.Blosc | numcodecs.GZip | numcodecs.Zlib)
-        if metadata.compressor is not None and not known:
-            return None
-        return ChunkCodec(array.dtype, array.dtype, array.chunks, metadata.compressor)
-    codecs = metadata.codecs
+    chain = codecs_of(document["codecs"])
     if array.shards is not None:
         if shard_format(array) is None:
             return None
-        codecs = codecs[0].codecs
-    first, *rest = codecs
-    has_checksum = bool(rest) and type(rest[-1]) is Crc32cCodec
+        chain = codecs_of(chain[0].options["codecs"])
+    return _of_chain(chain, array)
+
+
+def _of_zarr_2(document: dict[str, Any], array: zarr.Array[Any]) -> ChunkCodec | None:
+    options = document["compressor"]
+    known = options is None or options["id"] in ("zstd", "blosc", "gzip", "zlib")
+    if document.get("filters") or document["order"] != "C" or not known:
+        return None
+    stored = np.dtype(document["dtype"])
+    return ChunkCodec(stored, array.dtype, array.chunks, None if options is None else numcodecs.get_codec(options))
+
+
+def _of_chain(chain: list[Codec], array: zarr.Array[Any]) -> ChunkCodec | None:
+    """Of Zarr 3: to bytes, compressed or not, a checksum or none."""
+    first, *rest = chain
+    has_checksum = bool(rest) and rest[-1].name == "crc32c"
     if has_checksum:
         rest.pop()
-    if type(first) is not BytesCodec or len(rest) > 1:
+    endian = first.options.get("endian", "little" if array.dtype.itemsize == 1 else None)
+    if first.name != "bytes" or endian is None or len(rest) > 1:
         return None
     compressor = _compressor(rest[0]) if rest else None
     if rest and compressor is None:
         return None
-    return ChunkCodec(
-        array.dtype.newbyteorder("=" if first.endian is None else first.endian.value),
-        array.dtype,
-        array.chunks,
-        compressor,
-        has_checksum,
-    )
+    return ChunkCodec(array.dtype.newbyteorder(endian), array.dtype, array.chunks, compressor, has_checksum)
 
 
-def _compressor(codec: Any) -> Any:
-    if type(codec) is ZstdCodec:
-        return numcodecs.Zstd(level=codec.level, checksum=codec.checksum)
-    if type(codec) is GzipCodec:
-        return numcodecs.GZip(level=codec.level)
-    if type(codec) is BloscCodec:
-        shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[codec.shuffle.value]
-        return numcodecs.Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize)
+def _compressor(codec: Codec) -> Any:
+    """numcodecs' of a codec of Zarr 3; None for one that is not known."""
+    options = codec.options
+    if codec.name == "zstd":
+        return numcodecs.Zstd(level=options["level"], checksum=options.get("checksum", False))
+    if codec.name == "gzip":
+        return numcodecs.GZip(level=options["level"])
+    if codec.name == "blosc" and options.get("shuffle") in _SHUFFLES:
+        return numcodecs.Blosc(
+            options["cname"], options["clevel"], _SHUFFLES[options["shuffle"]], options.get("blocksize", 0)
+        )
     return None

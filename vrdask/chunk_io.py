@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import stores
+from vrdask import stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
@@ -81,8 +81,7 @@ class ChunkIO:
             )
             fill = array.fill_value
             self._fill = np.zeros((), array.dtype) if fill is None else np.asarray(fill, array.dtype)
-            config = getattr(array, "config", None) or array._async_array._config  # zarr before 3.1
-            self._keeps_empty = config.write_empty_chunks
+            self._keeps_empty = zarr_internals.keeps_empty_chunks(array)
 
     @property
     def reading(self) -> Passage:
@@ -218,7 +217,7 @@ class ChunkIO:
         if not isinstance(array, zarr.Array):
             return f"the source at {_text(self.place(index))}"
         outer = index if array.shards is None else _shard_of(index, array.shards, array.chunks)
-        key = array.metadata.encode_chunk_key(outer)
+        key = zarr_internals.chunk_keys(array)(outer)
         return f"chunk {key} ({_text(self.place(index))}) of {stores.url(array.store_path)}"
 
 

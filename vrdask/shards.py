@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
 
+from vrdask import zarr_internals
 from vrdask.checksums import CHECKSUM_BYTES, checked, crc32c
 
 Item = TypeVar("Item")
@@ -112,17 +112,38 @@ def runs_of(spans: Sequence[tuple[Span, Item]], most: int, gap: int) -> list[tup
     return runs
 
 
+@dataclass(frozen=True)
+class Codec:
+    """A codec of Zarr 3 as metadata have it; the names of its options are the specification's."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+def codecs_of(documents: Sequence[Any]) -> list[Codec]:
+    """A chain of codecs from its JSON; one without options may stand there as its name alone.
+
+    >>> codecs_of([{"name": "bytes", "configuration": {"endian": "little"}}, "crc32c"])
+    [Codec(name='bytes', options={'endian': 'little'}), Codec(name='crc32c', options={})]
+    """
+    return [
+        Codec(one, {}) if isinstance(one, str) else Codec(one["name"], one.get("configuration") or {})
+        for one in documents
+    ]
+
+
 def shard_format(array: zarr.Array[Any]) -> ShardFormat | None:
     """The format of an array's shards; None where it has none, or some that zarr must read and write."""
-    codec, *others = array.metadata.codecs if array.metadata.zarr_format == 3 else (None,)
-    if not isinstance(codec, ShardingCodec) or others or not array.shards:
+    document = zarr_internals.array_document(array)
+    codec, *others = codecs_of(document.get("codecs", ["none"]))
+    if codec.name != "sharding_indexed" or others or not array.shards:
         return None
-    number, *rest = codec.index_codecs
-    little = isinstance(number, BytesCodec) and number.endian is not None and number.endian.value == "little"
-    if not little or len(rest) > 1 or not all(isinstance(one, Crc32cCodec) for one in rest):
+    number, *rest = codecs_of(codec.options.get("index_codecs", ()))
+    little = number.name == "bytes" and number.options.get("endian") == "little"
+    if not little or [one.name for one in rest] not in ([], ["crc32c"]):
         return None
     grid = tuple(s // c for s, c in zip(array.shards, array.chunks, strict=True))
-    return ShardFormat(grid, codec.index_location.value == "start", bool(rest))
+    return ShardFormat(grid, codec.options.get("index_location", "end") == "start", bool(rest))
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import zarr
 from zarr.storage import StorePath
 
-from vrdask import stores
+from vrdask import stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
 from vrdask.columns import Index
 from vrdask.intervals import ceil_div
@@ -61,7 +61,7 @@ class StoredChunks:
     shard_copies = 0
 
     def __init__(self, array: zarr.Array[Any], named: Named) -> None:
-        self._at, self._key, self._named = array.store_path, array.metadata.encode_chunk_key, named
+        self._at, self._key, self._named = array.store_path, zarr_internals.chunk_keys(array), named
         self._together, self.fetched_bytes = _together(self._at, prod(array.chunks) * array.dtype.itemsize)
 
     def fetch(self, indices: Sequence[Index]) -> Fetched:
@@ -83,7 +83,7 @@ class StoredShards:
     """Chunks in shards. A shard is stored when the last of its chunks is put, and until then held in memory."""
 
     def __init__(self, array: zarr.Array[Any], form: ShardFormat, named: Named) -> None:
-        self._at, self._key, self._named = array.store_path, array.metadata.encode_chunk_key, named
+        self._at, self._key, self._named = array.store_path, zarr_internals.chunk_keys(array), named
         self._form = form
         self._chunks = tuple(ceil_div(n, c) for n, c in zip(array.shape, array.chunks, strict=True))
         chunk, shard = (prod(sizes) * array.dtype.itemsize for sizes in (array.chunks, array.shards or array.chunks))

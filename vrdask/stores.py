@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
-import zarr
-from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
-from zarr.core.buffer import Buffer, default_buffer_prototype
-from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+
+from vrdask import zarr_internals
+from vrdask.zarr_internals import buffer as _buffer
+from vrdask.zarr_internals import described as described
+from vrdask.zarr_internals import sync
 
 
 def get(at: StorePath) -> bytes | None:
@@ -30,32 +30,28 @@ def get_spans(at: StorePath, spans: Sequence[tuple[int, int]]) -> list[Any]:
     """Bytes ``[start, stop)`` of one object, as buffers, fetched at the same time; None where there is none. What lies
     beyond its end is missing.
     """
-    return _fetched([(at, RangeByteRequest(start, stop)) for start, stop in spans])
+    return _fetched([(at, zarr_internals.between(start, stop)) for start, stop in spans])
 
 
 def get_last(at: StorePath, count: int) -> Any:
     """The last bytes of an object, as a buffer, or None where there is none."""
-    return _fetched([(at, SuffixByteRequest(count))])[0]
+    return _fetched([(at, zarr_internals.last(count))])[0]
 
 
 def _fetched(requests: Sequence[tuple[StorePath, Any]]) -> list[Any]:
-    prototype = default_buffer_prototype()
-    store = requests[0][0].store
-    if _answers_at_once(store):
-        found = [store.get_sync(at.path, prototype=prototype, byte_range=part) for at, part in requests]  # type: ignore[attr-defined]
-    else:
+    if zarr_internals.answers_at_once(requests[0][0].store):
+        return [zarr_internals.get_at_once(at, part) for at, part in requests]
 
-        async def gather() -> list[Buffer | None]:
-            return await asyncio.gather(*(at.get(prototype, byte_range=part) for at, part in requests))
+    async def gather() -> list[Any]:
+        return await asyncio.gather(*(zarr_internals.get(at, part) for at, part in requests))
 
-        found = sync(gather())
-    return [None if value is None else value.as_buffer_like() for value in found]
+    return sync(gather())
 
 
-def put(at: StorePath, value: bytes | Buffer) -> None:
+def put(at: StorePath, value: bytes) -> None:
     """Write an object; on a local file system it appears whole or not at all."""
-    if _answers_at_once(at.store):
-        at.store.set_sync(at.path, _buffer(value))  # type: ignore[attr-defined]
+    if zarr_internals.answers_at_once(at.store):
+        zarr_internals.set_at_once(at, value)
     else:
         sync(at.set(_buffer(value)))
 
@@ -89,11 +85,6 @@ def url(at: StorePath) -> str:
 def is_local(at: StorePath) -> bool:
     """Whether a request is answered without waiting for a network."""
     return isinstance(at.store, LocalStore | MemoryStore)
-
-
-def _answers_at_once(store: Store) -> bool:
-    """Whether a store can be asked in this thread, rather than on zarr's event loop (zarr 3.1 and later)."""
-    return type(store) is LocalStore and hasattr(store, "get_sync") and hasattr(store, "set_sync")
 
 
 def put_new(at: StorePath, value: bytes) -> bool:
@@ -160,18 +151,8 @@ def size(at: StorePath) -> int | None:
         return None
 
 
-def described(array: zarr.Array[Any]) -> dict[str, Any]:
-    """An array's metadata as JSON."""
-    stored = array.metadata.to_buffer_dict(default_buffer_prototype())
-    return {key: json.loads(value.to_bytes()) for key, value in stored.items()}
-
-
 def remove_leftovers(at: StorePath) -> None:
     """Remove the half-written temporary files that a killed process leaves on a local file system."""
     if isinstance(at.store, LocalStore):
         for leftover in (at.store.root / at.path).rglob("*.partial"):
             leftover.unlink(missing_ok=True)
-
-
-def _buffer(value: bytes | Buffer) -> Any:
-    return value if isinstance(value, Buffer) else default_buffer_prototype().buffer.from_bytes(value)

@@ -13,10 +13,9 @@ from itertools import product
 from typing import Any, Protocol
 
 import zarr
-from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
-from vrdask import codecs, stores
+from vrdask import codecs, stores, zarr_internals
 from vrdask.attempts import said_of
 from vrdask.dtypes import DType
 from vrdask.geometry import attributes_of, is_group
@@ -60,7 +59,8 @@ class Target:
         if not isinstance(at.store, LocalStore):
             return []
         units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, self.unit, strict=True))
-        return [stores.size(at / self.array.metadata.encode_chunk_key(unit)) for unit in product(*units)]
+        key = zarr_internals.chunk_keys(self.array)
+        return [stores.size(at / key(unit)) for unit in product(*units)]
 
     def finish(self) -> zarr.Array[Any]:
         """Write the metadata, innermost first; the array as it is read from now on."""
@@ -81,7 +81,7 @@ def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> 
     root = store_path(place, "a")
     blank = zarr.create_array(MemoryStore(), zarr_format=3, **array_arguments)
     at = root / image.path if image is not None else root
-    return Target(zarr.Array(zarr.AsyncArray(metadata=blank.metadata, store_path=at)), root, image)
+    return Target(zarr_internals.array_at(blank.metadata, at), root, image)
 
 
 def existing_target(
@@ -188,5 +188,5 @@ def clear(place: Any) -> None:
 
 
 def _put_metadata(at: StorePath, metadata: Any) -> None:
-    for key, value in metadata.to_buffer_dict(default_buffer_prototype()).items():
+    for key, value in zarr_internals.metadata_objects(metadata).items():
         stores.put(at / key, value)

@@ -154,7 +154,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
     # with one worker, tifffile decodes in Zarr's only event loop
     store: Any = series.aszarr(level=level, maxworkers=max(2, usable_cores()))
-    return zarr.open_array(store, mode="r", zarr_format=2)
+    return zarr.open_array(store, mode="r")  # Zarr 2 or 3, as the version of tifffile has it
 
 
 def _image(file: TiffFile, series: int) -> Multiscale:

@@ -7,10 +7,9 @@ from typing import Any
 
 import zarr
 from zarr.abc.store import Store
-from zarr.core.sync import sync
 from zarr.storage import LocalStore, StorePath
-from zarr.storage._common import make_store_path
 
+from vrdask import zarr_internals
 from vrdask.attempts import said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
@@ -41,7 +40,7 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
-        made: StorePath = sync(make_store_path(place, mode=mode))  # type: ignore[arg-type]
+        return zarr_internals.place(place, mode)
     except ImportError as error:
         extra = "s3" if str(place).startswith("s3") else "remote"
         raise ModuleNotFoundError(f"{place} needs another package: {error}: pip install 'vrdask[{extra}]'") from None
@@ -49,7 +48,6 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         if "rotocol" in str(error):  # fsspec's "Protocol not known: .."
             raise ValueError(f"a URL must have a protocol that fsspec knows; got {place}") from None
         raise
-    return made
 
 
 def open_zarr(source: Any, level: int = 0) -> Source:
@@ -71,7 +69,7 @@ def open_zarr(source: Any, level: int = 0) -> Source:
         try:
             with said_of(f"opening {source}"):
                 node = zarr.open(store=store_path(source, "r"), mode="r")
-        except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError):
+        except FileNotFoundError:
             raise FileNotFoundError(
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
             ) from None

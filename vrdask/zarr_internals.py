@@ -1,0 +1,114 @@
+"""What is asked of zarr-python beyond its public interface, in one place: each function stands for one private name, or
+for one that has been renamed, and has a test of its own that fails when a new version of zarr moves it.
+
+From zarr 3.1.0 on. What the format says of an array is read from its metadata as JSON, whose names are the
+specification's, and never from the attributes of zarr's codec objects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import zarr
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.sync import sync as _sync
+from zarr.storage import LocalStore, StorePath
+from zarr.storage._common import make_store_path
+
+Result = TypeVar("Result")
+Json = dict[str, Any]
+
+_OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+_OWN_PIPELINES = frozenset({_OWN_PIPELINE, "zarr.core.codec_pipeline.FusedCodecPipeline"})
+
+
+def sync(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, which runs on zarr's event loop."""
+    return _sync(coroutine)
+
+
+def place(given: Any, mode: str | None) -> StorePath:
+    """A place in a store, opened from whatever `zarr.open` takes."""
+    made: StorePath = sync(make_store_path(given, mode=mode))  # type: ignore[arg-type]
+    return made
+
+
+def buffer(value: Any) -> Buffer:
+    """Bytes as zarr's stores take them."""
+    return value if isinstance(value, Buffer) else default_buffer_prototype().buffer.from_bytes(value)
+
+
+def between(start: int, stop: int) -> Any:
+    """The request for bytes ``[start, stop)`` of an object."""
+    return RangeByteRequest(start, stop)
+
+
+def last(count: int) -> Any:
+    """The request for the last bytes of an object."""
+    return SuffixByteRequest(count)
+
+
+async def get(at: StorePath, part: Any = None) -> Any:
+    """The bytes of an object, or what a request asks for of them, as a buffer; None where there is none."""
+    found = await at.get(default_buffer_prototype(), byte_range=part)
+    return None if found is None else found.as_buffer_like()
+
+
+def answers_at_once(store: Store) -> bool:
+    """Whether a store can be asked in this thread, rather than on zarr's event loop."""
+    return type(store) is LocalStore and hasattr(store, "get_sync") and hasattr(store, "set_sync")
+
+
+def get_at_once(at: StorePath, part: Any = None) -> Any:
+    """As `get`, in this thread, of a store that answers at once."""
+    found = at.store.get_sync(at.path, prototype=default_buffer_prototype(), byte_range=part)  # type: ignore[attr-defined]
+    return None if found is None else found.as_buffer_like()
+
+
+def set_at_once(at: StorePath, value: Any) -> None:
+    """Write an object, in this thread, of a store that answers at once."""
+    at.store.set_sync(at.path, buffer(value))  # type: ignore[attr-defined]
+
+
+def metadata_objects(metadata: Any) -> dict[str, bytes]:
+    """The objects that hold the metadata of an array or a group, by key."""
+    stored = metadata.to_buffer_dict(default_buffer_prototype())
+    return {key: value.to_bytes() for key, value in stored.items()}
+
+
+def described(node: Any) -> dict[str, Json]:
+    """The metadata of an array or a group as JSON: the objects that hold it, by key."""
+    return {key: json.loads(value) for key, value in metadata_objects(node.metadata).items()}
+
+
+def array_document(array: zarr.Array[Any]) -> Json:
+    """What the specification says of an array: its `zarr.json`, or its `.zarray`."""
+    objects = described(array)
+    return objects["zarr.json"] if "zarr.json" in objects else objects[".zarray"]
+
+
+def chunk_keys(array: zarr.Array[Any]) -> Callable[[Sequence[int]], str]:
+    """What gives the key, below the array, of the object that holds a chunk, or a shard, from its number along each
+    axis.
+    """
+    key: Callable[[Any], str] = array.metadata.encode_chunk_key
+    return key
+
+
+def keeps_empty_chunks(array: zarr.Array[Any]) -> bool:
+    """Whether chunks that hold the fill value alone are stored."""
+    config = getattr(array, "config", None) or array.async_array._config  # zarr before 3.2
+    return bool(config.write_empty_chunks)
+
+
+def has_own_pipeline() -> bool:
+    """Whether zarr decodes by itself: the user has chosen no other codec pipeline."""
+    return zarr.config.get("codec_pipeline.path", _OWN_PIPELINE) in _OWN_PIPELINES
+
+
+def array_at(metadata: Any, at: StorePath) -> zarr.Array[Any]:
+    """An array of which nothing has been stored yet."""
+    return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=at))
