@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import DataNode, Task, TaskRef
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
 
 from vrdask.apply import apply
 from vrdask.executors.dask_blocks import Blocks, assembled
+from vrdask.executors.dask_internals import DataNode, Task, TaskRef, array_of
 from vrdask.intervals import Box, ceil_div, edges_of, size_of, slices_of
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
@@ -78,23 +76,7 @@ def collection(
     graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
 ) -> Any:
     """The dask array of a plan's graph."""
-    return collect(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
-
-
-def collect(
-    graph: Mapping[Any, Any], name: str, chunks: Sequence[Sequence[int]], dtype: np.dtype[Any], parents: Sequence[Any]
-) -> Any:
-    """The dask array of a graph, with dask's query planning off or on."""
-    meta = np.empty((0,) * len(chunks), dtype)
-    if not da.ARRAY_EXPR_ENABLED:
-        return da.Array(HighLevelGraph.from_collections(name, graph, parents), name, chunks, meta=meta)
-    from dask.array._array_expr._collection import from_graph
-
-    layer = dict(graph)
-    for parent in parents:
-        layer |= dict(parent.__dask_graph__())
-    keys = [(name, *index) for index in np.ndindex(*map(len, chunks))]
-    return from_graph(layer, meta, chunks, keys, name)
+    return array_of(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
 
 
 def resample_pieces(

@@ -21,14 +21,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
 from vrdask.affine import Affine
 from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out
-from vrdask.executors.lazy import collect
+from vrdask.executors.dask_internals import DataNode, List, Task, TaskRef, array_of
 from vrdask.grid_sampling import GridSampling
 from vrdask.intervals import Box, edges_of, intersection, intervals_of, shape_of, size_of, slices_of, touched, within
 from vrdask.sample import sample_affine, sample_grid
@@ -61,7 +60,7 @@ def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
             graph[key] = Task(
                 key, affine_pieces, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
             )
-    return collect(graph, name, chunks, what.sampling.out_dtype, [] if zarr else [x])
+    return array_of(graph, name, chunks, what.sampling.out_dtype, [] if zarr else [x])
 
 
 def affine_region(what: Affine, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:
@@ -110,7 +109,7 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
             graph[box] = Task(box, _window, *how, batch, channels)
             shares = _shares(blocks, TaskRef(shared), TaskRef(box), (batch, channels), index, graph)
             graph[key] = Task(key, grid_shares, *how, shares, TaskRef(box), count, num_threads)
-    return collect(graph, name, chunks, what.sampling.out_dtype, parents)
+    return array_of(graph, name, chunks, what.sampling.out_dtype, parents)
 
 
 def _identity(array: Any) -> Any:
