@@ -17,7 +17,8 @@ from dask.base import tokenize
 from vrdask.apply import apply
 from vrdask.executors.dask_blocks import Blocks, assembled
 from vrdask.executors.dask_internals import DataNode, Task, TaskRef, array_of
-from vrdask.intervals import Box, ceil_div, edges_of, size_of, slices_of
+from vrdask.executors.lazy_source import LazySource
+from vrdask.intervals import Box, ceil_div, edges_of, size_of
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
 
@@ -46,7 +47,7 @@ def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int
     plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
     token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
     name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
-    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, x)}
+    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, LazySource(x))}
     for task in plan:
         key = (name, *task.index)
         graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
@@ -86,6 +87,6 @@ def resample_pieces(
     return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
 
 
-def resample_region(what: Resampling, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:
+def resample_region(what: Resampling, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
     """One output chunk from the region of a zarr array that it reads."""
-    return apply(what, np.asarray(source[slices_of(reads)]), reads, writes, num_threads)
+    return apply(what, source.read(reads), reads, writes, num_threads)
