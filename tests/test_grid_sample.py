@@ -6,9 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
-import volresample
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import torch, volresample
 from scipy import ndimage
 
 import vrdask

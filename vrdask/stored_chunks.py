@@ -132,7 +132,9 @@ class StoredShards:
     def _fetch_index(self, shard: Index) -> ShardIndex | None:
         at, size = self._at / self._key(shard), self._form.index_bytes
         raw = stores.get_spans(at, [(0, size)])[0] if self._form.index_first else stores.get_last(at, size)
-        return None if raw is None else self._form.decode_index(raw)
+        if raw is None:
+            return None
+        return self._form.decode_index(raw, stores.size(at) if stores.is_local(at) else None)
 
     def _fetch_spans(self, at: StorePath, spans: Sequence[tuple[Span, Index]]) -> Fetched:
         runs = iter(runs_of(spans, RUN_BYTES, GAP_BYTES))

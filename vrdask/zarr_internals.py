@@ -100,7 +100,7 @@ def chunk_keys(array: zarr.Array[Any]) -> Callable[[Sequence[int]], str]:
 
 def keeps_empty_chunks(array: zarr.Array[Any]) -> bool:
     """Whether chunks that hold the fill value alone are stored."""
-    config = getattr(array, "config", None) or array.async_array._config  # zarr before 3.2
+    config = getattr(array, "config", None) or array._async_array._config  # the latter in the first of 3.1
     return bool(config.write_empty_chunks)
 
 

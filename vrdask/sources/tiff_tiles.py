@@ -19,6 +19,7 @@ import numpy.typing as npt
 from vrdask.columns import Index
 from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.reuse import Empty
+from vrdask.sources.tifffile_internals import jpeg_colours
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -118,12 +119,12 @@ def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool
     try:
         import imagecodecs
         from tifffile import COMPRESSION
-        from tifffile.tifffile import jpeg_decode_colorspace
     except ImportError:
         return None
-    if page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
+    colours = jpeg_colours()
+    if colours is None or page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
         return None
-    known, wanted = jpeg_decode_colorspace(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
+    known, wanted = colours(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
     options: dict[str, Any] = {"colorspace": known, "outcolorspace": wanted}
 
     def decode(data: bytes, tables: bytes | None, tile: Array) -> bool:
