@@ -19,7 +19,7 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore
 
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, plain
 from vrdask.ome_zarr import Multiscale
 from vrdask.plan import format_bytes
 from vrdask.targets import Form, Target
@@ -93,7 +93,7 @@ def picture_target(
     array = zarr.create_array(
         MemoryStore(),
         shape=what.out_shape,
-        dtype=what.out_dtype.newbyteorder("="),
+        dtype=plain(what.out_dtype.newbyteorder("=")),
         chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, what.out_shape, strict=True)),
         compressors=None,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numpy.lib import format as npy_format
 
-from vrdask.sources.mapped import MappedArray, require_whole
+from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Layout, Source, file_stamp, square_chunks
 
 MAGIC = npy_format.MAGIC_PREFIX
@@ -18,7 +18,7 @@ def open_npy(path: Path) -> Source:
     Raises
     ------
     ValueError
-        The file is truncated, or holds Python objects.
+        The file is truncated, or holds something else than numbers.
     """
     with path.open("rb") as file:
         try:
@@ -28,8 +28,9 @@ def open_npy(path: Path) -> Source:
         except ValueError as error:
             raise ValueError(f"a .npy source must have a whole header; got {path}: {error}") from None
         offset = file.tell()
-    if dtype.hasobject:
-        raise ValueError(f"a .npy source must hold numbers; got {path} with Python objects")
+    if not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError(f"a .npy source must have sizes of at least 0; got {shape} in {path}")
+    require_numbers(dtype, path, "a .npy source")
     array = MappedArray(str(path), shape, dtype, offset, "F" if fortran_order else "C")
     require_whole(array, "a .npy source")
     layout = Layout(square_chunks(array.shape, dtype.itemsize))

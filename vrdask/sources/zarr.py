@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vrdask import zarr_internals
 from vrdask.attempts import said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
+from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Source
 from vrdask.stores import described, url
 
@@ -73,20 +75,44 @@ def open_zarr(source: Any, level: int = 0) -> Source:
             raise FileNotFoundError(
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
             ) from None
+    place = url(node.store_path)
+    attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
         if level:
-            raise ValueError(f"level must be 0 for a single array; got {level}")
-        return _source(node, image_from(dict(node.attrs)))
-    image = read_multiscale(dict(node.attrs), level)
+            raise ValueError(f"level must be 0 for a single array; got {level} for {place}")
+        return _source(node, _said(place, node.ndim, lambda: image_from(attributes)))
+    image = _said(place, None, lambda: read_multiscale(attributes, level))
     if image is None:
         arrays = ", ".join(sorted(name for name, _ in node.arrays())) or "none"
         raise ValueError(
-            f"source must be an array or an OME-Zarr image; got a group at {source} with the arrays: {arrays}"
+            f"source must be an array or an OME-Zarr image; got a group at {place} with the arrays: {arrays}"
         )
-    array = node[image.path]
+    array = node.get(image.path)
     if not isinstance(array, zarr.Array):
-        raise ValueError(f"level {level} of an OME-Zarr image must be an array; got a group at {image.path!r}")
+        found = "nothing" if array is None else "a group"
+        raise ValueError(
+            f"level {level} of an OME-Zarr image must be an array; got {found} at {image.path!r} of {place}"
+        )
+    _said(place, array.ndim, lambda: image)
     return _source(array, image)
+
+
+def _attributes(node: zarr.Array[Any] | zarr.Group, place: str) -> dict[str, Any]:
+    attributes: Any = node.metadata.attributes
+    if not isinstance(attributes, Mapping):
+        raise ValueError(f"source must have attributes by name; got {place} with {type(attributes).__name__}")
+    return dict(attributes)
+
+
+def _said(place: str, ndim: int | None, read: Callable[[], Multiscale | None]) -> Multiscale | None:
+    """The geometry that attributes give, for an array of so many axes; errors name the place."""
+    try:
+        image = read()
+        if image is not None and ndim is not None and len(image.axes) != ndim:
+            raise ValueError(f"metadata must name {ndim} axes, as the array has; got {', '.join(image.axis_names)}")
+    except ValueError as error:
+        raise ValueError(f"{error}: in the attributes of {place}") from None
+    return image
 
 
 def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
@@ -100,7 +126,8 @@ def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
     )
 
     def stamp() -> dict[str, Any]:
-        again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
-        return described(again)
+        with opening(url(array.store_path)):
+            again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
+            return described(again)
 
     return Source(array, layout, url(array.store_path), stamp, image)
