@@ -75,6 +75,19 @@ how_run = _together(
 
 
 @contextmanager
+def about(source: str, *others: str) -> Iterator[None]:
+    """An error that names neither the source nor another of these places gets a note that names the source."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if not any(place in str(error) for place in (source, *others)):
+            error.add_note(f"the source is {source}")
+        raise
+
+
+@contextmanager
 def cluster(scheduler: str | None, workers: int | None, threads: int | None) -> Iterator[None]:
     """The dask cluster of a run, as the active client: of a scheduler, of local processes, or none."""
     if scheduler is None and workers is None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+OLD_JPEG = 6
 SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8")
 
 
@@ -208,6 +209,22 @@ def _require_readable(level: TiffPageSeries, path: Path) -> None:
         page.decode(None, 0)
     except (ValueError, NotImplementedError, LookupError) as error:
         raise ValueError(f"a TIFF source must have samples that can be decoded; got {path}: {error}") from None
+    if page.compression == OLD_JPEG:
+        _require_modern_jpeg(page, path)
+
+
+def _require_modern_jpeg(page: Any, path: Path) -> None:
+    """Old-style JPEGs are read where they are whole ones; most share tables and headers in ways that nobody reads."""
+    try:
+        for _ in page.segments(maxworkers=1):
+            return
+        reason = "it has none"
+    except Exception as error:
+        reason = reason_of(error)
+    raise ValueError(
+        f"a TIFF source must have samples that can be decoded; got {path} with old-style JPEGs (compression 6) that "
+        f"cannot ({reason}): convert it with the software that wrote it, or with libtiff's tiffcp -c lzw"
+    )
 
 
 def _missing_decoder(compression: int) -> str | None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 MOST_PLANES = 10_000_000
 """Of an image in OME-XML; tifffile makes a list of them."""
-JPEG = (6, 7, 33007, 34892)
-"""Compressions whose tiles or strips are JPEGs, which say their sizes themselves."""
+LARGE_TILE = 64 << 20
+"""Samples of a tile that may well be larger than its image."""
 _HEADER_BYTES = 4096
 """Of a JPEG: its frame header is among them, or it is not looked for."""
 MOST_PER_BYTE = {1: 1, 5: 2731, 8: 1032, 32773: 128, 32946: 1032}
@@ -36,6 +36,12 @@ def require_plausible_planes(file: TiffFile, path: Path) -> None:
         elements = list(ElementTree.fromstring(xml).iter())
     except ElementTree.ParseError:
         return  # tifffile goes on without it
+    samples = max((_samples(one.attrib) for one in elements if one.tag.endswith("}Pixels")), default=0)
+    if samples > MOST_PLANES * _largest_page(file, samples):
+        raise ValueError(
+            f"a TIFF source must have at most {MOST_PLANES} planes; got {path}, whose OME-XML says {samples} samples, "
+            "and whose pages are too small for that: it is damaged"
+        )
     for element in elements:
         for name, planes in _promised(element.tag.rpartition("}")[2], element.attrib):
             if not 0 <= planes <= MOST_PLANES:
@@ -43,6 +49,19 @@ def require_plausible_planes(file: TiffFile, path: Path) -> None:
                     f"a TIFF source must have from 0 to {MOST_PLANES} planes; got {path}, whose OME-XML says {planes} "
                     f"({name}): it is damaged"
                 )
+
+
+def _samples(said: dict[str, str]) -> int:
+    return prod(_integer(said.get(f"Size{axis}", "1")) for axis in "XYZCT")
+
+
+def _largest_page(file: TiffFile, samples: int) -> int:
+    """Samples of the first page, or of the largest one where that decides."""
+    first: Any = file.pages[0]
+    if samples <= MOST_PLANES * int(first.size):
+        return int(first.size)
+    pages: list[Any] = list(file.pages)
+    return max(int(page.keyframe.size) for page in pages)
 
 
 def _promised(tag: str, said: dict[str, str]) -> Iterator[tuple[str, int]]:
@@ -88,8 +107,16 @@ def require_all_pages(level: TiffPageSeries, path: Path) -> None:
 
 
 def _require_enough_bytes(page: Any, path: Path) -> None:
-    """Refuse tiles or strips so large that what is stored for the longest of them cannot fill one."""
+    """Refuse tiles or strips so large that what is stored for the longest of them cannot fill one, or that would be
+    mostly beyond the ends of their image.
+    """
     keyframe = page.keyframe
+    _, tile_length, tile_width, tile_samples = piece_shape(keyframe)
+    if tile_length * tile_width * tile_samples > max(LARGE_TILE, 4 * prod(keyframe.shape)):
+        raise ValueError(
+            f"the tiles of a TIFF source must not be much larger than its image; got {path} of "
+            f"{_sizes(keyframe.shape)} in tiles of {tile_length}x{tile_width}: it is damaged"
+        )
     most = MOST_PER_BYTE.get(keyframe.compression)
     stored = max(page.databytecounts, default=0)
     if most is None or not stored or keyframe.is_subsampled:
@@ -114,18 +141,20 @@ def piece_shape(page: Any) -> tuple[int, int, int, int]:
 
 
 def require_size_of_piece(data: bytes, page: Any, number: int) -> None:
-    """Refuse a JPEG that says a much larger size than its tile's or strip's, before anything that large is made for it.
+    """Refuse a JPEG or JPEG 2000 that says a much larger size than its tile's or strip's, before anything that large is
+    made for it.
 
     Raises
     ------
     ValueError
         It has more than twice the rows or columns.
     """
-    found = jpeg_size(data)
+    find = SIZE_IN.get(page.compression)
+    found = find(data) if find is not None else None
     _, length, width, _ = piece_shape(page)
     if found is not None and (found[0] > 2 * length or found[1] > 2 * width):
         raise ValueError(
-            f"the JPEG of tile {number} must have the tile's size, {length}x{width}; got {found[0]}x{found[1]}"
+            f"the JPEG of tile or strip {number} must have its size, {length}x{width}; got {found[0]}x{found[1]}"
         )
 
 
@@ -134,7 +163,7 @@ def require_sizes_of_pieces(level: TiffPageSeries) -> None:
     pages: list[Any] = [page for page in level.pages if page is not None]
     for page in pages:
         keyframe = page.keyframe
-        if keyframe.compression not in JPEG or keyframe.jpegheader is not None:
+        if keyframe.compression not in SIZE_IN or keyframe.jpegheader is not None:
             continue
         file = page.parent.filehandle
         for number, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=False)):
@@ -159,9 +188,31 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
         if marker == 0xDA:
             return None
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+            return _two_numbers(data, at + 5, 2)
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
+
+
+def jpeg_2000_size(data: bytes) -> tuple[int, int] | None:
+    """Rows and columns in the first marker of a JPEG 2000 codestream, or None where there is none.
+
+    >>> jpeg_2000_size(bytes.fromhex("ff4f ff51 002f 0000 00000020 00000010"))
+    (16, 32)
+    """
+    at = data[:_HEADER_BYTES].find(b"\xff\x4f\xff\x51")
+    if at < 0 or len(data) < at + 16:
+        return None
+    columns, rows = _two_numbers(data, at + 8, 4)
+    return rows, columns
+
+
+def _two_numbers(data: bytes, at: int, width: int) -> tuple[int, int]:
+    first, second = (int.from_bytes(data[k : k + width], "big") for k in (at, at + width))
+    return first, second
+
+
+SIZE_IN = dict.fromkeys((6, 7, 33007, 34892), jpeg_size) | dict.fromkeys((33003, 33005, 34712), jpeg_2000_size)
+"""What finds the size that a tile or strip says itself, by compression."""
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vrdask.columns import Index
 from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.reuse import Empty
-from vrdask.sources.tiff_checks import JPEG, require_size_of_piece
+from vrdask.sources.tiff_checks import require_size_of_piece
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -86,7 +86,7 @@ class TiledPages:
             tile = empty(self._tile, self.dtype)
             if self._into(data, page.jpegtables, tile):
                 return tile
-        if data is not None and page.keyframe.compression in JPEG:
+        if data is not None:
             require_size_of_piece(data, page.keyframe, number)
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
         tile, _, shape = page.keyframe.decode(data, number, **tables)
