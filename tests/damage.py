@@ -144,7 +144,7 @@ def damage(rng: random.Random, path: Path) -> str:
         return _damage_file(rng, path)
     files = sorted(one for one in path.rglob("*") if one.is_file())
     said = [one for one in files if one.name.startswith((".z", "zarr.json"))]
-    one = rng.choice(said if rng.random() < 0.8 else files)
+    one = rng.choice(said if said and rng.random() < 0.8 else files)
     if rng.random() < 0.05:
         one.unlink()
         return f"{one.name} removed"
@@ -230,8 +230,8 @@ def _damage_file(rng: random.Random, path: Path) -> str:
 # What is made of it
 
 
-def faults(source: Path, target: Path, rng: random.Random) -> list[str]:
-    """What a user would complain about: run in a process of its own."""
+def faults(source: Path, target: Path, rng: random.Random) -> tuple[list[str], bool]:
+    """What a user would complain about, and whether the source was refused: run in a process of its own."""
     from click.testing import CliRunner
 
     from vrdask.cli import main
@@ -261,7 +261,7 @@ def faults(source: Path, target: Path, rng: random.Random) -> list[str]:
             found.append(f"{name}: exit 1 and a target: {said!r}")
     if _snapshot(source) != before:
         found.append("the source was changed")
-    return found
+    return found, result.exit_code != 0
 
 
 def _snapshot(path: Path) -> Any:
@@ -288,12 +288,13 @@ def case(folder: Path, name: str, seed: str) -> dict[str, Any]:
     if pid == 0:
         _be_a_case(place, source, rng)
     status, usage = _waited(pid)
-    found = []
+    found, is_refused = [], False
     if os.WIFSIGNALED(status):
         ended = signal.Signals(os.WTERMSIG(status)).name
         found.append("a hang" if ended in ("SIGALRM", "SIGKILL") else f"ended by {ended}")
     elif (place / "faults.json").exists():
-        found += json.loads((place / "faults.json").read_text())
+        said, is_refused = json.loads((place / "faults.json").read_text())
+        found += said
     else:
         found.append("ended without a word")
     if noise := (place / "noise").read_text(errors="replace") if (place / "noise").exists() else "":
@@ -301,7 +302,7 @@ def case(folder: Path, name: str, seed: str) -> dict[str, Any]:
     if usage.ru_maxrss * 1024 > RESIDENT_BYTES:
         found.append(f"took {usage.ru_maxrss >> 10} MiB")
     shutil.rmtree(place)
-    return {"format": name, "seed": seed, "damage": done, "faults": found}
+    return {"format": name, "seed": seed, "damage": done, "faults": found, "refused": is_refused}
 
 
 def _be_a_case(place: Path, source: Path, rng: random.Random) -> None:
