@@ -271,6 +271,25 @@ def test_anything_that_names_a_path_is_one(tmp_path):
         open_source(Named(bytes(tmp_path / "x.zarr")))
 
 
+@pytest.mark.parametrize("name", ["./x.zarr", "x.zarr/", "folder/../x.zarr", "x.zarr"])
+def test_a_path_is_named_once_however_it_is_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    zarr.create_array(tmp_path / "x.zarr", data=np.arange(8.0))
+    with pytest.raises(ValueError, match=r"^level must be 0 for a single array; got 1 for (folder/\.\./)?x\.zarr$"):
+        open_source(name, level=1)
+    with pytest.raises(FileNotFoundError, match=r"^source must exist; got (folder/\.\./)?y\.zarr$"):
+        open_source(name.replace("x", "y"))
+    with pytest.raises(ValueError, match=r"^level must be 0 for a single array; got 1 for a store in memory$"):
+        open_source({**zarr_in_memory()}, level=1)
+
+
+def zarr_in_memory():
+    store: dict = {}
+    zarr.create_array(store, data=np.arange(8.0))
+    return store
+
+
 def test_what_libraries_log_and_warn_of_is_not_shown(tmp_path, caplog, recwarn):
     import logging
     import warnings

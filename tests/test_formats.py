@@ -6,6 +6,7 @@ import gzip
 import pickle
 import struct
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,25 @@ def test_tiffs_of_every_type_go_to_every_target(tmp_path, dtype, options):
     if dtype in ("i8", "f8"):
         matrix = vrdask.executors.affine_to_zarr.affine_zarr(tmp_path / "x.tif", tmp_path / "y.zarr", np.eye(2))
         assert_array_equal(matrix[...], data)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.ozx"])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zipped_array_is_read_where_it_is(tmp_path, monkeypatch, name, compression):
+    zarr.create_array(tmp_path / "x.zarr", data=STACK, chunks=(2, 20, 30))
+    with zipfile.ZipFile(tmp_path / name, "w", compression) as file:
+        for one in (tmp_path / "x.zarr").rglob("*"):
+            if one.is_file():
+                file.write(one, one.relative_to(tmp_path / "x.zarr").as_posix())
+    before = (tmp_path / name).stat().st_mtime_ns
+    monkeypatch.chdir(tmp_path)
+    for place in (name, tmp_path / name):
+        result = vrdask.resample_zarr(place, tmp_path / "out.zarr", factor=0.5, num_threads=2, overwrite=True)
+        assert_array_equal(result[...], vrdask.resample(STACK, (3, 20, 30)))
+    array = pickle.loads(pickle.dumps(open_source(name).array))
+    assert_array_equal(array[1:3], STACK[1:3])
+    assert "5x40x60" in run("info", name)
+    assert (tmp_path / name).stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 12])

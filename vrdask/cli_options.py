@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -82,7 +83,8 @@ def about(source: str, *others: str) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
-        if not any(place in str(error) for place in (source, *others)):
+        named = [place if "://" in place else str(Path(place)) for place in (source, *others)]
+        if not any(place in str(error) for place in named):
             error.add_note(f"the source is {source}")
         raise
 

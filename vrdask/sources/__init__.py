@@ -19,7 +19,7 @@ from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Readable, Source
-from vrdask.sources.zarr import open_zarr, store_path
+from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
@@ -72,7 +72,7 @@ def _open(source: Any, level: int, series: int) -> Source:
             return nifti.open_nifti(path)
         if name.endswith(".npy") or magic[: len(npy.MAGIC)] == npy.MAGIC:
             return npy.open_npy(path)
-        if not name.endswith(".zip"):
+        if not name.endswith(ZIPPED):
             raise ValueError(f"source must be Zarr, or a TIFF, NIfTI or .npy file; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import zarr
@@ -55,9 +56,11 @@ def require_source(source: Any) -> None:
 
 
 def place_of(source: Any) -> str:
-    """A place in words, as errors name it."""
+    """A place in words, as errors name it: a path as pathlib writes it, or a URL."""
     if isinstance(source, zarr.Array | zarr.Group):
         return url(source.store_path)
     if isinstance(source, StorePath):
         return url(source)
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and "://" not in source):
+        return str(Path(source))
     return "a store in memory" if isinstance(source, dict) else str(source)

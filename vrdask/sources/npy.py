@@ -10,6 +10,7 @@ from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Layout, Source, file_stamp, square_chunks
 
 MAGIC = npy_format.MAGIC_PREFIX
+MOST_HEADER_BYTES = 1 << 20
 
 
 def open_npy(path: Path) -> Source:
@@ -23,6 +24,11 @@ def open_npy(path: Path) -> Source:
     with path.open("rb") as file:
         try:
             version = npy_format.read_magic(file)
+            start = file.tell()
+            said = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+            if said > MOST_HEADER_BYTES:
+                raise ValueError(f"it says that its header has {said} bytes")
+            file.seek(start)
             header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
             shape, fortran_order, dtype = header(file)
         except ValueError as error:

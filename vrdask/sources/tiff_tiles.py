@@ -80,8 +80,8 @@ class TiledPages:
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
-        count = page.databytecounts[number]
-        data = self._stored(page.dataoffsets[number], count) if count else None
+        offset, count = page.dataoffsets[number], page.databytecounts[number]
+        data = self._stored(offset, count) if offset and count else None
         if data is not None and self._into is not None:
             tile = empty(self._tile, self.dtype)
             if self._into(data, page.jpegtables, tile):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import LocalStore, StorePath, ZipStore
 
 from vrdask import zarr_internals
 from vrdask.attempts import said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
+from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Source
 from vrdask.stores import described, url
+
+ZIPPED = (".zip", ".ozx")
+MOST_METADATA_BYTES = 64 << 20
 
 
 def store_path(place: Any, mode: str | None) -> StorePath:
@@ -39,7 +44,9 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         raise ValueError(f"target must be writable; got {place}, which is read-only")
     if mode is None and isinstance(place, Store):
         return StorePath(place)
-    if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
+    if isinstance(place, str | Path) and "://" not in str(place):
+        if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
+            return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
         return zarr_internals.place(place, mode)
@@ -62,20 +69,22 @@ def open_zarr(source: Any, level: int = 0) -> Source:
     ValueError
         There is a group that is no OME-Zarr image, or no such level.
     """
+    place = place_of(source)
     if isinstance(source, zarr.Array | zarr.Group):
         node: zarr.Array[Any] | zarr.Group = source
     else:
         local = isinstance(source, Path) or (isinstance(source, str) and "://" not in source)
         if local and not Path(source).exists():
-            raise FileNotFoundError(f"source must exist; got {str(source)!r}")
+            raise FileNotFoundError(f"source must exist; got {place}")
+        if local:
+            _require_metadata_of_some_size(Path(source))
         try:
-            with said_of(f"opening {source}"):
+            with said_of(f"opening {place}"):
                 node = zarr.open(store=store_path(source, "r"), mode="r")
         except FileNotFoundError:
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
             ) from None
-    place = url(node.store_path)
     attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
         if level:
@@ -95,6 +104,21 @@ def open_zarr(source: Any, level: int = 0) -> Source:
         )
     _said(place, array.ndim, lambda: image)
     return _source(array, image)
+
+
+def _require_metadata_of_some_size(path: Path) -> None:
+    """Refuse local metadata so long that to read them would take the memory of the machine."""
+    names = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+    if path.is_file():
+        with zipfile.ZipFile(path) as file:
+            sizes = {one.filename: one.file_size for one in file.infolist() if one.filename in names}
+    else:
+        sizes = {name: (path / name).stat().st_size for name in names if (path / name).is_file()}
+    for name, size in sizes.items():
+        if size > MOST_METADATA_BYTES:
+            raise ValueError(
+                f"source must have metadata of at most {MOST_METADATA_BYTES} bytes; got {size} in {path / name}"
+            )
 
 
 def _attributes(node: zarr.Array[Any] | zarr.Group, place: str) -> dict[str, Any]:
