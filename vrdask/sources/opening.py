@@ -73,6 +73,8 @@ def is_damage(error: BaseException) -> bool:
     """Whether an error tells of data that are not what they should be, rather than of a store or a device."""
     if isinstance(error, OSError):
         return error.errno is None and not isinstance(error, (*_OF_PLACES, *_OF_THE_SYSTEM))  # such as BadGzipFile
+    if isinstance(error, ValueError | TypeError | LookupError | ArithmeticError | AttributeError):
+        return True
     module = type(error).__module__.partition(".")[0]
     return module in ("builtins", "struct", "zlib", "zipfile", "json", "xml", "tifffile", "imagecodecs", "nibabel",
                       "zarr", "numcodecs", "numpy")  # fmt: skip
