@@ -267,6 +267,10 @@ def test_anything_that_names_a_path_is_one(tmp_path):
             return self.name
 
     assert open_source(Named(str(tmp_path / "x.zarr"))).array.shape == (8,)
+    assert vrdask.resample_zarr(Named(str(tmp_path / "x.zarr")), {}, 4).shape == (4,)
+    for wrong in ({"level": "0"}, {"series": 1.0}, {"channel": "c"}, {"level": True}):
+        with pytest.raises(TypeError, match="must be an integer; got"):
+            open_source(tmp_path / "x.zarr", **wrong)
     with pytest.raises(TypeError, match=r"source must be a path of text; got b'.*': decode it with os.fsdecode"):
         open_source(Named(bytes(tmp_path / "x.zarr")))
 

@@ -37,7 +37,7 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
     FileNotFoundError, PermissionError
         There is nothing, or it may not be read.
     TypeError
-        The source is something else, such as an array in memory; the message says what takes it.
+        The source is something else, such as an array in memory; the message says what takes it. Or a number is none.
     ValueError
         There is nothing that can be read, something damaged, or no such level, series or channel. The message names
         the place.
@@ -45,6 +45,9 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
         A package that reads the format is not installed.
     """
     require_source(source)
+    for name, number in (("level", level), ("series", series), ("channel", 0 if channel is None else channel)):
+        if not hasattr(number, "__index__") or isinstance(number, bool):
+            raise TypeError(f"{name} must be an integer; got {number!r}")
     if isinstance(source, Source):
         opened = source
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,13 +39,15 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
-    if not isinstance(place, str | Path | StorePath | dict | Store):
+    if isinstance(place, os.PathLike):
+        place = os.fspath(place)
+    if not isinstance(place, str | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
     if mode == "a" and isinstance(place, StorePath | Store) and place.read_only:
         raise ValueError(f"target must be writable; got {place}, which is read-only")
     if mode is None and isinstance(place, Store):
         return StorePath(place)
-    if isinstance(place, str | Path) and "://" not in str(place):
+    if isinstance(place, str) and "://" not in place:
         if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
             return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
@@ -73,7 +76,7 @@ def open_zarr(source: Any, level: int = 0) -> Source:
     if isinstance(source, zarr.Array | zarr.Group):
         node: zarr.Array[Any] | zarr.Group = source
     else:
-        local = isinstance(source, Path) or (isinstance(source, str) and "://" not in source)
+        local = isinstance(source, str | os.PathLike) and "://" not in str(source)
         if local and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {place}")
         if local:
