@@ -20,6 +20,17 @@ def native(dtype: npt.DTypeLike) -> DType:
     return np.dtype(dtype).newbyteorder("=")
 
 
+def plain(dtype: npt.DTypeLike) -> DType:
+    """The type by its usual name: of C's types that are equally long (long and long long; on some machines double and
+    long double) the one that Zarr knows.
+
+    >>> plain("q").char == np.dtype("int64").char
+    True
+    """
+    given = np.dtype(dtype)
+    return np.dtype(given.str) if given.kind in "biufc" else given
+
+
 def is_number(dtype: DType) -> bool:
     return native(dtype) in CODES
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import NAMES, DType, is_number, needs_float64
+from vrdask.dtypes import NAMES, DType, is_number, needs_float64, plain
 from vrdask.filters import FILTERS
 from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
@@ -203,7 +203,7 @@ def _checked(
             )
         out_shape[axis] = size
     source = _dtype(in_dtype, mode)
-    result = source if out_dtype is None else np.dtype(out_dtype)
+    result = source if out_dtype is None else plain(out_dtype)
     if result != source:
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
             if not is_number(dtype):
@@ -262,7 +262,7 @@ def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int,
 
 
 def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
-    given = np.dtype(dtype)
+    given = plain(dtype)
     if given.hasobject:
         raise TypeError(f"the array's dtype must have a fixed size; got {given}")
     if not MODES[mode].copies and not is_number(given):

@@ -17,7 +17,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import codecs, stores, zarr_internals
 from vrdask.attempts import said_of
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, plain
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
 from vrdask.ome_zarr import Multiscale
@@ -127,7 +127,7 @@ def array_arguments(
     by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
     return {
         "shape": what.out_shape,
-        "dtype": what.out_dtype.newbyteorder("="),
+        "dtype": plain(what.out_dtype.newbyteorder("=")),
         "chunks": chunk,
         "shards": shard,
         "compressors": codecs.compressors(compressors, layout.compressors),

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from vrdask.columns import Index
 from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.reuse import Empty
+from vrdask.sources.tiff_checks import require_size_of_piece
 from vrdask.sources.tifffile_internals import jpeg_colours
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class TiledPages:
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
-        count = page.databytecounts[number]
-        data = self._stored(page.dataoffsets[number], count) if count else None
+        offset, count = page.dataoffsets[number], page.databytecounts[number]
+        data = self._stored(offset, count) if offset and count else None
         if data is not None and self._into is not None:
             tile = empty(self._tile, self.dtype)
             if self._into(data, page.jpegtables, tile):
                 return tile
+        if data is not None:
+            require_size_of_piece(data, page.keyframe, number)
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
         tile, _, shape = page.keyframe.decode(data, number, **tables)
         if tile is None:
