@@ -87,18 +87,67 @@ def test_a_single_column_of_an_image_is_an_image(mode, axis):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if "8" not in name])
-def test_byte_swapped_arrays_give_the_same_values_and_keep_their_dtype(mode, dtype):
+def test_byte_swapped_arrays_give_the_same_values_in_native_order(mode, dtype):
     x = values((9, 14), dtype, 2)
     swapped = x.astype(x.dtype.newbyteorder())
     for shape in ((5, 20), (9, 14)):
-        result = vrdask.resample(swapped, shape, mode)
-        assert result.dtype == swapped.dtype
-        assert_array_equal(result, vrdask.resample(x, shape, mode))
-        asked = vrdask.resample(x, shape, mode, dtype=swapped.dtype)
-        assert asked.dtype == swapped.dtype
-        assert_array_equal(asked, vrdask.resample(x, shape, mode))
-    lazy = vrdask.resample(da.from_array(swapped, chunks=4), (5, 20), mode)
-    assert_array_equal(lazy.compute(), vrdask.resample(x, (5, 20), mode))
+        expected = vrdask.resample(x, shape, mode)
+        assert_array_equal(vrdask.resample(swapped, shape, mode), expected, strict=True)
+        assert_array_equal(vrdask.resample(x, shape, mode, dtype=swapped.dtype), expected, strict=True)
+        lazy = vrdask.resample(da.from_array(swapped, chunks=4), shape, mode)
+        assert lazy.dtype == lazy._meta.dtype == x.dtype
+        assert_array_equal(lazy.compute(), expected, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_every_function_gives_native_order(mode):
+    x = values((1, 2, 9, 14), "uint16", 2)
+    grid = np.random.default_rng(0).uniform(-1, 1, (1, 5, 6, 2))
+    calls = {
+        "grid": lambda x, **options: vrdask.grid_sample(x, grid, mode, **options),
+        "affine": lambda x, **options: vrdask.affine_transform(x, [0.7, 1.2], mode=mode, **options),
+        "copied": lambda x, **options: vrdask.affine_transform(x, np.eye(2), mode=mode, **options),
+        "outside": lambda x, **options: vrdask.affine_transform(x, np.eye(2), 99, mode=mode, **options),
+        "resample": lambda x, **options: vrdask.resample(x, (5, 20), mode, **options),
+        "unchanged": lambda x, **options: vrdask.resample(x, (9, 14), mode, **options),
+    }
+    for name, call in calls.items():
+        for dtype in (None, "float32"):
+            expected = call(x, dtype=dtype)
+            for order in (">", "<"):
+                swapped = x.astype(x.dtype.newbyteorder(order))
+                asked = None if dtype is None else np.dtype(dtype).newbyteorder(order)
+                stored = zarr.create_array({}, shape=x.shape, dtype=swapped.dtype, chunks=(1, 1, 4, 5), zarr_format=2)
+                stored[:] = x
+                for source in (swapped, da.from_array(swapped, chunks=(1, 1, 4, 5)), stored):
+                    got = call(source, dtype=asked)
+                    assert got.dtype.isnative, name
+                    assert_array_equal(np.asarray(got), expected, strict=True)
+                    assert np.asarray(got).dtype.isnative, name
+
+
+def test_items_of_many_numbers_are_turned_to_native_order_too():
+    for dtype in (">c8", ">U3", ">M8[s]", [("a", ">i4"), ("b", "<f8")]):
+        x = np.zeros(4, dtype)
+        x[...] = ["a", "bc", "def", "g"] if ">U3" == dtype else np.arange(4).astype("i8")
+        native = x.astype(x.dtype.newbyteorder("="))
+        for source in (x, da.from_array(x, chunks=3)):
+            got = vrdask.resample(source, 8, "nearest")
+            assert got.dtype == native.dtype
+            assert_array_equal(np.asarray(got), np.repeat(native, 2))
+
+
+def test_a_target_in_the_other_byte_order_gets_the_same_values():
+    x = values((9, 14), "uint16", 2)
+    source = zarr.create_array({}, shape=x.shape, dtype=">u2", chunks=(4, 5), zarr_format=2, fill_value=7)
+    source[:] = x
+    for order in (">u2", "<u2"):
+        target = zarr.create_array({}, shape=(5, 20), dtype=order, chunks=(4, 5), zarr_format=2)
+        vrdask.resample_zarr(source, target, (5, 20))
+        assert_array_equal(target[:], vrdask.resample(x, (5, 20)))
+    made = vrdask.resample_zarr(source, zarr.storage.MemoryStore(), (5, 20))
+    assert made.fill_value == 7
+    assert made.dtype.isnative
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from vrdask import reuse, threads
 from vrdask.affine import affine
-from vrdask.api import is_dask_array, is_zarr_array
+from vrdask.inputs import accepted
 from vrdask.intervals import slices_of, whole
 
 
@@ -84,11 +83,7 @@ def affine_transform(
     array([[2., 4.],
            [1., 3.]])
     """
-    lazily = is_dask_array(x) or is_zarr_array(x)
-    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
-        raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
-    if not lazily:
-        x = np.asarray(x)
+    x, lazily = accepted(x)
     what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
     if lazily:
         from vrdask.executors.lazy_sampling import affine_lazily
