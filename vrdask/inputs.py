@@ -33,6 +33,7 @@ WAYS = {  # of types by where they are defined, and their name: how to get at an
     ("dask", "Delayed"): "dask.array.from_delayed({name}, shape, dtype)",
     ("dask", "DataFrame"): "{name}.to_dask_array(lengths=True)",
     ("vrdask", "Source"): "resample_zarr takes it, and {name}.array[0:64, 0:64] reads a part",
+    ("vrdask", ""): "{name}[0:64, 0:64] reads a part",
 }
 
 
@@ -60,7 +61,7 @@ def accepted(x: Any, name: str = "x") -> tuple[Any, bool]:
         return x, True
     if isinstance(x, str | bytes | os.PathLike):
         raise TypeError(
-            f"{name} must be a numpy, dask or zarr array; got {x!r}: zarr.open_array opens a path, "
+            f"{name} must be a numpy, dask or zarr array; got {repr(x):.80}: zarr.open_array opens a path, "
             "and resample_zarr takes the path of any file that it reads"
         )
     if _root(x) == "torch":
@@ -69,7 +70,7 @@ def accepted(x: Any, name: str = "x") -> tuple[Any, bool]:
         for leaf in _leaves(x):
             plain = issubclass(leaf, Number | np.ndarray | np.generic) and not issubclass(leaf, np.ma.MaskedArray)
             if not plain and _root_of(leaf) != "torch":
-                raise TypeError(f"{name} must hold numbers; got a {x.__class__.__name__} with a {_called(leaf)}")
+                raise TypeError(f"{name} must hold numbers; got {type(x).__name__} of {_called(leaf)}")
     elif not isinstance(x, np.ndarray | Number | np.generic) and not _is_memory(x):
         raise TypeError(f"{name} must be a numpy, dask or zarr array; got {_refused(x, name)}")
     return np.asarray(x), False
@@ -92,9 +93,9 @@ def _of_tensor(x: Any, name: str) -> Any:
     """A torch tensor's memory as an array."""
     device = getattr(x, "device", None)
     if device is None:
-        raise TypeError(f"{name} must be a numpy, dask or zarr array; got a {_called(type(x))}")
+        raise TypeError(f"{name} must be a numpy, dask or zarr array; got {_called(type(x))}")
     if device.type != "cpu":
-        raise TypeError(f"{name} must be in the memory of the CPU; got a torch.Tensor on {device}: {name}.cpu()")
+        raise TypeError(f"{name} must be in the memory of the CPU; got torch.Tensor on {device}: {name}.cpu()")
     if x.requires_grad:
         raise TypeError(
             f"{name} must not require a gradient, which ends here; got a torch.Tensor that does: {name}.detach()"
@@ -125,16 +126,16 @@ def _refused(x: Any, name: str) -> str:
         root = _root_of(kind)
         way = WAYS.get((root, kind.__name__)) or WAYS.get((root, ""))
         if way is not None:
-            return f"a {_called(type(x))}: {way.format(name=name)}"
+            return f"{_called(type(x))}: {way.format(name=name)}"
     if x is None:
         return "None"
     if hasattr(type(x), "toarray"):
-        return f"a {_called(type(x))}: {name}.toarray()"
+        return f"{_called(type(x))}: {name}.toarray()"
     if hasattr(type(x), "__array__"):
-        return f"a {_called(type(x))}: numpy.asarray({name}) makes it one"
+        return f"{_called(type(x))}: numpy.asarray({name}) makes it one"
     if hasattr(type(x), "__getitem__") and hasattr(x, "shape") and hasattr(x, "dtype"):
-        return f"a {_called(type(x))}: dask.array.from_array({name}) reads it lazily"
-    return f"a {_called(type(x))}"
+        return f"{_called(type(x))}: dask.array.from_array({name}) reads it lazily"
+    return f"{_called(type(x))}"
 
 
 def _root(x: object) -> str:
