@@ -137,7 +137,7 @@ def test_every_function_gives_native_order(mode):
 def test_items_of_many_numbers_are_turned_to_native_order_too():
     for dtype in (">c8", ">U3", ">M8[s]", [("a", ">i4"), ("b", "<f8")]):
         x = np.zeros(4, dtype)
-        x[...] = ["a", "bc", "def", "g"] if ">U3" == dtype else np.arange(4).astype("i8")
+        x[...] = ["a", "bc", "def", "g"] if dtype == ">U3" else np.arange(4).astype("i8")
         native = x.astype(x.dtype.newbyteorder("="))
         for source in (x, da.from_array(x, chunks=3)):
             got = vrdask.resample(source, 8, "nearest")

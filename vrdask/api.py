@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy.typing as npt
@@ -53,8 +54,8 @@ def resample(
         Type of the result; the input's by default. Integers round half to even and saturate; filters from uint8 to
         uint8 round half up after each axis, as Pillow does.
     num_threads : int, optional
-        Threads for a numpy array; by default `get_num_threads`. For lazy results threads per task; by default one,
-        since the scheduler fills the cores.
+        Threads for a numpy array; by default `get_num_threads`, which says what counts. For lazy results threads per
+        task; by default one, since the scheduler fills the cores.
 
     Returns
     -------
@@ -67,6 +68,11 @@ def resample(
 
     Notes
     -----
+    "nearest" is exact for all sizes: torch's own "nearest-exact" computes positions in float32 for float32 tensors and
+    picks another sample for 734 of the 39,601 pairs of sizes below 200. "linear" of uint8 is the exact value, rounded;
+    torch's own, which rounds its weights, is a level off in a quarter of the samples. Results are in this machine's
+    byte order.
+
     8- and 16-bit types and float32 are computed in float32, all others in float64, which holds integers exactly up to
     2^53. "nearest" copies and takes any type of fixed size.
 
@@ -83,7 +89,8 @@ def resample(
     if not lazily:
         if chunks is not None:
             raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")
-        return resample_in_memory(what, x, threads.resolve(num_threads))
+        elements = max(x.size, prod(what.out_shape))
+        return resample_in_memory(what, x, threads.resolve(num_threads, elements))
     from vrdask.executors import lazy
 
     task_threads = 1 if num_threads is None else threads.resolve(num_threads)

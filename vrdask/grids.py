@@ -40,9 +40,10 @@ def grid_sample(
     padding_mode : {"zeros", "border", "reflection", "constant"}
         What lies beyond the input. "zeros" and "constant" are samples of value 0 or `fill_value`, with which
         "linear" blends; with "cubic" they are the value of every position outside ``[0, n - 1]`` (SciPy's mode
-        "constant"); positions that rounding alone has brought beyond an end, by a few units in the last place of the
-        grid's numbers, are at the end, so that the identity's grid keeps its borders. "border" moves positions to the ends; "reflection" is about the edges, with `align_corners` about
-        the centres (cubic: SciPy's "reflect" and "mirror").
+        "constant"); there a position that only rounding has brought beyond an end, by a few units in the last place of
+        the grid's numbers, is at the end, so that the grid of the identity keeps the borders. "border" moves positions
+        to the ends; "reflection" is about the edges, with `align_corners` about the centres (cubic: SciPy's "reflect"
+        and "mirror").
     fill_value : number
         Of "constant"; rounded half to even and clamped for integers of the result.
     rounding_rule : {"bankers", "round_half_up"}

@@ -61,7 +61,7 @@ def accepted(x: Any, name: str = "x") -> tuple[Any, bool]:
         return x, True
     if isinstance(x, str | bytes | os.PathLike):
         raise TypeError(
-            f"{name} must be a numpy, dask or zarr array; got {repr(x):.80}: zarr.open_array opens a path, "
+            f"{name} must be a numpy, dask or zarr array; got {x!r:.80}: zarr.open_array opens a path, "
             "and resample_zarr takes the path of any file that it reads"
         )
     if _root(x) == "torch":

@@ -95,7 +95,8 @@ def _sample_in_numpy(what: Affine, data: Array, window: Box, writes: Box, result
         pieces.append([(at, min(at + size, stop)) for at in range(start, stop, size)])
     for box in product(*reversed(pieces)):
         made = at_positions(what.sampling, data, affine_positions(what, box), held)
-        result[(..., *within(box, outputs))] = made
+        place: tuple[Any, ...] = (..., *within(box, outputs))
+        result[place] = made
 
 
 def sample_grid(
