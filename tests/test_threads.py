@@ -30,6 +30,8 @@ def nothing_is_set(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.setattr(threads, "_chosen_here", True)
+    monkeypatch.setattr(threads, "_asked", None)  # of whoever runs the tests
+    monkeypatch.setattr(threads, "_limit", None)
 
 
 def installed(name):
@@ -58,16 +60,19 @@ def test_the_default_follows_the_environment(python, variables, count):
     assert python(COUNT, **{**UNSET, **variables}) == str(count)
 
 
-def test_variables_set_after_the_import_count_too(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert vrdask.get_num_threads() == threads.resolve(None) == 5
-    monkeypatch.setenv("OMP_THREAD_LIMIT", "4")
-    assert vrdask.get_num_threads() == 4
+def test_what_comes_first_counts(monkeypatch):
     monkeypatch.setenv("VRDASK_NUM_THREADS", "7")
-    assert vrdask.get_num_threads() == 7
+    assert vrdask.get_num_threads() == threads.resolve(None) == 7
     vrdask.set_num_threads(6)
     assert vrdask.get_num_threads() == threads.resolve(None) == 6
     assert threads.resolve(3) == 3
+
+
+def test_openmps_variables_count_as_they_were_at_first(monkeypatch):
+    # as for OpenMP itself; a nanny of distributed sets them in the process that starts workers
+    monkeypatch.setenv("OMP_NUM_THREADS", str(CORES + 1))
+    monkeypatch.setenv("OMP_THREAD_LIMIT", str(CORES + 2))
+    assert vrdask.get_num_threads() == CORES
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "abc", "4,2", "1.5", "²"])
@@ -85,8 +90,9 @@ def test_a_wrong_number_is_refused_by_the_variables_name(monkeypatch, wrong):
 
 
 def test_tasks_of_a_run_are_no_threads_of_openmp(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    monkeypatch.setattr(threads, "_asked", 1)
+    monkeypatch.setattr(threads, "_limit", 1)
+    assert vrdask.get_num_threads() == 1
     assert threads.resolve_tasks(None) == CORES
     monkeypatch.setenv("VRDASK_NUM_THREADS", "3")
     assert threads.resolve_tasks(None) == 3
@@ -125,6 +131,26 @@ for limit in (1, 2, 4):
 print(count())
 """
     assert python(code, **{**UNSET, "OMP_NUM_THREADS": "3"}).split() == ["3", "1", "2", "4", "3"]
+
+
+@needs_openmp
+@installed("torch")
+@installed("threadpoolctl")
+def test_what_torch_sets_for_itself_is_nobodys_wish(python):
+    # torch tells OpenMP to use the physical cores, in each thread that it works in, and may share our runtime
+    code = """
+import torch, vrdask
+from threadpoolctl import threadpool_limits
+torch.ones(300, 300) @ torch.ones(300, 300)
+own = torch.get_num_threads()
+print(vrdask.get_num_threads())
+with threadpool_limits(limits=own + 1):
+    torch.ones(300, 300) @ torch.ones(300, 300)
+    print(vrdask.get_num_threads() - min(own + 1, vrdask.threads.usable_cores()))
+print(vrdask.get_num_threads())
+"""
+    assert python(code, **UNSET).split() == [str(CORES), "0", str(CORES)]
+    assert python(code, **{**UNSET, "OMP_NUM_THREADS": "3"}).split()[::2] == ["3", "3"]
 
 
 def counted(block):

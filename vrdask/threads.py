@@ -10,7 +10,9 @@ The count is resolved here, once per call, and passed on; nothing below reads th
     OMP_NUM_THREADS              or what threadpoolctl has told OpenMP's runtime
     all usable cores             the process's affinity and its cgroup's quota respected
 
-OMP_THREAD_LIMIT bounds the last two. Tasks of a run are no threads of OpenMP: its variables say nothing of them.
+OMP_THREAD_LIMIT bounds the last two. OpenMP's variables count as they are when this is imported, as they do for its
+runtime: later on, dask's nannies set them in this process for the workers they start. Tasks of a run are no threads of
+OpenMP, so that its variables say nothing of them.
 
 GNU's OpenMP hangs when a process uses it, forks, and the child uses it again; so the forked child of a process that
 has used it computes on one thread.
@@ -23,8 +25,11 @@ import logging
 import math
 import operator
 import os
+import sys
+import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from vrdask import isa
 from vrdask.beside import among_others
@@ -37,12 +42,29 @@ HAS_OPENMP: bool = _runtime.HAS_OPENMP
 
 VARIABLE = "VRDASK_NUM_THREADS"
 
+
+def _whole(text: str) -> int | None:
+    """A number of at least 1; None for anything else.
+
+    >>> _whole(" 4 "), _whole("0"), _whole("-1"), _whole("1.5"), _whole("")
+    (4, None, None, None, None)
+    """
+    try:
+        count = int(text or 0)
+    except ValueError:
+        return None
+    return count if count >= 1 else None
+
+
 ELEMENTS_PER_THREAD = 1 << 15
 """Starting a thread for less work than this costs more than it brings."""
 
 _chosen: int | None = None
 _chosen_here = True
 _started_with: int = _runtime.max_threads()
+_asked = _whole(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0])
+"""The first number of a list is that of the outermost level; what is no number OpenMP does not look at."""
+_limit = _whole(os.environ.get("OMP_THREAD_LIMIT", ""))
 _used = False
 _forked = False
 
@@ -116,32 +138,34 @@ def _said() -> int | None:
 
 
 def _of_openmp() -> int:
-    """As many as OpenMP is told to use, by its variables or through threadpoolctl; all usable cores where it is not.
-
-    As in OpenMP, the first number of a list is that of the outermost level, and what is no number is not looked at.
-    """
-    asked = _whole(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0])
-    now = _runtime.max_threads()
+    """As many as OpenMP is told to use, by its variables or through threadpoolctl; all usable cores where it is not."""
+    now, usual = _runtime.max_threads(), _asked or _cores()
     if not HAS_OPENMP:
-        count = asked or _cores()
-    elif asked is None:
-        count = min(now, _cores())
-    else:
-        count = asked if now == _started_with else now
-    return min(count, _whole(os.environ.get("OMP_THREAD_LIMIT", "")) or count)
+        count = usual
+    elif _asked is None:
+        count = usual if now >= usual or now == _of_torch() else now
+    else:  # the runtime may have been loaded before the variable was set
+        count = usual if now in (_started_with, usual) or now == _of_torch() else now
+    return min(count, _limit or count)
 
 
-def _whole(text: str) -> int | None:
-    """A number of at least 1; None for anything else.
+def _of_torch() -> int | None:
+    """As many as torch has OpenMP use where nobody has told it; None where there is no torch.
 
-    >>> _whole(" 4 "), _whole("0"), _whole("-1"), _whole("1.5"), _whole("")
-    (4, None, None, None, None)
+    It may share the runtime, and then, with its first work in a thread, sets that thread's count to the physical cores:
+    that is torch's default, and nobody's wish for others. A new thread tells, whatever this one has been limited to.
     """
-    try:
-        count = int(text or 0)
-    except ValueError:
-        return None
-    return count if count >= 1 else None
+    torch = sys.modules.get("torch")
+    return None if torch is None or not hasattr(torch, "get_num_threads") else _asked_in_a_new_thread(torch)
+
+
+@lru_cache(maxsize=1)
+def _asked_in_a_new_thread(torch: Any) -> int:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
 
 
 def resolve(num_threads: int | None, elements: int | None = None) -> int:
