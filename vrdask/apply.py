@@ -41,12 +41,12 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
         in any byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    shape, dtype = shape_of(writes), native(what.out_dtype)
+    shape, dtype = shape_of(writes), what.out_dtype
     if 0 in shape:
-        return np.empty(shape, what.out_dtype)
+        return np.empty(shape, dtype)
     data = source
     if MODES[what.mode].copies and what.stages:
-        data = empty(shape, what.in_dtype)
+        data = empty(shape, source.dtype)
         _gather_box(what, source, reads, writes, data, num_threads)
     elif what.stages and what.fixed_point:
         data = empty(shape, dtype)
@@ -57,7 +57,7 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
     if native(data.dtype) != dtype:
         copies, data = data, empty(shape, dtype)
         _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
-    return data.astype(what.out_dtype, order="C", copy=data is source)
+    return data.astype(dtype, order="C", copy=data is source)
 
 
 def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:

@@ -15,11 +15,6 @@ CODES = {np.dtype(name): code for code, name in enumerate(NAMES)}
 _EXACT_IN_FLOAT32 = frozenset(np.dtype(name) for name in NAMES[:6])
 
 
-def native(dtype: npt.DTypeLike) -> DType:
-    """The type in this machine's byte order."""
-    return np.dtype(dtype).newbyteorder("=")
-
-
 def plain(dtype: npt.DTypeLike) -> DType:
     """The type by its usual name: of C's types that are equally long (long and long long; on some machines double and
     long double) the one that Zarr knows.
@@ -29,6 +24,11 @@ def plain(dtype: npt.DTypeLike) -> DType:
     """
     given = np.dtype(dtype)
     return np.dtype(given.str) if given.kind in "biufc" else given
+
+
+def native(dtype: npt.DTypeLike) -> DType:
+    """The type by its usual name, in this machine's byte order."""
+    return plain(dtype).newbyteorder("=")
 
 
 def is_number(dtype: DType) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import NAMES, DType, is_number, needs_float64, plain
+from vrdask.dtypes import NAMES, DType, is_number, native, needs_float64
 from vrdask.filters import FILTERS
 from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
@@ -31,6 +31,7 @@ class Resampling:
     """A validated resampling of a whole array; make one with `resampling`.
 
     in_shape, out_shape : sizes of every axis.
+    in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
     """
 
     in_shape: tuple[int, ...]
@@ -203,7 +204,7 @@ def _checked(
             )
         out_shape[axis] = size
     source = _dtype(in_dtype, mode)
-    result = source if out_dtype is None else plain(out_dtype)
+    result = source if out_dtype is None else native(out_dtype)
     if result != source:
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
             if not is_number(dtype):
@@ -262,7 +263,7 @@ def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int,
 
 
 def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
-    given = plain(dtype)
+    given = native(dtype)
     if given.hasobject:
         raise TypeError(f"the array's dtype must have a fixed size; got {given}")
     if not MODES[mode].copies and not is_number(given):

@@ -25,11 +25,11 @@ from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
 from vrdask.affine import Affine
-from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out
 from vrdask.executors.dask_internals import DataNode, List, Task, TaskRef, array_of
 from vrdask.executors.lazy_source import LazySource
 from vrdask.grid_sampling import GridSampling
+from vrdask.inputs import is_dask_array, is_zarr_array
 from vrdask.intervals import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
 from vrdask.sample import sample_affine, sample_grid
 from vrdask.sample import touched as touched_by
