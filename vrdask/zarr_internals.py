@@ -30,9 +30,9 @@ def sync(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return _sync(coroutine)
 
 
-def place(given: Any, mode: str | None) -> StorePath:
-    """A place in a store, opened from whatever `zarr.open` takes."""
-    made: StorePath = sync(make_store_path(given, mode=mode))  # type: ignore[arg-type]
+def place(given: Any, mode: str | None, options: Json | None = None) -> StorePath:
+    """A place in a store, opened from whatever `zarr.open` takes. options : of fsspec, for a URL."""
+    made: StorePath = sync(make_store_path(given, mode=mode, storage_options=options))  # type: ignore[arg-type]
     return made
 
 
@@ -49,6 +49,13 @@ def between(start: int, stop: int) -> Any:
 def last(count: int) -> Any:
     """The request for the last bytes of an object."""
     return SuffixByteRequest(count)
+
+
+def asked(request: Any) -> int | None:
+    """How many bytes a request asks for; None for a whole object."""
+    if request is None:
+        return None
+    return int(request.suffix if isinstance(request, SuffixByteRequest) else request.end - request.start)
 
 
 async def get(at: StorePath, part: Any = None) -> Any:

@@ -12,8 +12,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, StorePath, ZipStore
 
-from vrdask import zarr_internals
-from vrdask.attempts import said_of
+from vrdask import remote, zarr_internals
+from vrdask.attempts import patiently, said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
 from vrdask.sources.no_source import place_of
@@ -52,9 +52,9 @@ def store_path(place: Any, mode: str | None) -> StorePath:
             return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
-        return zarr_internals.place(place, mode)
+        return remote.open_url(place, mode) if isinstance(place, str) else zarr_internals.place(place, mode)
     except ImportError as error:
-        extra = "s3" if str(place).startswith("s3") else "remote"
+        extra = remote.extra_of(str(place))
         raise ModuleNotFoundError(f"{place} needs another package: {error}: pip install 'vrdask[{extra}]'") from None
     except ValueError as error:
         if "rotocol" in str(error):  # fsspec's "Protocol not known: .."
@@ -83,7 +83,7 @@ def open_zarr(source: Any, level: int = 0) -> Source:
             _require_metadata_of_some_size(Path(source))
         try:
             with said_of(f"opening {place}"):
-                node = zarr.open(store=store_path(source, "r"), mode="r")
+                node = patiently(f"opening {place}", lambda: zarr.open(store=store_path(source, "r"), mode="r"))
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
