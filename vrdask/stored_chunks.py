@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, Protocol, TypeVar
 
 import zarr
-from zarr.storage import StorePath
+from zarr.storage import LocalStore, StorePath
 
 from vrdask import stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
@@ -131,10 +131,11 @@ class StoredShards:
 
     def _fetch_index(self, shard: Index) -> ShardIndex | None:
         at, size = self._at / self._key(shard), self._form.index_bytes
-        raw = stores.get_spans(at, [(0, size)])[0] if self._form.index_first else stores.get_last(at, size)
-        if raw is None:
-            return None
-        return self._form.decode_index(raw, stores.size(at) if stores.is_local(at) else None)
+        if self._form.index_first:
+            raw, whole = stores.get_spans(at, [(0, size)])[0], None
+        else:  # chunks stand before it; a local disk says at once how far they may reach
+            raw, whole = stores.get_last(at, size), stores.size(at) if isinstance(at.store, LocalStore) else None
+        return None if raw is None else self._form.decode_index(raw, whole)
 
     def _fetch_spans(self, at: StorePath, spans: Sequence[tuple[Span, Index]]) -> Fetched:
         runs = iter(runs_of(spans, RUN_BYTES, GAP_BYTES))
