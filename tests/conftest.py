@@ -34,6 +34,11 @@ settings.register_profile("wide", settings.get_profile("default"), max_examples=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # older versions of dask say so of every synchronous compute in a module that has a client
+    config.addinivalue_line("filterwarnings", "ignore:Running on a single-machine scheduler:UserWarning")
+
+
 @pytest.fixture(scope="session")
 def python() -> Callable[..., str]:
     """Run code in a fresh interpreter that can import these helpers; environment as keywords; gives standard output."""

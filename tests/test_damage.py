@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import struct
 import zlib
 from itertools import product
@@ -345,3 +346,34 @@ def test_arrays_of_all_kinds_are_read_right_and_say_what_cannot_be(tmp_path, dty
     got = lazily.compute(scheduler="synchronous")
     assert_array_equal(got[:12], x[:12])
     assert not got[12:, 8:].any(), "what is not stored is the fill value, or zero where there is none"
+
+
+@pytest.mark.parametrize("form", ["v3", "shard end", "shard start"])
+def test_a_folder_or_nothing_to_go_through_is_no_missing_chunk(tmp_path, form):
+    written(tmp_path / "a", form, "zstd")
+    (tmp_path / "a/c/0/0/0").unlink()
+    array = zarr.open_array(tmp_path / "a", mode="r")
+    assert not ChunkIO(array).read(BOX)[:12, :8].any(), "what is not there is the fill value"
+    (tmp_path / "a/c/0/0/0").mkdir()
+    for read in readers(tmp_path / "a"):
+        with pytest.raises(StoreError, match=r"reading chunk c/0/0/0 .* must be a file; got the folder .*c/0/0/0"):
+            read()
+    shutil.rmtree(tmp_path / "a/c/0")
+    (tmp_path / "a/c/0").write_text("")
+    for read in readers(tmp_path / "a"):
+        with pytest.raises(StoreError, match=r"reading chunk c/0/[01]/0 .*NotADirectoryError"):
+            read()
+
+
+def test_chunks_of_several_sizes_are_refused_by_name():
+    try:
+        with zarr.config.set({"array.rectilinear_chunks": True}):
+            array = zarr.create_array({}, shape=(20, 20), dtype="u2", chunks=((5, 15), (10, 10)))
+    except TypeError:
+        pytest.skip("this zarr knows no such grids")
+    for call in (
+        lambda: vrdask.resample(array, (10, 10)),
+        lambda: vrdask.affine_transform(array, np.eye(2)),
+    ):
+        with pytest.raises(ValueError, match=r"must have chunks of one size; got .*: dask.array.from_zarr"):
+            call()

@@ -50,7 +50,8 @@ class ShardFormat:
         return 16 * prod(self.grid) + CHECKSUM_BYTES * self.has_checksum
 
     def decode_index(self, stored: bytes | memoryview, size: int | None = None) -> ShardIndex:
-        """The index from its bytes. size : of the shard, where it is known.
+        """The index from its bytes. size : of the shard, where it is known; of use
+        where the index stands at its end.
 
         Raises
         ------
@@ -77,7 +78,7 @@ class ShardFormat:
             return
         starts, lengths = there[np.argsort(there[:, 0], kind="stable")].T
         begin = self.index_bytes if self.index_first else 0
-        end = _MOST if size is None else size - (0 if self.index_first else self.index_bytes)
+        end = _MOST if size is None else size - self.index_bytes * (not self.index_first)
         if lengths.max() > _MOST or starts.max() > _MOST or starts[0] < begin or (starts + lengths).max() > end:
             raise ValueError(f"a shard's chunks must lie in it, beside its index; they do not: {_DAMAGED}")
         stops = starts + lengths

@@ -17,7 +17,7 @@ from dask.base import tokenize
 from vrdask.apply import apply
 from vrdask.executors.dask_blocks import Blocks, assembled
 from vrdask.executors.dask_internals import DataNode, Task, TaskRef, array_of
-from vrdask.executors.lazy_source import LazySource
+from vrdask.executors.lazy_source import LazySource, stored_grid
 from vrdask.intervals import Box, ceil_div, edges_of, size_of
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
@@ -43,7 +43,7 @@ def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> An
 
 def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a zarr array."""
-    stored = normalize_chunks(x.shards or x.chunks, x.shape, dtype=x.dtype)
+    stored = stored_grid(x)
     plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
     token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
     name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"

@@ -27,7 +27,7 @@ from dask.base import tokenize
 from vrdask.affine import Affine
 from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out
 from vrdask.executors.dask_internals import DataNode, List, Task, TaskRef, array_of
-from vrdask.executors.lazy_source import LazySource
+from vrdask.executors.lazy_source import LazySource, stored_grid
 from vrdask.grid_sampling import GridSampling
 from vrdask.inputs import is_dask_array, is_zarr_array
 from vrdask.intervals import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask or zarr array."""
     zarr = is_zarr_array(x)
-    stored = normalize_chunks(x.shards or x.chunks, x.shape, dtype=x.dtype) if zarr else x.chunks
+    stored = stored_grid(x) if zarr else x.chunks
     if chunks is None:
         sizes = [s if n == m else min(max(s), m) for s, n, m in zip(stored, what.in_shape, what.out_shape, strict=True)]
         chunks = tuple(sizes)
@@ -138,10 +138,7 @@ def _stored(array: Any) -> tuple[tuple[int, ...], ...]:
     if isinstance(array, np.ndarray):
         return tuple((n,) for n in array.shape)
     if is_zarr_array(array):
-        normal: tuple[tuple[int, ...], ...] = normalize_chunks(
-            array.shards or array.chunks, array.shape, dtype=array.dtype
-        )
-        return normal
+        return stored_grid(array)
     chunks: tuple[tuple[int, ...], ...] = array.chunks
     return chunks
 

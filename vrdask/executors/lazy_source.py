@@ -8,9 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
+from dask.array.core import normalize_chunks
 
+from vrdask import stores
 from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box
+
+
+def stored_grid(array: zarr.Array[Any]) -> tuple[tuple[int, ...], ...]:
+    """Sizes along each axis of what an array stores as a whole: shards, or chunks where there are none."""
+    try:
+        unit = array.shards or array.chunks
+    except NotImplementedError:
+        raise ValueError(
+            f"a zarr array must have chunks of one size; got several at {stores.url(array.store_path)}: "
+            "dask.array.from_zarr reads them"
+        ) from None
+    sizes: tuple[tuple[int, ...], ...] = normalize_chunks(unit, array.shape, dtype=array.dtype)
+    return sizes
 
 
 class LazySource:
