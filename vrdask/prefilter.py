@@ -12,6 +12,8 @@ samples within the radius and on nothing else: no block grid to anchor, and no N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -70,11 +72,27 @@ class Prefilter:
     def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
         """Those of the filters, in order: both of the first, then each second one (the first is 1).
 
-        The sum of the response is 1.
+        The sum of the response is 1, as nearly as rounded weights have it (`_balanced`).
         """
         powers = POLE ** (2.0 ** np.arange(self.doublings))
         scale = 1 / np.prod(1 + powers) ** 2
-        return np.array([scale, scale * POLE, *powers[1:], *powers], dtype)
+        return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
+
+
+def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:
+    """The weights with the second moved by a few units in the last place, such that a constant stays that constant.
+
+    Both count: what the filters, computed step by step, make of ones, and the product of their sums, to which the
+    rounding of other constants adds.
+    """
+    second = weights[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(weights[1])
+    ones = weights[0] + second
+    for factor in weights[2:]:
+        ones = ones + factor * ones
+    rest = prod(1 + Fraction(float(factor)) for factor in weights[2:])
+    gains = [rest * (Fraction(float(weights[0])) + Fraction(float(one))) for one in second]
+    errors = [abs(Fraction(float(one)) - 1) + abs(gain - 1) for one, gain in zip(ones, gains, strict=True)]
+    return np.array([weights[0], second[errors.index(min(errors))], *weights[2:]], weights.dtype)
 
 
 def mirrored(index: Indices, n: int) -> Indices:
