@@ -80,19 +80,28 @@ class Prefilter:
 
 
 def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:
-    """The weights with the second moved by a few units in the last place, such that a constant stays that constant.
+    """The weights with two of them moved by a few units in the last place, such that a constant stays that constant.
 
-    Both count: what the filters, computed step by step, make of ones, and the product of their sums, to which the
-    rounding of other constants adds.
+    First counts what the filters, computed step by step, make of ones; then the product of their sums, to which the
+    rounding of other constants adds. The two are the second weight of the first filter and z**2 on the way back.
     """
-    second = weights[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(weights[1])
-    ones = weights[0] + second
-    for factor in weights[2:]:
-        ones = ones + factor * ones
-    rest = prod(1 + Fraction(float(factor)) for factor in weights[2:])
-    gains = [rest * (Fraction(float(weights[0])) + Fraction(float(one))) for one in second]
-    errors = [abs(Fraction(float(one)) - 1) + abs(gain - 1) for one, gain in zip(ones, gains, strict=True)]
-    return np.array([weights[0], second[errors.index(min(errors))], *weights[2:]], weights.dtype)
+    back = len(weights) // 2 + 2
+    best, error = weights, (Fraction(1), Fraction(1))
+    for moved in np.arange(-4, 5, dtype=weights.dtype) * np.spacing(weights[back]):
+        tried = weights.copy()
+        tried[back] += moved
+        second = tried[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(tried[1])
+        ones = tried[0] + second
+        for factor in tried[2:]:
+            ones = ones + factor * ones
+        rest = prod(1 + Fraction(float(factor)) for factor in tried[2:])
+        for value, one in zip(second, ones, strict=True):
+            gain = rest * (Fraction(float(tried[0])) + Fraction(float(value)))
+            found = abs(Fraction(float(one)) - 1), abs(gain - 1)
+            if found < error:
+                error = found
+                best = np.array([tried[0], value, *tried[2:]], weights.dtype)
+    return best
 
 
 def mirrored(index: Indices, n: int) -> Indices:
