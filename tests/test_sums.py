@@ -132,7 +132,6 @@ def averages(draw):
 @given(case=averages(), ties=st.booleans())
 def test_area_of_integers_is_the_exact_mean_halves_to_even(machine, case, ties):
     in_shape, shape, dtype, out_dtype, seed = case
-    low, high = limits(dtype)
     x = np.random.default_rng(seed).integers(0, 2, in_shape, dtype) if ties else values(in_shape, dtype, seed)
     expected = exact_mean(x, shape, out_dtype or dtype)
     for build in BUILDS:
@@ -170,6 +169,7 @@ def test_sums_beside_every_tie_round_to_their_own_side(dtype, count):
         ((1024, 512), (2, 2), "uint8", "table, float64"), ((60, 60, 60), (20, 20, 20), "uint8", "divided"),
         ((100, 100), (43, 43), "uint8", "divided"), ((100,) * 3, (17,) * 3, "uint16", "divided, float64"),
         ((9000, 7000), (7, 9), "uint16", "in pieces"), ((40,), (20,), "uint64", "in pieces"),
+        ((9000, 3), (2, 3), "uint8", "in pieces"), ((9000, 16), (2, 16), "uint8", "divided"),
     ],
 )  # fmt: skip
 def test_how_sums_are_made_follows_from_sizes_alone(in_shape, shape, dtype, kind):
@@ -200,6 +200,8 @@ def test_long_windows_of_extremes_are_exact(dtype, n):
         assert_array_equal(vrdask.resample(x, 3, "area", axes=0)[1:], np.full((2, 2), x[1, 0]))
     row = values((n,), dtype, 3)
     assert_array_equal(vrdask.resample(row, 2, "area"), exact_mean(row, (2,), dtype))
+    lazy = vrdask.resample(da.from_array(row, chunks=999), 2, "area", chunks=1)
+    assert_array_equal(lazy.compute(), exact_mean(row, (2,), dtype))
 
 
 def test_two_to_the_25_ones_are_one():

@@ -123,8 +123,8 @@ def resample(what: Resampling, x: Array) -> Array:
         return x
     pairs = [pair for pair in zip(what.in_shape, what.out_shape, strict=True) if pair[0] != pair[1]]
     if x.dtype.kind != "f" and is_mean(what.mode, pairs):
-        (stage,) = map(tables, what.stages)
-        return means(x, stage, what.sums.in_pieces, what.out_dtype)
+        (windows,) = map(tables, what.stages)
+        return means(x, windows, what.sums.in_pieces, what.out_dtype)
     x = x.astype(what.acc_dtype)
     for stage in what.stages:
         for axis in contraction_order(stage):

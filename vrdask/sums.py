@@ -2,18 +2,18 @@
 
 Everything follows from global sizes and types. Three laws:
 
-- **A row of weights adds up to exactly 1** in the precision of the sums, and so does each of its beginnings to what that
-  precision holds: a constant stays that constant (`unit_rows`).
-- **Long rows are summed in float64.** A running float32 sum of n samples of one sign is off by up to n * 2**-25.6 of it:
-  within 1e-6 up to `LONGEST` taps. In float64 2**25 taps are within 1e-8.
+- **A row of weights adds up to exactly 1** in the precision of the sums, and each of its beginnings is a number of that
+  precision: ones stay ones (`unit_rows`).
+- **Long rows are summed in float64.** A running float32 sum of n samples of about one size is off by up to n * 2**-25.6
+  of it: within 1e-6 up to `LONGEST` taps. In float64 2**25 taps are within 1e-8.
 - **The mean of integers is their exact sum, divided once**, halves to even (`means`).
 
-The mean. Along an axis windows have at most two lengths, c and c + 1. With the least common multiple m of an axis's
-lengths, an output is ``sum of (m // c) * samples``, over m: whole numbers alone. Over several axes the multiples multiply, to M,
-which is one divisor for all outputs. Let a sum S, exact in a float of p bits (24, 53), be below ``2**(p - 1)``; then
-``rint(S / M)`` is S / M rounded half to even, although it rounds twice: a quotient that is not halfway between two
-integers is at least 1 / (2 * M) from any such point, and the division moves it by at most ``S / M * 2**-p``, which is less.
-(Multiplying by 1 / M would not do: it misses the halves.) Where M is a power of two, weights 1 / c are exact as they
+The mean. Along an axis windows have at most two lengths. With their least common multiple m an output is the sum of
+``(m // length) * samples``, over m: whole numbers alone. Over several axes the multiples multiply, to M, which is one
+divisor for all outputs. Let a sum S, exact in a float of p bits (24, 53), be below ``2**(p - 1)``; then ``rint(S / M)``
+is S / M rounded half to even, although it rounds twice: a quotient that is not halfway between two integers is at least
+``1 / (2 * M)`` from any such point, and the division moves it by at most ``S / M * 2**-p``, which is less. (Multiplying
+by 1 / M would not do: it misses the halves.) Where M is a power of two, weights of 1 over the length are exact as they
 are, and nothing needs dividing. Sums that no float64 holds are made in pieces (`apply_mean`).
 """
 
@@ -28,10 +28,14 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType, native, needs_float64
 from vrdask.filters import FILTERS
-from vrdask.intervals import ceil_div
+from vrdask.intervals import Interval, ceil_div
 
 LONGEST = 48
 """Taps of one row that are summed in float32 at most."""
+LONG_ROW = 4096
+"""Samples of a window along a row above which integers are summed as they lie: tables of rows are wide."""
+CHANNELS = 16
+"""Trailing samples that make a row of their own: fewer share that of the last resampled axis (`tiles`)."""
 BITS = {4: 24, 8: 53}
 """Of a float's significand, by its size in bytes."""
 
@@ -44,7 +48,8 @@ class Sums:
     multiples : for a mean of integers by axis, whole multiples of its windows' lengths; a tap weighs the multiple over
         the length of its window. None where taps have their table's weights.
     divisor : of a sum, at the end; 0 for none.
-    in_pieces : float64 does not hold the sums: they are made of some bits of the samples at a time; all taps weigh 1.
+    in_pieces : float64 does not hold the sums, which are made of some bits of the samples at a time, with weights of 1;
+        or rows are too long for a table.
     """
 
     double: bool
@@ -64,7 +69,9 @@ def sums(mode: str, in_shape: Sequence[int], out_shape: Sequence[int], in_dtype:
 
 def is_mean(mode: str, pairs: Sequence[tuple[int, int]]) -> bool:
     """Whether results are means of windows: "area" always, "box" where all ratios are whole."""
-    return bool(pairs) and (mode == "area" or (mode == "box" and all(n_out and n_in % n_out == 0 for n_in, n_out in pairs)))
+    return bool(pairs) and (
+        mode == "area" or (mode == "box" and all(n_out and n_in % n_out == 0 for n_in, n_out in pairs))
+    )
 
 
 def taps_at_most(mode: str, n_in: int, n_out: int) -> int:
@@ -94,15 +101,22 @@ def window_lengths(n_in: int, n_out: int) -> tuple[int, int]:
     return ceil_div(p, q), ceil_div(p - 1 + q, q)
 
 
-def means(
-    in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType, double: bool
-) -> Sums:
+def window_counts(n_in: int, n_out: int, writes: Interval) -> npt.NDArray[np.int64]:
+    """Samples in the windows of an output interval."""
+    edges = np.arange(writes[0], writes[1] + 1) * n_in
+    return -(-edges[1:] // n_out) - edges[:-1] // n_out
+
+
+def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType, double: bool) -> Sums:
     """How windows of integers are averaged exactly."""
     lengths = [
-        (1, 1) if n_in == n_out else window_lengths(n_in, n_out) for n_in, n_out in zip(in_shape, out_shape, strict=True)
+        (1, 1) if n_in == n_out else window_lengths(n_in, n_out)
+        for n_in, n_out in zip(in_shape, out_shape, strict=True)
     ]
     multiples = tuple(lcm(*each) for each in lengths)
     total = prod(multiples)
+    if has_long_rows(in_shape, out_shape):
+        return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
     limits = np.iinfo(in_dtype)
     largest = max(-int(limits.min), int(limits.max)) * total
     exact = total & (total - 1) == 0
@@ -112,6 +126,16 @@ def means(
         if fits and not narrow and largest < 2 ** (bits if exact else bits - 1):
             return Sums(bits == 53) if exact else Sums(bits == 53, multiples, total)
     return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
+
+
+def has_long_rows(in_shape: Sequence[int], out_shape: Sequence[int]) -> bool:
+    """Whether windows along rows are so long that a mean of integers takes no table.
+
+    >>> has_long_rows((9, 10**6, 3), (9, 2, 3)), has_long_rows((9, 10**6, 64), (9, 2, 64))
+    (True, False)
+    """
+    last = max(axis for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)) if n_in != n_out)
+    return window_lengths(in_shape[last], out_shape[last])[1] > LONG_ROW and prod(in_shape[last + 1 :]) < CHANNELS
 
 
 def kernel_weights(
