@@ -34,6 +34,8 @@ LONGEST = 48
 """Taps of one row that are summed in float32 at most."""
 LONG_ROW = 4096
 """Samples of a window along a row above which integers are summed as they lie: tables of rows are wide."""
+ENTRIES_AT_ONCE = 1 << 14
+"""Of a table whose weights are rounded: they stay in cache."""
 CHANNELS = 16
 """Trailing samples that make a row of their own: fewer share that of the last resampled axis (`tiles`)."""
 BITS = {4: 24, 8: 53}
@@ -159,19 +161,24 @@ def unit_rows(
 
     Not weights are rounded but their running sums, to multiples of a unit; a weight is the difference of two. The unit
     is the last place of numbers just below 1, or of 2 in rows with negative weights, whose running sums pass 1. So
-    sums of weights are exact in any length, and finer weights would drown in the rounding of the sums.
+    sums of weights are exact in any length, and finer weights would drown in the rounding of the sums. Beyond its count
+    a row is zero, before and after.
 
     >>> unit_rows(np.array([[1 / 3, 1 / 3, 1 / 3]]), np.array([3], np.int32), np.dtype("float32")).sum()
     np.float32(1.0)
     """
-    counted = np.arange(weights.shape[1]) < count[:, None]
-    running = np.cumsum(np.where(counted, weights, 0.0), axis=1)
-    negative = (weights < 0).any(axis=1, keepdims=True)
-    unit = np.where(negative, 2.0, 1.0) * 0.5 ** BITS[dtype.itemsize]
-    running = np.rint(np.where(negative, running, np.minimum(running, 1.0)) / unit)
-    running[~(np.arange(1, weights.shape[1] + 1) < count[:, None])] = 0
-    last = np.zeros_like(running)
-    np.put_along_axis(last, count[:, None].astype(np.int64) - 1, 1 / unit, axis=1)
-    running += last
-    steps = np.diff(running, axis=1, prepend=0.0)
-    return np.where(counted, steps * unit, 0.0).astype(dtype)
+    result = np.empty(weights.shape, dtype)
+    many = max(1, ENTRIES_AT_ONCE // weights.shape[1])
+    for begin in range(0, len(weights), many):
+        rows = slice(begin, begin + many)
+        part = weights[rows]
+        negative = part.min(axis=1, keepdims=True) < 0 if part.min() < 0 else False
+        ones = np.where(negative, 0.5, np.ones((len(part), 1))) * 2.0 ** BITS[dtype.itemsize]  # 1, in units of the row
+        running = np.cumsum(part, axis=1)
+        running *= ones
+        np.rint(running, out=running)
+        np.minimum(running, np.where(negative, np.inf, ones), out=running)
+        np.copyto(running, ones, where=np.arange(1, part.shape[1] + 1) >= count[rows, None])
+        running[:, 1:] -= running[:, :-1]
+        np.divide(running, ones, out=result[rows], casting="same_kind")
+    return result
