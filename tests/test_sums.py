@@ -40,6 +40,12 @@ def edges(in_dtype):
     return sorted(n for n in near | labels | {low, high} if low <= n <= high)
 
 
+def identity_grid(n):
+    """Of an image of n rows and one column."""
+    rows = (2 * np.arange(n) + 1) / n - 1
+    return np.stack([np.zeros(n), rows], axis=-1).reshape(1, n, 1, 2)
+
+
 WAYS = {
     "nearest": lambda x, dtype: vrdask.resample(x, 2 * len(x), "nearest", dtype=dtype)[::2],
     "every size kept": lambda x, dtype: vrdask.resample(x, len(x), "cubic", dtype=dtype),
@@ -51,6 +57,9 @@ WAYS = {
     "affine, between": lambda x, dtype: vrdask.affine_transform(
         np.append(x, x[-1:]), np.eye(1), 0.25, mode="nearest", dtype=dtype
     )[:-1],
+    "grid": lambda x, dtype: vrdask.grid_sample(
+        x.reshape(1, 1, -1, 1), identity_grid(len(x)), "nearest", dtype=dtype
+    ).reshape(-1),
 }
 
 
