@@ -73,8 +73,15 @@ def resample(
     torch's own, which rounds its weights, is a level off in a quarter of the samples. Results are in this machine's
     byte order.
 
-    8- and 16-bit types and float32 are computed in float32, all others in float64, which holds integers exactly up to
-    2^53. "nearest" copies and takes any type of fixed size.
+    8- and 16-bit types and float32 are computed in float32, all others and rows of more than 48 taps in float64, which
+    holds integers exactly up to 2^53. "area" of integers of any width is their exact mean, halves to even; so is "box"
+    where all ratios are whole (but from uint8 to uint8, which is Pillow's). What is copied ("nearest", and arrays that
+    keep their sizes) becomes another `dtype` in one step: integers stay what they are, or saturate. "nearest" takes any
+    type of fixed size.
+
+    NaN and infinities reach the outputs that weigh them. "cubic", "bicubic" and "lanczos" overshoot, and so do their
+    sums on the way: beyond half of a float type's limits (no-data values such as -3.4e38) they may overflow to
+    infinities or NaN, even where all samples are equal. The other modes keep such values.
 
     Examples
     --------

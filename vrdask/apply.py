@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vrdask import isa, reuse
 from vrdask.apply_fixed import filter_box
+from vrdask.apply_mean import mean_box
 from vrdask.apply_prefilter import prefilter_box
 from vrdask.between import Group, slabs
 from vrdask.dtypes import CODES, DType, native
@@ -24,6 +25,7 @@ from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, Tables, prefilter_of, tables
 from vrdask.reuse import Empty
+from vrdask.sums import kernel_weights
 from vrdask.threads import threads_for
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
@@ -51,6 +53,9 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
     elif what.stages and what.fixed_point:
         data = empty(shape, dtype)
         filter_box(what, source, reads, writes, data, num_threads)
+    elif what.sums.in_pieces:
+        data = empty(shape, dtype)
+        mean_box(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads, _run_stages)
     elif what.stages:
         data = empty(shape, dtype)
         _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)
@@ -134,11 +139,20 @@ def _contraction(
         levels = levels_of(stage, writes)
         choose_tiles(levels, what.acc_dtype.itemsize, threads)
     acc_dtype = what.acc_dtype
-    described = [_kernel_level(level, stage, reads, writes, acc_dtype) for level in levels]
-    return len(levels) - 1, _contract.Contraction(described, CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype])
+    multiples = what.sums.multiples or (None,) * len(writes)
+    described = [_kernel_level(level, stage, reads, writes, acc_dtype, multiples) for level in levels]
+    codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
+    return len(levels) - 1, _contract.Contraction(described, *codes, 0 if stage is None else what.sums.divisor)
 
 
-def _kernel_level(level: Level, stage: Tables | None, reads: Box, writes: Box, acc_dtype: DType) -> dict[str, Any]:
+def _kernel_level(
+    level: Level,
+    stage: Tables | None,
+    reads: Box,
+    writes: Box,
+    acc_dtype: DType,
+    multiples: tuple[int | None, ...],
+) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
     }  # fmt: skip
@@ -151,7 +165,7 @@ def _kernel_level(level: Level, stage: Tables | None, reads: Box, writes: Box, a
     begin, end = writes[level.axis]
     start = op.start[begin:end] - reads[level.axis][0]
     count = op.count[begin:end]
-    weights = op.weights[begin:end, : level.taps].astype(acc_dtype)
+    weights = kernel_weights(op.weights[begin:end, : level.taps], count, acc_dtype, multiples[level.axis])
     arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}

@@ -13,12 +13,13 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import NAMES, DType, is_number, native, needs_float64
+from vrdask.dtypes import NAMES, DType, is_number, native
 from vrdask.filters import FILTERS
 from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
+from vrdask.sums import Sums, sums
 
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
@@ -51,7 +52,11 @@ class Resampling:
     @cached_property
     def double(self) -> bool:
         """Whether sums are in float64."""
-        return needs_float64(self.in_dtype, self.out_dtype)
+        return self.sums.double
+
+    @cached_property
+    def sums(self) -> Sums:
+        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype)
 
     @cached_property
     def acc_dtype(self) -> DType:

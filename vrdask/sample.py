@@ -192,7 +192,7 @@ def _data(
     if reads != window:
         source = source[within(window, reads)]
     if _converts_first(sampling, source.dtype):
-        return reference.convert(source.astype(sampling.acc_dtype), sampling.out_dtype)
+        return reference.convert(source, sampling.out_dtype)
     return source
 
 

@@ -162,7 +162,7 @@ def at_positions(sampling: Sampling, x: Array, positions: list[Array], held: Box
         for n, i in zip(sizes, index, strict=True):
             inside &= (i >= 0) & (i < n)
         if x.dtype != sampling.out_dtype:
-            x = reference.convert(x.astype(sampling.acc_dtype), sampling.out_dtype)
+            x = reference.convert(x, sampling.out_dtype)
         values = _pick(x, [place(axis, i) for axis, i in enumerate(index)])
         return np.where(inside, values, sampling.fill_item)
     found = [taps(sampling, n, at) for n, at in zip(sizes, positions, strict=True)]
