@@ -21,18 +21,10 @@ _LASTING = frozenset(
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EFBIG", "EINVAL", "ENOSYS", "ENAMETOOLONG")
     if hasattr(errno, name)
 )
-_OF_THE_NETWORK = frozenset(
-    [
-        "ClientConnectionError",
-        "ClientPayloadError",
-        "HTTPClientError",
-        "IncompleteRead",
-        "ResponseParserError",
-        "ServerTimeoutError",
-        "ServiceRequestError",
-        "ServiceResponseError",
-    ]
-)
+_OF_THE_NETWORK = frozenset({
+    "ClientConnectionError", "ClientPayloadError", "HTTPClientError", "IncompleteRead", "ResponseParserError",
+    "ServerTimeoutError", "ServiceRequestError", "ServiceResponseError",
+})  # fmt: skip
 """Names of aiohttp's, azure-core's, botocore's and urllib3's exceptions, some of which are no OSError."""
 
 
