@@ -395,7 +395,12 @@ def test_pictures_are_refused_where_they_cannot_be(tmp_path):
     )
     assert "chunks and shards must be None for a picture" in refused("grey.npy", "a.png", "--chunks", "8")
     assert (tmp_path / "kept.png").read_bytes() == b"kept"
-    assert refused("grey.npy", "kept.png", "--overwrite", "--quiet") == ""
+    assert "overwrite must replace a file of the format" in refused("grey.npy", "kept.png", "--overwrite", "--quiet")
+    assert (tmp_path / "kept.png").read_bytes() == b"kept"
+    for before in (b"", b"\x89PNG\r\n\x1a\nand more"):
+        (tmp_path / "kept.png").write_bytes(before)
+        assert refused("grey.npy", "kept.png", "--overwrite", "--quiet") == ""
+        assert (tmp_path / "kept.png").stat().st_size > 100
     assert not (tmp_path / "a.png").exists()
 
 

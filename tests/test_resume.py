@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -17,11 +16,11 @@ import zarr
 from numpy.testing import assert_array_equal
 
 import vrdask
-from vrdask import attempts, stores
+import vrdask.executors.affine_to_zarr
+from vrdask import attempts, durable, stores
 from vrdask.executors.zarr_to_zarr import prepare
 
 SHAPE, RESULT = (120, 96, 64), (60, 48, 32)
-KILLS = 20
 
 RUN = """
 import sys, time, vrdask
@@ -67,30 +66,13 @@ def opens(target: Path) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("power_loss", [False, True], ids=["killed", "power loss"])
-def test_killed_at_random_moments_and_resumed_ends_bit_identical(source, tmp_path, power_loss):
-    target = tmp_path / "out.zarr"
-    chance = random.Random(int(power_loss))
-    command = [sys.executable, "-c", RUN.format(shape=RESULT), str(source), str(target)]
-    for _ in range(KILLS):
-        before = len(chunks_below(target))
-        process = subprocess.Popen(command)
-        wanted = before + chance.randint(1, 6)
-        while process.poll() is None and len(chunks_below(target)) < wanted:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if opens(target):  # the last chunk was there before the signal: then all of it must be
-            assert_array_equal(zarr.open_array(target, mode="r")[:], expected(source))
-        assert process.returncode == -signal.SIGKILL, "the run was not done yet"
-        if power_loss:
-            for path in files_below(target)[-3:]:
-                os.truncate(path, path.stat().st_size // 2)
-    command[2] = command[2].replace("0.02", "0")
-    subprocess.run(command, check=True)
-    assert_array_equal(zarr.open_array(target, mode="r")[:], expected(source))
-    assert not (target / ".vrdask").exists()
-    assert not list(target.rglob("*.partial"))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process for each kill")
+@pytest.mark.parametrize("scenario", ["plain", "sharded", "overwrite", "affine", "two", "damage"])
+def test_killed_at_every_change_of_the_file_system_and_resumed_ends_bit_identical(tmp_path, scenario):
+    command = [sys.executable, str(Path(__file__).with_name("crashes.py")), scenario, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert int(done.stdout) > 20, "kills"
 
 
 def interrupted(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, after: int = 5, **settings) -> None:
@@ -160,13 +142,215 @@ def test_an_unfinished_target_is_refused_and_the_message_says_how_to_go_on(sourc
     assert result.shape == RESULT
 
 
-def test_resume_begins_where_there_is_nothing_and_refuses_what_is_finished(source, tmp_path):
+def test_resume_begins_where_there_is_nothing_and_has_nothing_to_do_where_all_is_done(source, tmp_path):
     target = tmp_path / "out.zarr"
     vrdask.resample_zarr(source, target, RESULT, resume=True)
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    again = vrdask.resample_zarr(source, target, RESULT, resume=True)
+    assert_array_equal(again[:], vrdask.resample(zarr.open_array(source, mode="r")[:], RESULT))
+    assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
+    with pytest.raises(ValueError, match="settings that the target was made with; mode differ"):
+        vrdask.resample_zarr(source, target, RESULT, mode="cubic", resume=True)
+    zarr.create_array(tmp_path / "other.zarr", shape=RESULT, dtype="uint16", chunks=RESULT)
     with pytest.raises(FileExistsError, match="must hold an unfinished run"):
-        vrdask.resample_zarr(source, target, RESULT, resume=True)
+        vrdask.resample_zarr(source, tmp_path / "other.zarr", RESULT, resume=True)
     with pytest.raises(ValueError, match="at most one of resume and overwrite"):
         vrdask.resample_zarr(source, target, RESULT, resume=True, overwrite=True)
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flip(path: Path) -> None:
+    held = bytearray(path.read_bytes())
+    held[len(held) // 2] ^= 1
+    path.write_bytes(held)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+DAMAGES = [zero, flip, cut, Path.unlink]
+
+
+@pytest.mark.parametrize("shards", [None, 16])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_no_longer_as_it_was_written_is_done_again(source, tmp_path, monkeypatch, damage, shards):
+    target = tmp_path / "out.zarr"
+    how = {"shards": shards}
+    interrupted(source, target, monkeypatch, after=20 if shards is None else 6, **how)
+    damaged = max((path for path in (target / "c").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    damage(damaged)
+    result = vrdask.resample_zarr(source, target, RESULT, mode="cubic", chunks=8, resume=True, **how)
+    assert_array_equal(result[:], expected(source))
+
+
+@pytest.mark.parametrize("compressors", ["auto", "none"])
+def test_a_chunk_where_none_was_written_is_removed(source, tmp_path, monkeypatch, compressors):
+    target = tmp_path / "out.zarr"
+    interrupted(source, target, monkeypatch, after=20, compressors=compressors)
+    empty = target / "c" / "0" / "0" / "0"
+    assert not empty.exists()
+    empty.parent.mkdir(parents=True, exist_ok=True)
+    empty.write_bytes(b"not ours")
+    result = vrdask.resample_zarr(source, target, RESULT, mode="cubic", chunks=8, compressors=compressors, resume=True)
+    assert_array_equal(result[:], expected(source))
+
+
+@pytest.mark.parametrize("damage", [cut, Path.unlink])
+@pytest.mark.parametrize("affine", [False, True])
+def test_a_target_that_is_damaged_midway_is_not_published(source, tmp_path, damage, affine):
+    target, seen = tmp_path / "out.zarr", []
+
+    def progress(done, total):
+        files = [path for path in (target / "c").rglob("*") if path.is_file() and path.suffix != ".partial"]
+        if files and not seen:
+            seen.append(files[0])
+            damage(files[0])
+
+    def run(**how):
+        if affine:
+            return vrdask.executors.affine_to_zarr.affine_zarr(source, target, [2, 2, 2], 0, RESULT, chunks=8, **how)
+        return vrdask.resample_zarr(source, target, RESULT, chunks=8, memory_limit="1MB", **how)
+
+    with pytest.raises(RuntimeError, match=r"target must not change during a run; 1 of \d+ blocks .* c/\d/\d/\d first"):
+        run(progress=progress)
+    assert seen
+    assert not opens(target)
+    result = run(resume=True)
+    x = zarr.open_array(source, mode="r")[:]
+    assert_array_equal(
+        result[:], vrdask.affine_transform(x, [2, 2, 2], 0, RESULT) if affine else vrdask.resample(x, RESULT)
+    )
+
+
+def test_what_is_recorded_has_reached_the_disk_before(source, tmp_path, monkeypatch):
+    synced: set[tuple[int, int]] = set()
+    fsync, put = os.fsync, durable.put
+
+    def noting(handle):
+        synced.add((os.fstat(handle).st_dev, os.fstat(handle).st_ino))
+        fsync(handle)
+
+    def checking(at, value):
+        text = str(at)
+        if "/done/" in text or text.endswith("zarr.json"):
+            for path in (tmp_path / "out.zarr" / "c").rglob("*"):
+                recorded = path.is_dir() or path.suffix != ".partial"
+                if text.endswith("zarr.json") and recorded:
+                    assert (path.stat().st_dev, path.stat().st_ino) in synced, path
+        put(at, value)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(durable, "put", checking)
+    vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT, chunks=8)
+    assert len(synced) > 50
+    synced.clear()
+    monkeypatch.setattr(durable, "put", put)
+    monkeypatch.setenv("VRDASK_SYNC", "0")
+    vrdask.resample_zarr(source, tmp_path / "fast.zarr", RESULT, chunks=8)
+    assert len(synced) < 20, "the record and the metadata alone"
+
+
+def test_a_finished_target_with_the_rest_of_its_record_is_finished(source, tmp_path):
+    target = tmp_path / "out.zarr"
+    vrdask.resample_zarr(source, target, RESULT)
+    (target / ".vrdask" / "done").mkdir(parents=True)
+    (target / ".vrdask" / "job.json").write_text("{}")
+    (target / ".vrdask" / "lock.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="target must not exist"):
+        vrdask.resample_zarr(source, target, RESULT)
+    vrdask.resample_zarr(source, target, RESULT, resume=True)
+    assert sorted(path.name for path in target.iterdir()) == ["c", "zarr.json"]
+
+
+def test_how_a_target_was_made_does_not_hold_for_what_is_made_from_it(source, tmp_path):
+    first = vrdask.resample_zarr(source, tmp_path / "a.zarr", RESULT)
+    second = vrdask.resample_zarr(tmp_path / "a.zarr", tmp_path / "b.zarr", (30, 24, 16))
+    assert first.attrs["vrdask"]["made"] != second.attrs["vrdask"]["made"]
+    vrdask.resample_zarr(tmp_path / "a.zarr", tmp_path / "b.zarr", (30, 24, 16), resume=True)
+
+
+def test_an_affine_run_is_gone_on_from_and_is_finished_once(source, tmp_path):
+    from vrdask.executors.affine_to_zarr import affine_zarr, prepare
+
+    target, matrix = tmp_path / "out.zarr", [[0, 1, 0.1], [1, 0, 0], [0, 0.1, 1]]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    how = {"mode": "cubic", "fill_value": np.nan, "dtype": "f4", "chunks": 16, "num_threads": 1}
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        affine_zarr(source, target, matrix, progress=stop, memory_limit="20MB", **how)
+    assert "resume=True (--resume) goes on" in interrupted.value.__notes__[0]
+    job = prepare(source, target, matrix, resume=True, **how)
+    assert job.plan.block == tuple(json.loads((target / ".vrdask" / "job.json").read_text())["blocks"])
+    for changed in ({"offset": 1}, {"mode": "linear"}, {"padding_mode": "mirror"}, {"fill_value": 0}):
+        with pytest.raises(ValueError, match=f"resume must have the settings .*{next(iter(changed))}"):
+            affine_zarr(source, target, matrix, resume=True, **(how | changed))
+    result = job.run()
+    x = zarr.open_array(source, mode="r")[:]
+    assert_array_equal(result[:], vrdask.affine_transform(x, matrix, mode="cubic", fill_value=np.nan, dtype="f4"))
+    before = (target / "zarr.json").stat().st_mtime_ns
+    affine_zarr(source, target, matrix, resume=True, **how)
+    assert (target / "zarr.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="that the target was made with; offset differ"):
+        affine_zarr(source, target, matrix, 1, resume=True, **how)
+
+
+SLOW = """
+import sys, time
+from vrdask.executors import block_work
+apply = block_work.apply
+def slowly(*args, **kwargs):
+    time.sleep(0.1)
+    return apply(*args, **kwargs)
+block_work.apply = slowly
+from vrdask.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "stopped by SIGTERM"), ("SIGHUP", 129, "stopped by SIGHUP")],
+)
+def test_a_signal_that_asks_to_stop_leaves_what_resume_goes_on_from(source, tmp_path, name, status, said):
+    target = tmp_path / "out.zarr"
+    arguments = ["resample", str(source), str(target), "--shape", "60,48,32", "--chunks", "8", "--memory-limit", "1MB",
+                 "--mode", "cubic", "--quiet"]  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments], stderr=subprocess.PIPE, text=True)
+    while not (target / "c").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == status
+    (line,) = error.strip().splitlines()
+    assert line == f"Error: {said}; the target is not finished: resume=True (--resume) goes on from what is done"
+    assert not (target / ".vrdask" / "lock.json").exists()
+    assert list((target / ".vrdask" / "done").iterdir())
+    assert not opens(target)
+    again = subprocess.run([sys.executable, "-m", "vrdask", *arguments, "--resume"], check=False)
+    assert again.returncode == 0
+    assert_array_equal(zarr.open_array(target, mode="r")[:], expected(source))
+    again = subprocess.run([sys.executable, "-m", "vrdask", *arguments, "--resume"], check=False)
+    assert again.returncode == 0, "a requeued job"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+def test_a_signal_that_is_ignored_stays_so(source, tmp_path):
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + SLOW
+    arguments = ["resample", str(source), str(tmp_path / "out.zarr"), "--factor", "0.25", "--quiet"]
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments])
+    while not (tmp_path / "out.zarr" / ".vrdask").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("settings", [{"resume": True}, {"overwrite": True}, {}], ids=["resume", "overwrite", "plain"])

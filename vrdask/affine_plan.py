@@ -109,9 +109,16 @@ def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def plan_affine(what: Affine, unit: Sequence[int], concurrent: int, memory_limit: int | None) -> AffinePlan:
+def plan_affine(
+    what: Affine,
+    unit: Sequence[int],
+    concurrent: int,
+    memory_limit: int | None,
+    block: Sequence[int] | None = None,
+) -> AffinePlan:
     """The plan of a run: from one write unit on, the axis whose doubling saves most reading is doubled, for as long as
-    a task fits its share of half the memory; the other half is for decoded source chunks.
+    a task fits its share of half the memory; the other half is for decoded source chunks. block : where it is given,
+    the tasks have that size.
 
     Raises
     ------
@@ -123,14 +130,14 @@ def plan_affine(what: Affine, unit: Sequence[int], concurrent: int, memory_limit
     def plan_of(block: Sequence[int], cache: int = 0) -> AffinePlan:
         return AffinePlan(what, tuple(block), concurrent, cache)
 
-    found = plan_of(unit)
+    found = plan_of(unit if block is None else block)
     if memory_limit is not None and found.peak_bytes > limit:
         raise ValueError(
             f"memory_limit must be at least {found.peak_bytes} bytes ({format_bytes(found.peak_bytes)}) for "
-            f"{counted(concurrent, 'thread')} whose tasks each write {_sizes(unit)} of the target at once; "
+            f"{counted(concurrent, 'thread')} whose tasks each write {_sizes(found.block)} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
-    while True:
+    while block is None:
         candidates = []
         for axis, n in enumerate(what.out_shape):
             if found.block[axis] < n:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import google_crc32c
 import numpy as np
 
@@ -16,6 +18,18 @@ def crc32c(data: bytes | memoryview) -> bytes:
     """
     value: int = google_crc32c.value(np.frombuffer(data, np.uint8))
     return value.to_bytes(CHECKSUM_BYTES, "little")
+
+
+def crc32c_of(pieces: Iterable[bytes | memoryview]) -> int:
+    """The checksum of bytes that come in pieces, as a number.
+
+    >>> crc32c_of([b"1234", b"56789"]) == int.from_bytes(crc32c(b"123456789"), "little")
+    True
+    """
+    value = 0
+    for piece in pieces:
+        value = google_crc32c.extend(value, np.frombuffer(piece, np.uint8))
+    return value
 
 
 def checked(stored: bytes | memoryview) -> memoryview:

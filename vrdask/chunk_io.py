@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import remote, stores, zarr_internals
+from vrdask import durable, remote, stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
@@ -167,6 +167,15 @@ class ChunkIO:
         origin = [start for start, _ in box]
         for index, part in self.parts(box):
             self._stored.put(index, self._encoded(samples[slices_of(part, origin)]))
+
+    def written(self, keys: Sequence[str]) -> list[tuple[int, int] | None]:
+        """Size and crc32c of units that have been written by this, by their keys; None for one that is not stored, and
+        nothing at all where zarr has written them to a store that is not local.
+        """
+        if self._codec is not None:
+            return [self._stored.written.pop(key, None) for key in keys]
+        folder = stores.local_folder(self._array.store_path)
+        return [] if folder is None else durable.known([folder / key for key in keys])
 
     def _encoded(self, samples: Array) -> bytes | None:
         """What is stored for the samples of a chunk, cut off at the ends of the array; None for nothing."""

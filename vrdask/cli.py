@@ -1,6 +1,7 @@
 """The command line: `vrdask resample`, `vrdask affine`, `vrdask info`, `vrdask demo`.
 
-Exit status 0; 1 for an error, told in one line; 2 for wrong usage.
+Exit status 0; 1 for an error, told in one line; 2 for wrong usage; 130, 143 and 129 where Ctrl-C, SIGTERM or SIGHUP
+ended it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 import click
 
 from vrdask import __version__
-from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array
+from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli_signals import said_of, status_of, stopping
 
 MODES = ["nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 """The names in `vrdask.modes`, which imports numpy."""
@@ -31,11 +33,13 @@ class _OneLineErrors(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with stopping():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            raise click.ClickException("interrupted; the target is not finished") from None
+        except KeyboardInterrupt as error:
+            click.echo(f"Error: {said_of(error)}", err=True)
+            raise click.exceptions.Exit(status_of(error)) from None
         except Exception as error:
             if ctx.params.get("traceback"):
                 raise
@@ -65,12 +69,10 @@ def main(traceback: bool) -> None:
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
 @how_stored
 @how_run
-@click.option("--resume", is_flag=True, help="Go on from an unfinished run at TARGET.")
-@click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
 @which_array
 def resample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
-    quiet: bool, level: int, series: int, channel: int | None, **options: Any,
+    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
@@ -91,7 +93,7 @@ def resample(
 
             click.echo(describe_job(job))
             return
-        result = job.run()
+        result = (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vrdask.cli import main
-from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array
+from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
 
 PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.affine`, which imports numpy."""
@@ -30,11 +30,10 @@ PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")
 @how_stored
 @how_run
-@click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
 @which_array
 def affine(
     source: str, target: str, matrix: Path, threads: int | None, workers: int | None, scheduler: str | None,
-    dry_run: bool, quiet: bool, level: int, series: int, channel: int | None, **options: Any,
+    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -59,6 +58,6 @@ def affine(
         if dry_run:
             click.echo(job.plan)
             return
-        result = job.run()
+        result = (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,20 @@ how_run = _together(
     click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; as many as usable cores by default."),
     click.option("--workers", type=click.IntRange(min=1), help="Run on this many processes of this machine."),
     click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler."),
+    click.option(
+        "--resume", is_flag=True, help="Go on from an unfinished run at TARGET; nothing where it is complete."
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run or a picture at TARGET."),
+    click.option("--no-sync", is_flag=True, help="Do not wait for the disk: faster, less safe where power may fail."),
     click.option("--dry-run", is_flag=True, help="Print the plan; write nothing."),
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
+
+
+def without_sync(job: Any) -> Any:
+    """A run that does not wait for the disk."""
+    return replace(job, at=replace(job.at, durable=False))
 
 
 @contextmanager

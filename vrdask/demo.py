@@ -16,6 +16,7 @@ import zarr
 
 from vrdask import threads
 from vrdask.apply import apply
+from vrdask.executors.at_target import Mark, Occupation, occupy
 from vrdask.executors.in_memory import resample_in_memory
 from vrdask.executors.zarr_to_zarr import Job, prepare
 from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of, within
@@ -24,7 +25,7 @@ from vrdask.phantom import SPACING, phantom
 from vrdask.plan import counted, format_bytes
 from vrdask.progress import rate, reporting
 from vrdask.resampling import Resampling, resampling
-from vrdask.targets import clear, new_target
+from vrdask.targets import new_target
 
 Array = npt.NDArray[Any]
 
@@ -51,7 +52,6 @@ class Check:
 def make_volume(folder: Path, size: int, progress: bool) -> Path:
     """Write the phantom as an OME-Zarr image with int16 chunks."""
     place = folder / "phantom.zarr"
-    clear(place)
     shape = (size,) * 3
     axes = tuple({"name": name, "type": "space", "unit": "millimeter"} for name in "zyx")
     image = Multiscale(axes, "0", SPACING, (0.0,) * 3, "phantom", {})
@@ -62,13 +62,17 @@ def make_volume(folder: Path, size: int, progress: bool) -> Path:
     def write(box: Box) -> None:
         target.array[slices_of(box)] = phantom(shape, box)
 
-    with (
-        reporting(progress, len(boxes), "make    ", "chunks") as report,
-        ThreadPoolExecutor(threads.resolve(None)) as pool,
-    ):
-        for done, _ in enumerate(pool.map(write, boxes), 1):
-            report(done, len(boxes))
-    target.finish()
+    def write_all(done: set[int], mark: Mark) -> None:
+        with (
+            reporting(progress, len(boxes), "make    ", "chunks") as report,
+            ThreadPoolExecutor(threads.resolve(None)) as pool,
+        ):
+            for number, _ in enumerate(pool.map(write, boxes)):
+                mark(number, [])
+                report(number + 1, len(boxes))
+
+    at = Occupation(target, place, {"record": 2, "phantom": size}, resume=False, overwrite=True)
+    occupy(at, boxes.__getitem__, len(boxes), write_all, lambda: None)
     return place
 
 

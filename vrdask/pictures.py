@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore
 
+from vrdask import durable, places
 from vrdask.dtypes import DType, plain
 from vrdask.ome_zarr import Multiscale
 from vrdask.plan import format_bytes
 from vrdask.targets import Form, Target
 
-SUFFIXES = (".png", ".tif", ".tiff")
+MAGICS = {
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+"""How files of a format begin."""
 COPIES = 2
 """Of the result, in memory: as chunks, and as the array that is encoded."""
 PNG_LEVEL = 4
@@ -38,12 +44,15 @@ class PictureTarget(Target):
 
     path: Path
     geometry: Multiscale | None
+    overwrite: bool
 
-    def finish(self) -> zarr.Array[Any]:
-        beside = self.path.with_name(f".{self.path.name}.partial")
+    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+        beside = self.path.with_name(f".{self.path.name}.{uuid4().hex}.partial")  # another run may make the same
         encode = _write_png if self.path.suffix.lower() == ".png" else _write_tiff
         try:
             encode(beside, self.path.name, np.asarray(self.array[...]), self.geometry)
+            durable.sync_files([beside], beside.parent)
+            _require_replaceable(self.path, self.overwrite)  # what has come meanwhile, too
             os.replace(beside, self.path)
         finally:
             beside.unlink(missing_ok=True)
@@ -52,7 +61,8 @@ class PictureTarget(Target):
 
 def is_picture(target: Any) -> bool:
     """Whether a target is a picture: a local path whose name ends like one."""
-    return isinstance(target, str | Path) and "://" not in str(target) and str(target).lower().endswith(SUFFIXES)
+    path = places.local_path(target)
+    return path is not None and path.suffix.lower() in places.PICTURE_SUFFIXES
 
 
 def picture_target(
@@ -74,9 +84,8 @@ def picture_target(
     ModuleNotFoundError
         The package that writes the format is not installed.
     """
-    path = Path(target)
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise FileExistsError(f"target must not exist; got {target} (overwrite=True or --overwrite replaces a file)")
+    path = places.local_path(target) or Path(target)
+    _require_replaceable(path, overwrite)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of a picture must exist; got {target}")
     needed, limit = COPIES * prod(what.out_shape) * what.out_dtype.itemsize, memory_limit or _half_of_memory()
@@ -97,7 +106,25 @@ def picture_target(
         chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, what.out_shape, strict=True)),
         compressors=None,
     )
-    return PictureTarget(array, None, image, path, image)
+    return PictureTarget(array, None, image, path, image, overwrite)
+
+
+def _require_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse a picture's place where anything is but, with `overwrite`, a file of the format that its name promises."""
+    if not os.path.lexists(path):
+        return
+    kind = ".png" if path.suffix.lower() == ".png" else ".tif"
+    if not path.is_file():
+        raise FileExistsError(f"target must not exist; got {path}, which is no file: choose another name")
+    if not overwrite:
+        raise FileExistsError(f"target must not exist; got {path}: overwrite=True (--overwrite) replaces it")
+    with path.open("rb") as file:
+        begins = file.read(8)
+    if begins and not begins.startswith(MAGICS[kind]):
+        raise FileExistsError(
+            f"overwrite must replace a file of the format that its name promises; got {path}, which is something else: "
+            "remove it, or choose another name"
+        )
 
 
 def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None, name: str = "a picture") -> tuple[int, ...]:

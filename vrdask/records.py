@@ -1,14 +1,17 @@
 """What an unfinished run has done: beside its chunks, under ``.vrdask/``, until the run is complete.
 
     .vrdask/job.json        what the run makes, and in which blocks: a run with other settings must not go on from it
-    .vrdask/lock.json       who is at it: a second run is refused while the first is alive
+    .vrdask/lock.json       whose it is: see `locks`
     .vrdask/reserve         room on a local disk for the last record of a run that has filled it
-    .vrdask/done/00000017   tasks recorded as done since the last such object: a line each, with the stored sizes
+    .vrdask/done/00000017   tasks recorded as done since the last such object: a line each, with what each unit holds
 
 A missing chunk does not mean "not done", for empty chunks are not stored; so completion is recorded, not guessed.
-Objects are only ever added, which any store can do. A line counts when it is whole and the stored sizes still hold, so
-that a truncated record or a truncated chunk means that the task is done again: the same bits, wherever the run was cut
-off.
+Objects are only ever added, which any store can do. A line is written when what it tells of is on the disk; it counts
+when it is whole and the units still have the sizes and checksums that it says. So whatever was cut off or damaged is
+done again: the same bits, wherever the run was cut off.
+
+A store that takes no keys but Zarr's own (Icechunk's, whose sessions nobody else sees before they are committed) keeps
+no record: that stands in this process's memory.
 """
 
 from __future__ import annotations
@@ -16,18 +19,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from zarr.storage import StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
-from vrdask import stores
+from vrdask import durable, stores
+from vrdask.locks import Lock, LostLockError, is_alive
 
 _log = logging.getLogger(__name__)
 
@@ -35,39 +38,82 @@ FOLDER = ".vrdask"
 RESERVED_BYTES = 32 << 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 SECONDS_BETWEEN_BEATS = 15.0
-SECONDS_UNTIL_STALE = 120.0
 
-Sizes = list[int | None]
-"""Stored bytes of each unit of a task; None for a unit that is empty and so not stored."""
+Units = Sequence[Sequence[int] | None]
+"""Stored bytes and crc32c of each unit of a task; None for a unit that is empty and so not stored. Nothing at all where
+they are not known."""
+GO_ON = "the target is not finished: resume=True (--resume) goes on from what is done"
 
 
 class Record:
     """The record of one run; a context manager that holds the lock.
 
-    root : the target's place. settings : JSON-like; what must be equal for a run to go on.
+    root : the target's place. settings : JSON-like; what must be equal for a run to go on. settle : sees to it that
+    what these tasks have written is on the disk.
     """
 
-    def __init__(self, root: StorePath, settings: Mapping[str, Any]) -> None:
-        self._root = root / FOLDER
+    def __init__(
+        self, root: StorePath, settings: Mapping[str, Any], settle: Callable[[list[int]], None] | None = None
+    ) -> None:
+        self._place = root
         self._settings = json.loads(json.dumps(settings))
-        self._pending: list[str] = []
-        self._mutex = threading.Lock()
+        self._settle = settle
+        self._pending: list[tuple[int, str]] = []
+        self._mutex, self._flushing = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
-        self._owner: bytes = b""
+        self._lost: LostLockError | None = None
+        self._begun = self._erased = False
         self._flusher = threading.Thread(target=self._keep_flushing, name="vrdask-record", daemon=True)
 
     def __enter__(self) -> Record:
-        self._lock()
-        settings = json.dumps(self._settings).encode()
-        if stores.get(self._root / "job.json") != settings:
-            stores.remove_all(self._root / "done", self._segments())
-            stores.put(self._root / "job.json", settings)
-        if stores.is_local(self._root):
-            with suppress(OSError):
-                stores.put(self._root / "reserve", os.urandom(RESERVED_BYTES))
+        self._root = _folder(self._place)
+        self._lock = Lock(self._root)
+        try:
+            self._lock.take()
+        except Exception as error:
+            stores.remove_folder(self._root)  # where nothing else is in it
+            if isinstance(error, FileExistsError | OSError) or not _may_refuse_keys(self._place):
+                raise
+            _log.info("%s takes no record, which stands in memory: %s", self._place, error)
+            self._root = _elsewhere(self._place, make=True)
+            self._lock = Lock(self._root)
+            self._lock.take()
         self._segment = 1 + max(map(int, self._segments()), default=0)
         self._flusher.start()
         return self
+
+    def begin(self, *, clear: bool = False) -> None:
+        """Begin anew, with nothing done.
+
+        clear : whether what else is at the place has to go first, its metadata before all: a place with a record of
+        that can be told from one that holds something, should this be cut off.
+        """
+        with self._mutex:
+            self._pending.clear()
+        if clear:
+            self._say(cleared=False)
+        stores.remove_all(self._root / "done", [f"{name}" for name in self._segments()])
+        if clear:
+            _remove_metadata(self._place)
+            stores.remove_but(self._place, FOLDER)
+            if (folder := stores.local_folder(self._place)) is not None:
+                durable.sync_folder(folder)
+        self._segment = 1
+        self._say()
+        self._reserve()
+
+    def go_on(self) -> None:
+        """Go on from what is recorded."""
+        self._reserve()
+
+    def _say(self, **more: Any) -> None:
+        durable.put(self._root / "job.json", json.dumps({**self._settings, **more}).encode())
+        self._begun = True
+
+    def _reserve(self) -> None:
+        if stores.is_local(self._root):
+            with suppress(OSError):
+                stores.put(self._root / "reserve", os.urandom(RESERVED_BYTES))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -75,45 +121,66 @@ class Record:
         self._stop.set()
         self._flusher.join()
         try:
-            try:
-                self._flush()
-            except Exception:
-                stores.remove(self._root / "reserve")  # of a full disk
-                self._flush()
+            self._last_flush()
         except Exception as failure:
             if error is None:
                 raise
             _log.warning("could not write the record of the run: %s", failure)  # `error` tells what came first
         finally:
-            stores.remove(self._root / "reserve")
-            stores.remove(self._root / "lock.json")
+            stores.remove_quietly(self._root / "reserve")
+            with suppress(Exception):
+                self._lock.release()
+            stores.remove_folder(self._root)
+        if isinstance(error, KeyboardInterrupt) and self._begun and not self._erased:
+            error.add_note(GO_ON)
 
-    def done(self, sizes_of: Callable[[int], Sizes]) -> set[int]:
-        """Tasks that are recorded as done and whose units still have the recorded sizes."""
-        found = set()
-        for name in self._segments():
-            for line in (stores.get(self._root / "done" / name) or b"").splitlines():
+    def _last_flush(self) -> None:
+        if self._erased or self._lost:
+            return
+        try:
+            self._flush()
+        except Exception:
+            stores.remove(self._root / "reserve")  # of a full disk
+            self._flush()
+
+    def lines(self) -> Iterator[tuple[int, Units]]:
+        """Tasks and their units as recorded, the latest first."""
+        for name in reversed(self._segments()):
+            for line in reversed((stores.get(self._root / "done" / name) or b"").splitlines()):
                 try:
-                    number, sizes = json.loads(line)
+                    number, units = json.loads(line)
+                    yield int(number), list(units)
                 except (ValueError, TypeError):
                     continue  # cut off
-                if sizes == sizes_of(number):
-                    found.add(number)
-        return found
 
-    def mark(self, number: int, sizes: Sizes) -> None:
-        """Record a task as done; written within about a second, or at the end."""
+    def mark(self, number: int, units: Units) -> None:
+        """Record a task as done; written within about a second, or at the end.
+
+        Raises
+        ------
+        LostLockError
+            The target is no longer this run's.
+        """
+        if self._lost is not None:
+            raise self._lost
         with self._mutex:
-            self._pending.append(json.dumps([number, sizes]))
+            self._pending.append((number, json.dumps([number, units])))
+
+    def settled(self) -> None:
+        """Make sure that all that was marked is recorded, and that the target is still this run's to publish."""
+        self._flush()
+        self._lock.require()
 
     def erase(self) -> None:
-        """Forget the run: the target is complete."""
+        """Forget the run: the target is complete. The lock goes last."""
         self._stop.set()
         self._flusher.join()
-        with self._mutex:
-            self._pending.clear()
-        done = [f"done/{name}" for name in self._segments()]
-        stores.remove_all(self._root, [*done, "job.json", "lock.json", "reserve"])
+        self._erased = True
+        segments = self._segments()
+        stores.remove_all(self._root / "done", segments)
+        for name in ("job.json", "reserve"):
+            stores.remove(self._root / name)
+        stores.remove_leftovers(self._root)  # another run that is laying a claim lays it again
 
     def _segments(self) -> list[str]:
         return stores.numbered(self._root / "done")
@@ -122,84 +189,107 @@ class Record:
         beat = time.monotonic()
         while not self._stop.wait(SECONDS_BETWEEN_FLUSHES):
             try:
-                self._flush()
                 if time.monotonic() - beat > SECONDS_BETWEEN_BEATS:
                     beat = time.monotonic()
-                    stores.put(self._root / "lock.json", _claim())
+                    self._lock.beat()
+                self._flush()
+            except LostLockError as error:
+                self._lost = error
+                return
             except Exception as error:  # a later flush may succeed; the last one, at the end, tells
                 _log.warning("could not write the record of the run: %s", error)
 
     def _flush(self) -> None:
+        with self._flushing:  # whoever waits for it finds on the disk what another thread was about to write
+            self._flush_alone()
+
+    def _flush_alone(self) -> None:
         with self._mutex:
-            lines, self._pending = self._pending, []
-        if not lines:
+            pending, self._pending = self._pending, []
+        if not pending:
             return
         try:
-            stores.put(self._root / "done" / f"{self._segment:08d}", ("\n".join(lines) + "\n").encode())
+            if self._settle is not None:
+                self._settle([number for number, _ in pending])
+            text = "\n".join(line for _, line in pending) + "\n"
+            durable.put(self._root / "done" / f"{self._segment:08d}", text.encode())
         except BaseException:
             with self._mutex:
-                self._pending = lines + self._pending
+                self._pending = pending + self._pending
             raise
         self._segment += 1
 
-    def _lock(self) -> None:
-        at = self._root / "lock.json"
-        held = stores.get(at)
-        if held is not None and _is_alive(held):
-            raise FileExistsError(f"target must not be in use; another run is writing it: {held.decode()}")
-        if held is not None:
-            stores.remove(at)
-        if not stores.put_new(at, _claim()):
-            raise FileExistsError(f"target must not be in use; another run has just begun at {self._root}")
-
 
 def unfinished(root: StorePath) -> dict[str, Any] | None:
-    """The settings of the unfinished run at a place, none where they are cut off, or None where there is no run."""
-    value = stores.get(root / FOLDER / "job.json")
+    """The settings of the unfinished run at a place, none where they are cut off or what was there before has not been
+    cleared away; None where there is no run.
+    """
+    value = _get(root, "job.json")
     try:
-        return None if value is None else dict(json.loads(value))
-    except ValueError:
+        found = None if value is None else dict(json.loads(value))
+    except (ValueError, TypeError):
         return {}
+    return {} if found is not None and not found.pop("cleared", True) else found
+
+
+def is_clearing(root: StorePath) -> bool:
+    """Whether a run at a place was cut off while it cleared away what was there before."""
+    value = _get(root, "job.json")
+    with suppress(ValueError):
+        return value is not None and json.loads(value).get("cleared") is False
+    return False
 
 
 def in_use(root: StorePath) -> bool:
     """Whether a live run holds the lock of a place."""
-    held = stores.get(root / FOLDER / "lock.json")
-    return held is not None and _is_alive(held)
+    held = _get(root, "lock.json")
+    return held is not None and is_alive(held)
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """Names of the settings in which two runs differ."""
-    b = json.loads(json.dumps(b))
-    return sorted(name for name in {*a, *b} if a.get(name) != b.get(name))
+
+    def said(settings: Mapping[str, Any], name: str) -> str:
+        return json.dumps(settings.get(name), sort_keys=True)
+
+    return sorted(name for name in {*a, *b} if said(a, name) != said(b, name))
 
 
-def _claim() -> bytes:
-    pid = os.getpid()
-    return json.dumps({"host": socket.gethostname(), "pid": pid, "born": _born(pid), "beat": time.time()}).encode()
+def _remove_metadata(at: StorePath) -> None:
+    """See to it that no reader takes a place for Zarr any more, not even after a loss of power."""
+    for name in ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"):
+        stores.remove(at / name)
+    if (folder := stores.local_folder(at)) is not None:
+        durable.sync_folder(folder)
 
 
-def _is_alive(claim: bytes) -> bool:
-    """Whether the process that made a claim lives: asked of this machine's, told by the last beat for another's."""
+def _may_refuse_keys(root: StorePath) -> bool:
+    return type(root.store) is not LocalStore and not isinstance(root.store, FsspecStore)
+
+
+def _get(root: StorePath, name: str) -> bytes | None:
+    place = stores.local_folder(root)
+    if place is not None and not place.is_dir():
+        return None  # asking zarr's store would make the folder
     try:
-        held = json.loads(claim)
-        host, pid, born, beat = held["host"], int(held["pid"]), held["born"], float(held["beat"])
-    except (ValueError, KeyError, TypeError):
-        return False  # cut off
-    if host != socket.gethostname():
-        return time.time() - beat < SECONDS_UNTIL_STALE
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return bool(_born(pid) == born)
-
-
-def _born(pid: int) -> str | None:
-    """When a process began, in ticks since boot: tells it from a later one with its number. None where unknown."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        return stores.get(_folder(root) / name)
+    except Exception as error:
+        if isinstance(error, OSError) or not _may_refuse_keys(root):
+            raise
         return None
+
+
+_RECORDS: dict[tuple[int, str], tuple[Any, MemoryStore]] = {}
+"""Records of stores that take none: by the store's identity, for as long as it lives, and the target's path in it."""
+
+
+def _folder(root: StorePath) -> StorePath:
+    return _elsewhere(root) or root / FOLDER
+
+
+def _elsewhere(root: StorePath, make: bool = False) -> Any:
+    key = (id(root.store), root.path)
+    if key not in _RECORDS and make:
+        alive = weakref.ref(root.store, lambda _: _RECORDS.pop(key, None))
+        _RECORDS[key] = (alive, MemoryStore())
+    return StorePath(_RECORDS[key][1], FOLDER) if key in _RECORDS else None

@@ -18,12 +18,15 @@ from zarr.storage import LocalStore, StorePath
 
 from vrdask import stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
+from vrdask.checksums import crc32c_of
 from vrdask.columns import Index
 from vrdask.intervals import ceil_div
 from vrdask.shards import Place, ShardFormat, ShardIndex, Span, runs_of, span_of
 
 Named = Callable[[Index], str]
 """A chunk for people."""
+Written = dict[str, tuple[int, int] | None]
+"""Size and crc32c of objects by key; None for those that are not stored."""
 Request = TypeVar("Request")
 Fetched = Iterator[tuple[Index, Any]]
 """Chunks and their bytes, as buffers; None for one that is not stored."""
@@ -55,6 +58,10 @@ class Stored(Protocol):
     def put(self, index: Index, chunk: bytes | None) -> None:
         """Store a chunk, or see to it that it is not stored."""
 
+    @property
+    def written(self) -> Written:
+        """What has been stored since, by key; whoever has seen it takes it out."""
+
 
 class StoredChunks:
     """Chunks that are objects of their own. named : a chunk for people."""
@@ -64,6 +71,7 @@ class StoredChunks:
     def __init__(self, array: zarr.Array[Any], named: Named) -> None:
         self._at, self._key, self._named = array.store_path, zarr_internals.chunk_keys(array), named
         self._together, self.fetched_bytes = _together(self._at, prod(array.chunks) * array.dtype.itemsize)
+        self.written: Written = {}
 
     def fetch(self, indices: Sequence[Index]) -> Fetched:
         """The bytes of some chunks, in this order."""
@@ -80,8 +88,9 @@ class StoredChunks:
 
     def put(self, index: Index, chunk: bytes | None) -> None:
         """Store a chunk, or see to it that it is not stored."""
-        at = self._at / self._key(index)
-        attempt(f"writing {self._named(index)}", lambda: _put(at, [] if chunk is None else [chunk]))
+        key, pieces = self._key(index), [] if chunk is None else [chunk]
+        attempt(f"writing {self._named(index)}", lambda: _put(self._at / key, pieces))
+        self.written[key] = _said_of(pieces)
 
 
 class StoredShards:
@@ -97,6 +106,7 @@ class StoredShards:
         self.shard_copies = 1 if stores.is_local(self._at) else JOINED_COPIES
         self._index = lru_cache(max(4, INDEX_BYTES // form.index_bytes))(self._fetch_index)
         self._unfinished: dict[Index, dict[Place, bytes | None]] = {}
+        self.written: Written = {}
         self._mutex = threading.Lock()
 
     def fetch(self, indices: Sequence[Index]) -> Fetched:
@@ -122,8 +132,9 @@ class StoredShards:
             del self._unfinished[shard]
         pieces = self._form.encode(chunks)
         self._index.cache_clear()
-        at = self._at / self._key(shard)
-        attempt(f"writing shard {self._key(shard)} of {stores.url(self._at)}", lambda: _put(at, pieces))
+        key = self._key(shard)
+        attempt(f"writing shard {key} of {stores.url(self._at)}", lambda: _put(self._at / key, pieces))
+        self.written[key] = _said_of(pieces)
 
     def _place(self, index: Index) -> tuple[Index, Place]:
         """A chunk's shard, and where it stands in it."""
@@ -194,6 +205,10 @@ def _require_nothing(at: StorePath) -> None:
             return
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(f"a chunk must be a file; got the folder {path}")
+
+
+def _said_of(pieces: Sequence[bytes]) -> tuple[int, int] | None:
+    return (sum(map(len, pieces)), crc32c_of(pieces)) if pieces else None
 
 
 def _put(at: StorePath, pieces: Sequence[bytes]) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +18,8 @@ from vrdask.attempts import RangeIgnoredError, ShortAnswerError
 from vrdask.zarr_internals import buffer as _buffer
 from vrdask.zarr_internals import described as described
 from vrdask.zarr_internals import sync
+
+_log = logging.getLogger(__name__)
 
 
 def get(at: StorePath) -> bytes | None:
@@ -111,12 +117,6 @@ def is_local(at: StorePath) -> bool:
     return isinstance(at.store, LocalStore | MemoryStore)
 
 
-def put_new(at: StorePath, value: bytes) -> bool:
-    """Write an object where there is none; whether it was written."""
-    sync(at.store.set_if_not_exists(at.path, _buffer(value)))
-    return get(at) == value
-
-
 def remove(at: StorePath) -> None:
     sync(at.store.delete(at.path))
 
@@ -125,18 +125,59 @@ def remove_all(at: StorePath, known: Iterable[str] = ()) -> None:
     """Remove everything below a place; on a store that cannot be listed, the known names."""
     try:
         sync(at.store.delete_dir(at.path))
-    except _CANNOT_LIST:
+    except CANNOT_LIST:
         for name in known:
             remove(at / name)
 
 
-def is_empty(at: StorePath) -> bool:
-    """Whether nothing is stored at or below a place. On a store that cannot be listed: nothing that says what it is."""
+def remove_quietly(at: StorePath) -> None:
+    """Remove an object if that is possible; an error is logged, for another one is on its way."""
     try:
-        return not names(at)
-    except _CANNOT_LIST:
-        signs = ("zarr.json", ".zarray", ".zgroup", ".vrdask/job.json")
-        return all(value is None for value in get_many([at / sign for sign in signs]))
+        remove(at)
+    except Exception as error:
+        _log.warning("could not remove %s: %s", url(at), error)
+
+
+def remove_but(at: StorePath, kept: str) -> None:
+    """Remove everything below a place but what lies under one name. Links are removed, what they lead to is not. On a
+    store that cannot be listed nothing is.
+    """
+    folder = local_folder(at)
+    try:
+        found = [name for name in names(at) if name != kept]
+    except CANNOT_LIST:
+        return
+    for name in found:
+        if folder is None:
+            with suppress(FileNotFoundError):
+                sync(at.store.delete_dir((at / name).path))
+            with suppress(FileNotFoundError):
+                remove(at / name)
+        elif (path := folder / name).is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove_folder(at: StorePath) -> None:
+    """Remove a folder of a file system if it is empty."""
+    folder = local_folder(at)
+    if folder is not None:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def local_folder(at: StorePath) -> Path | None:
+    """The path of a place in a store on a file system of this machine; None elsewhere."""
+    return at.store.root / at.path if isinstance(at.store, LocalStore) else None
+
+
+def holds_but(at: StorePath, name: str) -> bool:
+    """Whether anything lies directly below a place but one name. Of a store that cannot be listed: nothing known."""
+    try:
+        return any(found != name for found in names(at))
+    except CANNOT_LIST:
+        return False
 
 
 def names(at: StorePath) -> list[str]:
@@ -151,14 +192,14 @@ def names(at: StorePath) -> list[str]:
     return sorted(filter(None, sync(collect())))
 
 
-_CANNOT_LIST = (NotImplementedError, PermissionError)
+CANNOT_LIST = (NotImplementedError, PermissionError)
 
 
 def numbered(at: StorePath) -> list[str]:
     """Names below a place that are numbers, sorted; on a store that cannot be listed those without a gap, from 1."""
     try:
         return [name for name in names(at) if name.isdigit()]
-    except _CANNOT_LIST:
+    except CANNOT_LIST:
         found: list[str] = []
         while get(at / (name := f"{len(found) + 1:08d}")) is not None:
             found.append(name)
@@ -175,8 +216,33 @@ def size(at: StorePath) -> int | None:
         return None
 
 
-def remove_leftovers(at: StorePath) -> None:
-    """Remove the half-written temporary files that a killed process leaves on a local file system."""
-    if isinstance(at.store, LocalStore):
-        for leftover in (at.store.root / at.path).rglob("*.partial"):
+def sizes_below(at: StorePath) -> dict[str, int] | None:
+    """Stored bytes of all objects below a place, by their names from there; None where one cannot ask for
+    all at once.
+    """
+    if not isinstance(at.store, FsspecStore) or not hasattr(at.store.fs, "_find"):
+        return None
+    files, top = at.store.fs, "/".join(filter(None, (at.store.path, at.path)))
+    files.invalidate_cache()
+    try:
+        found: dict[str, Any] = sync(files._find(top, detail=True, withdirs=False))
+    except (*CANNOT_LIST, FileNotFoundError):
+        return None
+    start = str(files._strip_protocol(top)).strip("/") + "/"
+    return {
+        name.strip("/").removeprefix(start): int(entry["size"])
+        for name, entry in found.items()
+        if entry.get("size") is not None
+    }
+
+
+def remove_leftovers(at: StorePath, but: str | None = None) -> None:
+    """Remove the half-written temporary files that a killed process leaves on a local file system. but : a folder that
+    is left alone.
+    """
+    folder = local_folder(at)
+    if folder is None:
+        return
+    for leftover in folder.rglob("*.partial"):
+        if leftover.relative_to(folder).parts[0] != but:
             leftover.unlink(missing_ok=True)

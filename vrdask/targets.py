@@ -6,22 +6,24 @@ holds on any store, object stores too, which cannot rename.
 
 from __future__ import annotations
 
+import json
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol
 
 import zarr
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+from zarr.storage import MemoryStore, StorePath
 
-from vrdask import codecs, stores, zarr_internals
-from vrdask.attempts import said_of
+from vrdask import codecs, durable, places, stores, zarr_internals
 from vrdask.dtypes import DType, native, plain
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
 from vrdask.ome_zarr import Multiscale
 from vrdask.sources import Layout, Source, store_path
+from vrdask.standing import with_digests, without_digests
 
 
 class Form(Protocol):
@@ -53,24 +55,41 @@ class Target:
         """Whether only this process can write it: an array in its memory."""
         return isinstance(self.array.store, MemoryStore)
 
-    def stored_sizes(self, box: Box) -> list[int | None]:
-        """Stored bytes of each unit of a box of whole units; none on stores whose objects cannot be cut off."""
-        at = self.array.store_path
-        if not isinstance(at.store, LocalStore):
-            return []
+    def keys(self, box: Box) -> list[str]:
+        """Keys, below the array, of the units of a box of whole units."""
         units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, self.unit, strict=True))
         key = zarr_internals.chunk_keys(self.array)
-        return [stores.size(at / key(unit)) for unit in product(*units)]
+        return [key(unit) for unit in product(*units)]
 
-    def finish(self) -> zarr.Array[Any]:
-        """Write the metadata, innermost first; the array as it is read from now on."""
+    @property
+    def folder(self) -> Path | None:
+        """Where the units lie in a file system of this machine; None for another kind of store."""
+        return stores.local_folder(self.array.store_path)
+
+    @property
+    def metadata_first(self) -> bool:
+        """Whether the store knows no chunks of arrays that it does not know, as that of a session that is committed."""
+        return hasattr(self.array.store, "session")
+
+    def settle(self, boxes: Iterable[Box]) -> None:
+        """See to it that the units of some boxes are on the disk."""
+        if self.folder is not None:
+            durable.sync_files([self.folder / key for box in boxes for key in self.keys(box)], self.folder)
+
+    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+        """Write the metadata, innermost first; the array as it is read from now on. made : see `standing`."""
         if self.root is None:
             return self.array
-        _put_metadata(self.array.store_path, self.array.metadata)
+        self.describe(made or {})
+        return zarr.open_array(self.array.store_path, mode="r+")
+
+    def describe(self, made: Mapping[str, str]) -> None:
+        """Write the metadata."""
+        assert self.root is not None
+        _put_metadata(self.array.store_path, self.array.metadata, made)
         if self.image is not None:
             group = zarr.create_group(MemoryStore(), attributes=self.image.attributes())
             _put_metadata(self.root, group.metadata)
-        return zarr.open_array(self.array.store_path, mode="r+")
 
 
 def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> Target:
@@ -133,7 +152,7 @@ def array_arguments(
         "compressors": codecs.compressors(compressors, layout.compressors),
         "fill_value": layout.fill_value if what.out_dtype == what.in_dtype else 0,
         "dimension_names": image.axis_names if image is not None else layout.dimension_names,
-        "attributes": {**layout.attributes, **by_itself},
+        "attributes": {**without_digests(layout.attributes), **by_itself},
     }
 
 
@@ -151,42 +170,83 @@ def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[
     return given
 
 
+def refuse_place(source: Any, opened: Source, target: Any) -> None:
+    """Refuse a target whose name promises what is not written, or whose place is the source's.
+
+    Raises
+    ------
+    ValueError
+        As said.
+    """
+    places.require_known_suffix(target)
+    for place in (source, opened):
+        refuse_same_place(place, target)
+
+
+def refuse_same_array(source: Source, target: zarr.Array[Any]) -> None:
+    """An array that is to be written into must not be what it is made from; another level of one image may be."""
+    to = places.address_of(target.store_path)
+    for one in _places_of(source):
+        of = places.address_of(one)
+        if of.holds(to) or to.holds(of):
+            raise ValueError(
+                f"target must lie outside the source; got {target.store_path} for the source {source.place}"
+            )
+
+
 def refuse_same_place(source: Any, target: Any) -> None:
-    """A target at, above or inside the source would destroy what it is made from."""
-    (system, one), (other_system, other) = (_address(_place_of(place)) for place in (source, target))
-    shared = min(len(one), len(other))
-    if system == other_system and one[:shared] == other[:shared]:
-        named = source.place if isinstance(source, Source) else source
-        raise ValueError(f"target must lie outside the source; got {target} for the source {named}")
+    """A target at, above or inside the source, or inside the image whose level the source is, would destroy what it is
+    made from.
+    """
+    at = store_path(target, None)
+    to = places.address_of(at)
+    for one in _places_of(source):
+        of = places.address_of(one)
+        image = None if of.holds(to) or to.holds(of) else _image_around(one, to)
+        if image is not None or of.holds(to) or to.holds(of):
+            named = source.place if isinstance(source, Source) else source
+            around = "" if image is None else f", which belongs to the image {stores.url(image)}"
+            raise ValueError(f"target must lie outside the source; got {target} for the source {named}{around}")
 
 
-def _place_of(given: Any) -> StorePath:
+def _places_of(given: Any) -> list[StorePath]:
+    """Where a source lies: as it was given, or as it was opened."""
     if isinstance(given, Source):
-        given = given.array if isinstance(given.array, zarr.Array) else given.place
-    return given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)
+        array: Any = given.array
+        while not isinstance(array, zarr.Array) and hasattr(array, "whole"):  # one channel of it
+            array = array.whole
+        given = array if isinstance(array, zarr.Array) else given.place
+    return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 
 
-def _address(at: StorePath) -> tuple[Any, tuple[str, ...]]:
-    """What a place is in, to be compared, and the names that lead to it."""
-    names = tuple(filter(None, at.path.split("/")))
-    if isinstance(at.store, LocalStore):
-        return "file", (at.store.root / at.path).resolve().parts
-    if isinstance(at.store, FsspecStore):
-        return at.store.fs, (*filter(None, at.store.path.split("/")), *names)
-    return at.store, names
+def _image_around(at: StorePath, to: places.Address) -> StorePath | None:
+    """The OME-Zarr image that an array is a level of, if another place lies in it."""
+    of = places.address_of(at)
+    for group in places.above(at):
+        around = places.address_of(group)
+        if around.holds(to) and any(places.address_of(group / level).holds(of) for level in _levels_of(group)):
+            return group
+    return None
 
 
-def is_taken(place: Any) -> bool:
-    """Whether anything is stored at a place."""
-    with said_of(f"opening {place}"):
-        return not stores.is_empty(store_path(place, "a"))
+def _levels_of(group: StorePath) -> list[str]:
+    """Paths of the levels of an OME-Zarr image, none where there is no such group."""
+    found = []
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            said = json.loads(stores.get(group / name) or b"{}")
+            attributes = said.get("attributes", said)
+            images = attributes.get("ome", attributes)["multiscales"]
+            found += [level["path"] for image in images for level in image["datasets"]]
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+            continue
+    return found
 
 
-def clear(place: Any) -> None:
-    """Remove whatever is stored at a place."""
-    stores.remove_all(store_path(place, "a"))
-
-
-def _put_metadata(at: StorePath, metadata: Any) -> None:
+def _put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = None) -> None:
     for key, value in zarr_internals.metadata_objects(metadata).items():
-        stores.put(at / key, value)
+        if made:
+            said = json.loads(value)
+            said["attributes"] = with_digests(said.get("attributes", {}), made)
+            value = json.dumps(said, indent=2).encode()
+        durable.put(at / key, value)

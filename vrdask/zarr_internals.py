@@ -15,7 +15,7 @@ import zarr
 from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync as _sync
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import LocalStore, MemoryStore, StorePath
 from zarr.storage._common import make_store_path
 
 Result = TypeVar("Result")
@@ -114,6 +114,19 @@ def keeps_empty_chunks(array: zarr.Array[Any]) -> bool:
 def has_own_pipeline() -> bool:
     """Whether zarr decodes by itself: the user has chosen no other codec pipeline."""
     return zarr.config.get("codec_pipeline.path", _OWN_PIPELINE) in _OWN_PIPELINES
+
+
+def memory_of(store: Any) -> Any:
+    """The dict that a store in memory keeps its objects in, which several stores may share; None for other stores."""
+    found = getattr(store, "_store_dict", None)
+    return found if isinstance(store, MemoryStore) else None
+
+
+def unwrapped(store: Any) -> Any:
+    """The store inside of those that only watch or change how it is asked, such as zarr's LoggingStore."""
+    while isinstance(inner := getattr(store, "_store", None), Store):
+        store = inner
+    return store
 
 
 def array_at(metadata: Any, at: StorePath) -> zarr.Array[Any]:

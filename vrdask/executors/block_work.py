@@ -12,24 +12,28 @@ import numpy.typing as npt
 
 from vrdask.apply import apply
 from vrdask.block_plan import BlockPlan
-from vrdask.executors.store_access import Reading, StoreAccess, store_access
+from vrdask.executors.store_access import Reading, StoreAccess, store_access, written
 from vrdask.fixed_pieces import filter_pieces
 from vrdask.intervals import Box, shape_of, size_of, slices_of
-from vrdask.records import Sizes
+from vrdask.records import Units
 from vrdask.reuse import Empty
 from vrdask.targets import Target
 
 
 @dataclass(frozen=True)
 class BlockWork:
-    """Call it with a task's number; it gives back the number, the samples written and the stored sizes."""
+    """Call it with a task's number; it gives back the number, the samples written and what the units hold.
+
+    settles : whether to wait until they are on the disk, where nobody else does, for a worker alone can.
+    """
 
     source: Any
     target: Target
     blocks: BlockPlan
     run: str
+    settles: bool = False
 
-    def __call__(self, number: int) -> tuple[int, int, Sizes]:
+    def __call__(self, number: int) -> tuple[int, int, Units]:
         blocks = self.blocks
         task = blocks.plan[number]
         access = store_access(
@@ -49,7 +53,7 @@ class BlockWork:
             with access.reading(task.index) as read:
                 for piece in pieces:
                     self._write(access, piece, lambda _: nullcontext(read))
-        return number, size_of(task.writes), self.target.stored_sizes(task.writes)
+        return number, size_of(task.writes), written(access, self.target, task.writes, self.settles)
 
     def _write(self, access: StoreAccess, piece: Box, reading: Callable[[Box], Reading]) -> None:
         """Compute a piece and write it. reading : while it lasts, what reads for a part."""

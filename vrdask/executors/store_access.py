@@ -16,6 +16,7 @@ from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_io import ChunkIO, Reader
 from vrdask.columns import Index
 from vrdask.intervals import Box
+from vrdask.records import Units
 from vrdask.reuse import Pool
 from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import Sharing
@@ -65,6 +66,16 @@ class StoreAccess:
             for future in futures:
                 future.cancel()
             wait(futures)
+
+
+def written(access: StoreAccess, target: Target, box: Box, settles: bool) -> Units:
+    """What each unit of a box of whole units holds, once it has been written. settles : whether to wait until it is on
+    the disk.
+    """
+    units = access.target.written(target.keys(box))
+    if settles:
+        target.settle([box])
+    return units
 
 
 _latest: tuple[str, StoreAccess] | None = None

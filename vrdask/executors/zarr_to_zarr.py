@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +13,10 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore
 
-from vrdask import stores, threads
+from vrdask import durable, stores, threads
 from vrdask.block_plan import BlockPlan
 from vrdask.chunk_io import ChunkIO
+from vrdask.executors.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client
 from vrdask.executors.run import run_tasks
@@ -24,24 +24,14 @@ from vrdask.geometry import is_group
 from vrdask.intervals import size_of
 from vrdask.memory import plan_blocks
 from vrdask.pictures import is_picture, picture_target
+from vrdask.places import normal
 from vrdask.plan import ResamplePlan
 from vrdask.progress import Report, reporting
-from vrdask.records import Record, Sizes, differences, in_use, unfinished
 from vrdask.resampling import Resampling, resampling
 from vrdask.signatures import with_parameters_of
 from vrdask.sizes import parse_bytes, target_sizes
 from vrdask.sources import Source, open_source
-from vrdask.targets import (
-    Target,
-    array_arguments,
-    clear,
-    existing_target,
-    is_taken,
-    new_target,
-    refuse_same_place,
-)
-
-_log = logging.getLogger(__name__)
+from vrdask.targets import Target, array_arguments, existing_target, new_target, refuse_place, refuse_same_array
 
 
 @dataclass(frozen=True)
@@ -50,11 +40,8 @@ class Job:
 
     source: Source
     target: Target
-    place: Any
     blocks: BlockPlan
-    settings: Mapping[str, Any]
-    overwrite: bool
-    resume: bool
+    at: Occupation
     progress: Any = None
 
     @property
@@ -63,44 +50,27 @@ class Job:
 
     def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
-        root = self.target.root
-        total = math.prod(self.plan.resampling.out_shape)
-        with ExitStack() as stack:
-            report = stack.enter_context(reporting(self.progress, total, "resample"))
-            if root is None:
-                self._run_tasks(set(), None, report, total)
-                return self.target.finish()
-            if self.overwrite:
-                clear(self.place)
-            record = stack.enter_context(Record(root, self.settings))
-            done = record.done(self._stored_sizes) if self.resume else set()
-            _log.info("%d of %d tasks to do: %s", len(self.plan) - len(done), len(self.plan), root)
-            self._run_tasks(done, record, report, total)
-            self._require_same_source()
-            stores.remove_leftovers(root)
-            result = self.target.finish()
-            record.erase()
-            return result
+        with reporting(self.progress, math.prod(self.plan.resampling.out_shape), "resample") as report:
+            count = len(self.plan) if math.prod(self.plan.resampling.out_shape) else 0
+            run_tasks = partial(self._run_tasks, report)
+            return occupy(self.at, lambda number: self.plan[number].writes, count, run_tasks, self._require_same_source)
 
-    def _run_tasks(self, done: set[int], record: Record | None, report: Report, total: int) -> None:
-        work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex)
+    def _run_tasks(self, report: Report, done: set[int], mark: Mark) -> None:
+        total = math.prod(self.plan.resampling.out_shape)
+        client = None if self.target.is_local else active_client()
+        settles = client is not None and self.at.durable
+        work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex, settles)
         samples = sum(size_of(self.plan[number].writes) for number in done)
         numbers = (number for number in (self.blocks.numbers() if total else ()) if number not in done)
-        client = None if self.target.is_local else active_client()
         name = f"resample-{self.plan.resampling.mode}"
         at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
-        for number, written, sizes in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads):
+        for number, written, units in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads):
             samples += written
-            if record is not None:
-                record.mark(number, sizes)
+            mark(number, units)
             report(samples, total)
 
-    def _stored_sizes(self, number: int) -> Sizes:
-        return self.target.stored_sizes(self.plan[number].writes) if number < len(self.plan) else []
-
     def _require_same_source(self) -> None:
-        if self.settings["source metadata"] != self.source.stamp():
-            raise ValueError(f"source must not change during a run; its metadata did: {self.source.place}")
+        require_same_source(self.source, self.at.settings)
 
 
 def prepare(
@@ -124,6 +94,7 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
+    target = normal(target)
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
     client = None if is_picture(target) else active_client()
@@ -138,22 +109,24 @@ def prepare(
     if isinstance(target, zarr.Array):
         if resume:
             raise ValueError("resume must be False when the target is an array; give the place of a target instead")
+        refuse_same_array(opened, target)
         made = existing_target(target, what, chunks, shards)
     elif is_picture(target):
-        refuse_same_place(source, target)
+        refuse_place(source, opened, target)
         if resume:
             raise ValueError(f"resume must be False for a picture, which is written at once; got {target}")
         if chunks is not None or shards is not None:
             raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
         made = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
     else:
-        refuse_same_place(source, target)
+        refuse_place(source, opened, target)
         arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
         made = new_target(target, replace(image, path="0") if image and is_group(image) else None, **arguments)
         settings = _settings(opened, what, made)
     if client is not None and not is_picture(target) and isinstance(made.array.store_path.store, MemoryStore):
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
-    previous = _previous_run(made, target, settings, resume, overwrite)
+    at = Occupation(made, target, settings, resume, overwrite, durable.wanted())
+    _, previous = at.foreseen()
     chosen = None if previous is None else previous["blocks"]
     blocks = plan_blocks(
         what,
@@ -168,7 +141,7 @@ def prepare(
         shares=client is None,
     )
     settings["blocks"] = list(blocks.block)
-    return Job(opened, made, target, blocks, settings, overwrite, resume, progress)
+    return Job(opened, made, blocks, at, progress)
 
 
 @with_parameters_of(prepare)
@@ -177,7 +150,9 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     bit for bit.
 
     Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when
-    all chunks are written: a run that fails leaves nothing that opens as an array.
+    all chunks are written: a run that fails leaves nothing that opens as an array. What is written is on the disk
+    before it counts as done and before the target is published; ``VRDASK_SYNC=0`` in the environment leaves that to the
+    operating system.
 
     Parameters
     ----------
@@ -202,10 +177,12 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     memory_limit : int or str, optional
         Bytes for all tasks of a process together, such as ``"2GiB"``; by default 320 MiB per thread.
     resume : bool
-        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done;
-        begin where there is none.
+        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done or is
+        no longer as it was written; begin where there is none; do nothing where the target was made with the same
+        settings.
     overwrite : bool
-        Replace what is at `target`.
+        Replace what is at `target`: Zarr, an unfinished run, or a picture; never another folder, nor what the source
+        belongs to. The old result goes when the new run may begin, its metadata first.
     progress : bool, callable or bar, optional
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
@@ -238,7 +215,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
 def _settings(source: Source, what: Resampling, target: Target) -> dict[str, Any]:
     """What two runs must agree in for one to go on from the other."""
     return {
-        "record": 1,
+        "record": 2,
         "source": source.place,
         "source metadata": source.stamp(),
         "shape": what.out_shape,
@@ -247,31 +224,3 @@ def _settings(source: Source, what: Resampling, target: Target) -> dict[str, Any
         "dtype": str(what.out_dtype),
         "target metadata": stores.described(target.array),
     }
-
-
-def _previous_run(
-    target: Target, place: Any, settings: Mapping[str, Any], resume: bool, overwrite: bool
-) -> dict[str, Any] | None:
-    """The settings of the run to resume, or None to begin; refuses a place that is taken."""
-    root = target.root
-    if root is None or not is_taken(place):
-        return None
-    if in_use(root):
-        raise FileExistsError(f"target must not be in use; another run is writing {place}")
-    previous = unfinished(root)
-    if overwrite:
-        return None
-    if not resume:
-        ways = "overwrite=True (--overwrite) replaces it"
-        if previous is not None:
-            ways = f"it holds an unfinished run, which resume=True (--resume) goes on from; {ways}"
-        raise FileExistsError(f"target must not exist; got {place}: {ways}")
-    if previous is None:
-        raise FileExistsError(f"target must hold an unfinished run to resume; got {place}, which is something else")
-    if not previous:  # its first object was cut off: nothing is known to be done
-        return None
-    if differing := differences({**previous, "blocks": None}, {**settings, "blocks": None}):
-        raise ValueError(
-            f"resume must have the settings that the run was begun with; {', '.join(differing)} differ at {place}"
-        )
-    return previous

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vrdask import places
 from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import opening
@@ -51,7 +52,7 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
     if isinstance(source, Source):
         opened = source
     else:
-        place = os.fspath(source) if isinstance(source, os.PathLike) else source
+        place = places.normal(source)
         with opening(place_of(place)):
             opened = _open(place, level, series)
     return opened if channel is None else one_channel(opened, channel)

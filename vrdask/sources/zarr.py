@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, StorePath, ZipStore
 
-from vrdask import remote, zarr_internals
+from vrdask import places, remote, zarr_internals
 from vrdask.attempts import patiently, said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
@@ -39,8 +38,7 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
-    if isinstance(place, os.PathLike):
-        place = os.fspath(place)
+    place = places.normal(place)
     if not isinstance(place, str | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
     if mode == "a" and isinstance(place, StorePath | Store) and place.read_only:
@@ -76,7 +74,8 @@ def open_zarr(source: Any, level: int = 0) -> Source:
     if isinstance(source, zarr.Array | zarr.Group):
         node: zarr.Array[Any] | zarr.Group = source
     else:
-        local = isinstance(source, str | os.PathLike) and "://" not in str(source)
+        source = places.normal(source)
+        local = isinstance(source, str) and "://" not in source
         if local and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {place}")
         if local:

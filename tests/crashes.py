@@ -1,0 +1,178 @@
+"""Kill a run at every change that it makes to the file system, and go on from there: a process of its own, that has no
+threads when it forks. `python crashes.py SCENARIO FOLDER` prints how many kills there were, or fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dask  # noqa: F401 (what a run imports late is imported once, here)
+import numpy as np
+import zarr
+
+import vrdask
+import vrdask.sources.nifti
+import vrdask.sources.npy
+import vrdask.sources.tiff
+from vrdask import records
+from vrdask.executors.affine_to_zarr import affine_zarr
+from vrdask.executors.zarr_to_zarr import resample_zarr
+
+sys.dont_write_bytecode = True
+
+CHANGES = frozenset({"os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.truncate"})
+REFUSED = 3
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+X = np.random.default_rng(0).integers(1, 60_000, (24, 16)).astype("u2")
+X[:8] = 0  # a part whose chunks are not stored
+OLD = np.full((20, 20), 7, "u2")
+
+
+def resampled(**how: Any) -> Callable[..., Any]:
+    return lambda source, target, **more: resample_zarr(
+        source, target, factor=0.5, num_threads=1, memory_limit="20kB", **how, **more
+    )
+
+
+def mapped(source: Path, target: Path, **more: Any) -> Any:
+    return affine_zarr(source, target, [-1, 1], (23, 0), mode="nearest", chunks=8, num_threads=1, **more)
+
+
+SCENARIOS: dict[str, tuple[Callable[..., Any], np.ndarray]] = {
+    "plain": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
+    "sharded": (resampled(chunks=2, shards=(4, 8)), vrdask.resample(X, (12, 8))),
+    "overwrite": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
+    "affine": (mapped, X[::-1]),
+    "two": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
+    "damage": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
+}
+
+
+def forked(work: Callable[[], None]) -> int:
+    """The process that does some work."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    except FileExistsError as error:
+        status = REFUSED
+        print(error, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def ended(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def kill_at(number: int) -> None:
+    """Kill this process when it is about to make its change of that number."""
+    left = number
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event in CHANGES or (
+            event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
+            and not str(arguments[0]).startswith(("/dev", "/proc"))
+        ):  # fmt: skip
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def published(target: Path) -> np.ndarray | None:
+    try:
+        return zarr.open_array(target, mode="r")[:]
+    except FileNotFoundError:
+        return None
+
+
+def damage(target: Path, zeros: bool) -> None:
+    """Cut the files that were written last, or fill them with zeros, as a loss of power may."""
+    files = [path for path in target.rglob("*") if path.is_file() and path.name != "job.json"]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)[-3:]:
+        size = path.stat().st_size
+        path.write_bytes(bytes(size) if zeros else path.read_bytes()[: size // 2])
+
+
+def go_on(
+    scenario: str, run: Callable[..., Any], expected: np.ndarray, source: Path, target: Path, again: bool
+) -> None:
+    """What stands there after a kill, and what becomes of it."""
+    found = published(target)
+    old = scenario == "overwrite" and found is not None and found.shape == OLD.shape
+    assert found is None or np.array_equal(found, OLD if old else expected), "something wrong is to be seen"
+    begun = (target / ".vrdask" / "job.json").exists()
+    if old and not begun:
+        run(source, target, overwrite=True)  # as the same command does, given again
+    else:
+        run(source, target, resume=True)
+    assert np.array_equal(published(target), expected), "other bits"
+    if again:
+        run(source, target, resume=True)
+    left = [
+        path for path in target.rglob("*") if path.name.startswith((".vrdask", "claim-")) or ".partial" in path.name
+    ]
+    assert not left, f"left over: {left}"
+    if old or scenario == "overwrite":
+        assert not (target / "old").exists()
+
+
+def sweep(scenario: str, folder: Path) -> int:
+    run, expected = SCENARIOS[scenario]
+    source, target = folder / "in.zarr", folder / "out.zarr"
+    assert ended(forked(lambda: zarr.create_array(source, data=X, chunks=(8, 8)) and None)) == 0
+    for number in itertools.count(1):
+
+        def before() -> None:
+            if scenario == "overwrite":
+                zarr.create_group(target).create_array("old", data=X)
+                shutil.rmtree(target / "old" / "c")
+                (target / "zarr.json").unlink()
+                zarr.create_array(target, data=OLD, chunks=(10, 10))
+
+        def killed(number: int = number) -> None:
+            kill_at(number)
+            run(source, target, **({"overwrite": True} if scenario == "overwrite" else {}))
+
+        assert ended(forked(before)) == 0
+        first = forked(killed)
+        second = forked(lambda: run(source, target, resume=True)) if scenario == "two" else None
+        status = ended(first)
+        if second is not None:
+            assert ended(second) in (0, REFUSED)
+        allowed = (0, -signal.SIGKILL) if second is None else (0, REFUSED, -signal.SIGKILL)
+        assert status in allowed, f"kill {number}: {status}"
+        if status == -signal.SIGKILL and scenario == "damage" and not (target / "zarr.json").exists():
+            damage(target, zeros=number % 2 == 0)
+        outcome = ended(forked(partial(go_on, scenario, run, expected, source, target, number % 5 == 0)))
+        assert outcome == 0, f"{scenario}, kill {number}: see above; {json.dumps(os.listdir(target))}"
+        if status == 0 or (status == REFUSED and number > 60):
+            return number - 1
+        shutil.rmtree(target)
+    raise AssertionError
+
+
+if __name__ == "__main__":
+    os.fsync = lambda handle: None  # a kill leaves the system's memory as it is
+    records.SECONDS_BETWEEN_FLUSHES = 0.002
+    print(sweep(sys.argv[1], Path(sys.argv[2])))
