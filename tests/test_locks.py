@@ -225,6 +225,32 @@ def test_pairs_of_overwriting_runs_never_publish_a_wrong_target(source, tmp_path
 
 
 @pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_an_object_that_is_gone_or_cut_midway_is_noticed_by_listing(source, run, damage):
+    import fsspec
+
+    files, damaged = fsspec.filesystem("memory"), []
+    place = f"/damaged/{run}-{damage}.zarr"
+
+    def progress(done, total):
+        found = files.find(f"{place}/c")
+        if found and not damaged:
+            damaged.append(found[0])
+            files.rm(found[0])
+            if damage == "cut":
+                files.pipe(found[0], b"")
+
+    with pytest.raises(RuntimeError, match="target must not change during a run; 1 of"):
+        RUNS[run](source, f"memory:/{place}", progress=progress)
+    assert damaged
+    assert not files.exists(f"{place}/zarr.json")
+    result = RUNS[run](source, f"memory:/{place}", resume=True)
+    expected = RUNS[run](source, MemoryStore())
+    assert_array_equal(result[:], expected[:])
+    assert not files.exists(f"{place}/.vrdask/lock.json")
+
+
+@pytest.mark.parametrize("run", RUNS)
 def test_a_run_whose_lock_is_taken_over_publishes_nothing(source, tmp_path, run, monkeypatch):
     target = tmp_path / "out.zarr"
     held = json.dumps(claim(space=None))

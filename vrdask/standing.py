@@ -119,7 +119,7 @@ def digests(settings: Mapping[str, Any]) -> dict[str, str]:
     """A digest of each setting that decides what the target is.
 
     >>> digests({"mode": "cubic", "blocks": [4, 4]})
-    {'mode': '13c5bf2dd84b6302'}
+    {'mode': '2c0ebdbec2460b7b'}
     """
     return {
         name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
