@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,23 @@ def test_an_existing_target_is_refused_replaced_or_left(source, tmp_path):
     assert zarr.open_array(target, mode="r").shape == (15, 20, 25)
     assert run("resample", source, target, "--factor", "0.25", "--overwrite").exit_code == 0
     assert zarr.open_array(target, mode="r").shape == (8, 10, 13)
+
+
+def test_no_sync_does_not_wait_for_the_disk(source, tmp_path, monkeypatch):
+    waits, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: waits.append(handle) or fsync(handle))
+    (tmp_path / "map.txt").write_text("2 0 0\n0 2 0\n0 0 2\n")
+    for command in (("resample", "--factor", "0.5"), ("affine", "--matrix", tmp_path / "map.txt")):
+        counts = []
+        for option in ("--quiet", "--no-sync"):
+            waits.clear()
+            name, *options = command
+            assert (
+                run(name, source, tmp_path / "out.zarr", *options, "--chunks", "4", option, "--overwrite").exit_code
+                == 0
+            )
+            counts.append(len(waits))
+        assert counts[0] > counts[1] + 100
 
 
 @pytest.mark.parametrize(
