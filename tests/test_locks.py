@@ -225,7 +225,7 @@ def test_pairs_of_overwriting_runs_never_publish_a_wrong_target(source, tmp_path
 
 
 @pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("damage", ["gone", "cut"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "all gone"])
 def test_an_object_that_is_gone_or_cut_midway_is_noticed_by_listing(source, run, damage):
     import fsspec
 
@@ -239,8 +239,10 @@ def test_an_object_that_is_gone_or_cut_midway_is_noticed_by_listing(source, run,
             files.rm(found[0])
             if damage == "cut":
                 files.pipe(found[0], b"")
+            if damage == "all gone":
+                files.rm(f"{place}/c", recursive=True)
 
-    with pytest.raises(RuntimeError, match="target must not change during a run; 1 of"):
+    with pytest.raises(RuntimeError, match="target must not change during a run; "):
         RUNS[run](source, f"memory:/{place}", progress=progress)
     assert damaged
     assert not files.exists(f"{place}/zarr.json")

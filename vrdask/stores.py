@@ -226,7 +226,9 @@ def sizes_below(at: StorePath) -> dict[str, int] | None:
     files.invalidate_cache()
     try:
         found: dict[str, Any] = sync(files._find(top, detail=True, withdirs=False))
-    except (*CANNOT_LIST, FileNotFoundError):
+    except FileNotFoundError:
+        return {}
+    except CANNOT_LIST:
         return None
     start = str(files._strip_protocol(top)).strip("/") + "/"
     return {
