@@ -142,7 +142,7 @@ def _said(place: str, ndim: int | None, read: Callable[[], Multiscale | None]) -
 
 
 def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
-    array.metadata.encode_chunk_key((0,) * array.ndim)  # which not every zarr looks at when it opens an array
+    zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
     layout = Layout(
         array.chunks,
         array.shards,
