@@ -165,8 +165,6 @@ def _column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
 
 
 def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
-    part = slice(*writes)
-    table = fixed_point(op)
-    return Taps(
-        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW, part), table.bits
-    )
+    rows, table = op.rows(*writes), fixed_point(op)
+    weights = table.of(rows)
+    return Taps(rows.start - reads[0], rows.count, weights, table.parts(weights, _fixed.LOW), table.bits)
