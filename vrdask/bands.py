@@ -1,9 +1,9 @@
 """Rows of a banded matrix: some of an operator's table, dense, and how they are put together.
 
-    rows            start   count   weights
-    . a b c . .     1       3       a b c
-    . . . d . .     3       1       d
-    . . . e f .     3       2       e f
+rows            start   count   weights
+. a b c . .     1       3       a b c
+. . . d . .     3       1       d
+. . . e f .     3       2       e f
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def composed(outer: Rows, inner: Rows, middle: Indices, n_in: int) -> Rows:
     index = inner.start[place][:, :, None] + np.arange(inner.taps)
     flat = (len(weight), outer.taps * inner.taps)
     return banded(
-        n_in, np.where(inside, index, inner.start[place][:, :, None]).reshape(flat), np.where(inside, weight, 0.0).reshape(flat)
+        n_in,
+        np.where(inside, index, inner.start[place][:, :, None]).reshape(flat),
+        np.where(inside, weight, 0.0).reshape(flat),
     ).rows
 
 

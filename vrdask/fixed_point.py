@@ -14,7 +14,7 @@ passes by a grey level, and a second pass results by two. There weights have Pil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,13 +50,16 @@ class FixedPoint:
         assert largest <= LARGEST_SUM, "filters overshoot by a few tenths"
         return weights
 
-    @property
+    @cached_property
     def weights(self) -> npt.NDArray[np.int32]:
         """(n_out, taps) int32: those of the whole table."""
         return self.of(self.op.rows(0, self.op.n_out))
 
-    def parts(self, weights: npt.NDArray[np.int32], low_bits: int) -> npt.NDArray[np.int16]:
-        """(parts, outputs, taps): weights, or these in high and low parts: ``high * 2**low_bits + low``."""
+    def parts(self, low_bits: int, weights: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int16]:
+        """(parts, outputs, taps): weights, of the whole table where none are given, or these in high and low parts:
+        ``high * 2**low_bits + low``.
+        """
+        weights = self.weights if weights is None else weights
         if not self.wide:
             return weights[None].astype(np.int16)
         return np.stack([weights >> low_bits, weights & ((1 << low_bits) - 1)]).astype(np.int16)
@@ -72,7 +75,7 @@ def fixed_point(op: Operator) -> FixedPoint:
     """
     largest = op.largest_weight
     for bits in range(MOST_BITS, PRECISE_BITS - 1, -1):
-        if largest * 2**bits < LARGEST_WEIGHT:
+        if largest * 2**bits <= LARGEST_WEIGHT:
             return FixedPoint(op, bits, wide=False)
     return FixedPoint(op, MOST_BITS, wide=True)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ Taps = tuple[Indices, Weights]
 
 SMALL_TABLE = 1 << 15
 """Entries of a table that is kept whole."""
-ENTRIES_AT_ONCE = 1 << 16
+ENTRIES_AT_ONCE = 1 << 15
 """Of a table that is being made: what it takes besides is a few times as much."""
 
 
@@ -96,6 +96,13 @@ class Operator:
         begins = range(0, self.n_out, many)
         return max(float(np.abs(self.rows(begin, min(begin + many, self.n_out)).weights).max()) for begin in begins)
 
+    def extents(self, begin: int, end: int) -> tuple[Indices, Indices]:
+        """Starts and stops of the rows of a non-empty interval of outputs."""
+        many = max(1, ENTRIES_AT_ONCE // self.most_taps)
+        rows = (self.rows(at, min(at + many, end)) for at in range(begin, end, many))
+        starts, stops = zip(*((one.start, one.stop) for one in rows), strict=True)
+        return np.concatenate(starts), np.concatenate(stops)
+
     @property
     def start(self) -> Indices:
         """Of the whole table: the first source sample of each output."""
@@ -120,7 +127,7 @@ class Operator:
 
     @property
     def _whole(self) -> Rows:
-        return self._small if self.is_small else self._made(0, self.n_out)
+        return self._small if self.is_small else _whole_table(self)
 
     @cached_property
     def _small(self) -> Rows:
@@ -180,7 +187,7 @@ class Operator:
         """
         ends, walking = ends.copy(), np.arange(len(at))
         while len(walking):
-            going = ((ends[walking] - bounds) * step > 0) & (0 <= at + step) & (at + step < self.n_out)
+            going = ((ends[walking] - bounds) * step > 0) & (at + step >= 0) & (at + step < self.n_out)
             walking, at = walking[going], at[going] + step
             if not len(walking):
                 break
@@ -190,6 +197,11 @@ class Operator:
             else:
                 ends[walking], bounds = np.maximum(ends[walking], rows.stop), last
         return ends
+
+
+@lru_cache(maxsize=1)
+def _whole_table(op: Operator) -> Rows:
+    return op.rows(0, op.n_out)
 
 
 def from_taps(
