@@ -73,7 +73,7 @@ def test_rings_bands_and_strips_change_no_bit(machine, problem, ring, between):
         patch.setattr(vrdask.fixed_passes, "SLAB_BYTES", between)
         for module in (vrdask.apply_fixed, vrdask.fixed_passes):
             patch.setattr(module, "NARROWEST", 5)
-        vrdask.apply_fixed._prepared.cache_clear()
+        vrdask.apply_fixed._prepared_of_few.cache_clear()
         for threads in (1, 2, 5):
             assert_array_equal(resample_in_memory(problem.what, problem.source, threads), expected)
 
@@ -152,7 +152,7 @@ def test_rows_without_permutations_equal_rows_with_them(monkeypatch):
     problem = Problem((7, 300, 3), (41,), (1,), "lanczos", in_dtype="uint8")
     expected = problem.resample(problem.source)
     monkeypatch.setattr(vrdask.apply_fixed, "_layout", lambda: Layout(0, 1))
-    vrdask.apply_fixed._prepared.cache_clear()
+    vrdask.apply_fixed._prepared_of_few.cache_clear()
     assert_array_equal(problem.resample(problem.source), expected)
 
 

@@ -18,8 +18,10 @@ from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
 from vrdask.fixed_point import fixed_point
 from vrdask.fixed_rows import Layout, Taps, column_table, row_table
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
+from vrdask.kept import Kept, table_bytes
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling
+from vrdask.table_cuts import are_small
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -30,6 +32,8 @@ RING_BYTES = 256 << 10
 """What a thread's rows between two passes may take: half of a small L2 cache."""
 TAPS_BYTES = 32 << 10
 """What the source rows of an output row may take where there is one pass: a small L1 cache."""
+KEPT_BYTES = 16 << 20
+"""Of the tables of rows that are kept: those of all stored chunks along an axis, of a slide."""
 BANDS_PER_THREAD = 4
 TAPS_PER_BAND = 12
 """A band of output rows filters the rows around it again; it reads at least so many times the taps of one output."""
@@ -62,16 +66,18 @@ def run_call(
     if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
-    kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
+    prepared = _prepared_of_few if are_small(what) else _prepared_of_many
+    kernel, slices, strides, src_bytes, _ = prepared(what, call, reads, writes, source.strides, target.strides, threads)
     scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
     kernel(source, target, slices, *strides, src_bytes, scratch)
 
 
-@lru_cache(maxsize=1024)
 def _prepared(
     what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
-) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int]:
-    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row."""
+) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int, int]:
+    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row; and
+    of all tables.
+    """
     in_shape, out_shape = shape_of(reads), shape_of(writes)
     inner = call.row
     if inner is None:
@@ -97,18 +103,30 @@ def _prepared(
     band = ceil_div(rows, min(rows, bands))
     pitch = 64 * (ceil_div(strip * unit_bytes, 64) | 1)  # odd: rows a power of two apart compete for few cache lines
     kernel = _fixed.Filter(row, column, rows, units, band, strip, 0 if row is None else slots, pitch)
-    return kernel, slices, (in_stride, out_stride), prod(in_shape[inner:])
+    return kernel, slices, (in_stride, out_stride), prod(in_shape[inner:]), table_bytes([row, column, slices])
 
 
-@lru_cache(maxsize=1024)
+_prepared_of_few = lru_cache(maxsize=1024)(_prepared)
+_prepared_of_many = Kept(_prepared, size=lambda prepared: prepared[-1], most_bytes=KEPT_BYTES)
+
+
 def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: Interval, channels: int) -> Any:
     """The kernel that filters rows of pieces which hold some columns, into the outputs `writes`.
 
     kept, keep : columns that the piece before has kept of each row, and that this one keeps for the next.
     """
+    return _piece_filter(op, columns, kept, keep, writes, channels)[0]
+
+
+def _piece_filter_made(
+    op: Operator, columns: Interval, kept: int, keep: int, writes: Interval, channels: int
+) -> tuple[Any, int]:
     start, stop = columns
     row = _row(op, (start - kept, stop), writes, channels, _layout()) if writes[0] < writes[1] else None
-    return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels)
+    return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels), table_bytes(row)
+
+
+_piece_filter = Kept(_piece_filter_made, size=lambda made: made[1], most_bytes=KEPT_BYTES)
 
 
 @lru_cache(maxsize=256)
@@ -154,19 +172,19 @@ def _layout() -> Layout:
     return Layout(_fixed.LANES, _fixed.WINDOWS)
 
 
-@lru_cache(maxsize=512)
-def _row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
+def _made_row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
     return row_table(_taps(op, reads, writes), channels, layout)
 
 
-@lru_cache(maxsize=64)
-def _column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
+def _made_column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
     return column_table(_taps(op, reads, writes))
 
 
+_row = Kept(_made_row, size=table_bytes, most_bytes=KEPT_BYTES)
+_column = Kept(_made_column, size=table_bytes)
+
+
 def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
-    part = slice(*writes)
-    table = fixed_point(op)
-    return Taps(
-        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW, part), table.bits
-    )
+    rows, table = op.rows(*writes), fixed_point(op)
+    weights = table.of(rows)
+    return Taps(rows.start - reads[0], rows.count, weights, table.parts(_fixed.LOW, weights), table.bits)

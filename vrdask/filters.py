@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.operators import Operator, banded
+from vrdask.operators import Indices, Operator, Taps, from_taps
 
 Floats = npt.NDArray[np.float64]
+
+MOST_COUNTED = 1 << 22
+"""Outputs of an axis whose widest row is looked for."""
+_COUNTED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,38 @@ def filtered(name: str, n_in: int, n_out: int) -> Operator:
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
+    most = _widest(name, n_in, n_out)
+    return from_taps(n_in, n_out, partial(_filtered_taps, name, n_in, n_out, most), most, ascending=False)
+
+
+def _filtered_taps(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Taps:
+    """most : taps of a row. What a row's weights add up to is rounded in an order that depends on it, zeros or not."""
     kernel = FILTERS[name]
     scale = n_in / n_out
     stretch = max(scale, 1.0)
-    centre = (np.arange(n_out) + 0.5) * scale
-    support = kernel.support * stretch
-    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
-    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
-    index = start[:, None] + np.arange(int((stop - start).max()))
+    centre = (i + 0.5) * scale
+    start, stop = _supports(kernel.support * stretch, centre, n_in)
+    index = start[:, None] + np.arange(most)
     inside = index < stop[:, None]
     weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
-    return banded(n_in, np.where(inside, index, start[:, None]), weight / weight.sum(axis=1, keepdims=True))
+    return np.where(inside, index, start[:, None]), weight / weight.sum(axis=1, keepdims=True)
+
+
+def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:
+    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
+    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
+    return start, stop
+
+
+def _widest(name: str, n_in: int, n_out: int) -> int:
+    """Taps of a row at most; of very many rows it is a bound."""
+    scale = n_in / n_out
+    support = FILTERS[name].support * max(scale, 1.0)
+    bound = min(n_in, int(2 * support) + 2)
+    most = 1
+    for begin in range(0, n_out if n_out <= MOST_COUNTED else 0, _COUNTED_AT_ONCE):
+        start, stop = _supports(support, (np.arange(begin, min(begin + _COUNTED_AT_ONCE, n_out)) + 0.5) * scale, n_in)
+        most = max(most, int((stop - start).max()))
+        if most == bound:
+            break
+    return most if n_out <= MOST_COUNTED else bound

@@ -65,8 +65,7 @@ class _FirstPass:
         assert isinstance(op, Operator)
         self._op = op
         self._channels = size_of(reads[axis + 1 :])
-        outputs = slice(*writes[axis])
-        self._start, self._stop = op.start[outputs], op.start[outputs] + op.count[outputs]
+        self._start, self._stop = op.extents(*writes[axis])
         self._columns: dict[Interval, _Column] = {}
         self._ends = np.empty((0, 0), np.uint8)
 

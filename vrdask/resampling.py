@@ -57,6 +57,11 @@ class Resampling:
         return np.dtype("float64" if self.double else "float32")
 
     @cached_property
+    def copies(self) -> bool:
+        """Whether every output is one input sample."""
+        return MODES[self.mode].copies
+
+    @cached_property
     def fixed_point(self) -> bool:
         """Whether sums are integers, of uint8 samples and fixed-point weights, with uint8 after every axis.
 
