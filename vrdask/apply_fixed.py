@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import isa
-from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
+from vrdask.fixed_passes import NARROWEST, Call, calls_of, strip_axis, strips_of
 from vrdask.fixed_point import fixed_point
 from vrdask.fixed_rows import Layout, Taps, column_table, row_table
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
@@ -43,8 +43,7 @@ BYTES_PER_THREAD = 1 << 16
 
 def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """Fill `target`, the box `writes`, from `source`, the box `reads`; both uint8."""
-    calls = calls_of(what)
-    axis = what.passes[0]
+    calls, axis = calls_of(what), strip_axis(what)
     for strip in strips_of(what, reads, writes):
         strip_reads = what.reads(strip)
         at, data = strip_reads, source[within(strip_reads, reads)]

@@ -15,7 +15,8 @@ import click
 from vrdask import __version__
 from vrdask.cli_options import AXES, RATIOS, SIZES, cluster, how_run, how_stored, which_array
 
-MODES = ["nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
+MODES = ["nearest", "linear", "area", "cubic", *FILTERS]
 """The names in `vrdask.modes`, which imports numpy."""
 
 

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.elementary import cosine, running_sum, sine
 from vrdask.operators import Indices, Operator, Taps, from_taps
 
 Floats = npt.NDArray[np.float64]
@@ -40,8 +41,9 @@ def _triangle(x: Floats) -> Floats:
 
 
 def _hamming(x: Floats) -> Floats:
-    window: Floats = 0.54 + 0.46 * np.cos(np.pi * x)
-    return np.where(np.abs(x) < 1, np.sinc(x) * window, 0.0)
+    x = np.clip(x, -1, 1)
+    window: Floats = 0.54 + 0.46 * cosine(np.pi * x)
+    return np.where(np.abs(x) < 1, _sinc(x) * window, 0.0)
 
 
 def _keys(x: Floats) -> Floats:
@@ -53,7 +55,42 @@ def _keys(x: Floats) -> Floats:
 
 
 def _lanczos(x: Floats) -> Floats:
-    return np.where((x >= -3) & (x < 3), np.sinc(x) * np.sinc(x / 3), 0.0)
+    inside = np.clip(x, -3, 3)
+    return np.where((x >= -3) & (x < 3), _sinc(inside) * _sinc(inside / 3), 0.0)
+
+
+def _magic_2013(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2013."""
+    x = np.abs(x)
+    first = 1.0625 - 1.75 * x * x
+    second = (x - 1) * (x - 1.75)
+    third = -0.125 * (x - 2.5) * (x - 2.5)
+    return _piecewise(x, first, second, third)
+
+
+def _magic_2021(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2021."""
+    x = np.abs(x)
+    first = 577 / 576 - 239 / 144 * x * x
+    second = 35 / 36 * (x - 1) * (x - 239 / 140)
+    third = 1 / 6 * (x - 2) * (65 / 24 - x)
+    fourth = 1 / 36 * (x - 3) * (x - 3.75)
+    fifth = -1 / 288 * (x - 4.5) * (x - 4.5)
+    return _piecewise(x, first, second, third, fourth, fifth)
+
+
+def _piecewise(x: Floats, *pieces: Floats) -> Floats:
+    """The first piece up to 1/2, each further one a unit further, zero behind the last."""
+    result = np.zeros_like(x)
+    for number in reversed(range(len(pieces))):
+        result = np.where(x <= number + 0.5, pieces[number], result)
+    return result
+
+
+def _sinc(x: Floats) -> Floats:
+    """``sin(pi * x) / (pi * x)``; 1 at 0."""
+    angle = np.pi * np.where(x == 0, 1.0, x)
+    return np.where(x == 0, 1.0, sine(angle) / angle)
 
 
 FILTERS = {
@@ -62,6 +99,8 @@ FILTERS = {
     "hamming": Filter(1.0, _hamming),
     "bicubic": Filter(2.0, _keys),
     "lanczos": Filter(3.0, _lanczos),
+    "mks2013": Filter(2.5, _magic_2013),
+    "mks2021": Filter(4.5, _magic_2021),
 }
 
 
@@ -86,7 +125,7 @@ def _filtered_taps(name: str, n_in: int, n_out: int, most: int, i: Indices) -> T
     index = start[:, None] + np.arange(most)
     inside = index < stop[:, None]
     weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
-    return np.where(inside, index, start[:, None]), weight / weight.sum(axis=1, keepdims=True)
+    return np.where(inside, index, start[:, None]), weight / running_sum(weight)
 
 
 def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:

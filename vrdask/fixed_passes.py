@@ -33,25 +33,33 @@ class Call(NamedTuple):
 
 @lru_cache(maxsize=64)
 def calls_of(what: Resampling) -> tuple[Call, ...]:
-    """The calls of a fixed-point resampling, in order: its passes, the first two as one where the first is along rows.
+    """The calls of a fixed-point resampling, in order: its passes, and where one is along rows, the next one with it.
 
-    Whether it is decides no bit: rows hold the last resampled axis and fewer than `CHANNELS` samples per position.
+    Whether it is decides no bit: rows hold an axis behind which there are fewer than `CHANNELS` samples per position.
     """
-    if not what.passes:
-        return ()
-    first, *others = what.passes
-    if prod(what.out_shape[first + 1 :]) >= CHANNELS:
-        return tuple(Call(None, axis) for axis in what.passes)
-    together = Call(first, others[0] if others else None)
-    return (together, *(Call(None, axis) for axis in others[1:]))
+    sizes, calls, axes = list(what.in_shape), [], list(what.passes)
+    while axes:
+        axis = axes.pop(0)
+        along_row = prod(sizes[axis + 1 :]) < CHANNELS
+        column = axes.pop(0) if along_row and axes and axes[0] < axis else None
+        calls.append(Call(axis, column) if along_row else Call(None, axis))
+        for done in (axis, column):
+            if done is not None:
+                sizes[done] = what.out_shape[done]
+    return tuple(calls)
+
+
+def strip_axis(what: Resampling) -> int:
+    """The axis along which strips are cut: the last resampled one, a long one where a picture is wide.
+
+    Where it has the first pass, no sample is filtered twice; elsewhere those that two strips read are.
+    """
+    return max(what.passes)
 
 
 def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
-    """Output boxes whose arrays between calls take `SLAB_BYTES` where that can be.
-
-    Cut along the axis of the first pass, so that no sample is filtered twice.
-    """
-    axis = what.passes[0]
+    """Output boxes whose arrays between calls take `SLAB_BYTES` where that can be."""
+    axis = strip_axis(what)
     start, stop = writes[axis]
     count = _strip_count(_between_bytes(what, reads, writes), stop - start)
     return slabs_of(writes, axis, count)
@@ -61,7 +69,10 @@ def peak_between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
     """Bound on the bytes of the arrays between calls, of one strip of a box."""
     if not what.passes:
         return 0
-    start, stop = writes[what.passes[0]]
+    axis = strip_axis(what)
+    if axis != what.passes[0]:
+        return max(_between_bytes(what, what.reads(strip), strip) for strip in strips_of(what, reads, writes))
+    start, stop = writes[axis]
     between, size = _between_bytes(what, reads, writes), max(1, stop - start)
     return ceil_div(between, size) * ceil_div(size, _strip_count(between, size))
 
@@ -85,7 +96,7 @@ def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     Each is filtered along its rows while it is in a cache: so there are rows, which chunks cut only between positions,
     and at most one pass after that. None : there are no such chunks.
     """
-    if stored is None or not what.fixed_point or not 1 <= len(what.passes) <= 2 or calls_of(what)[0].row is None:
+    if stored is None or not what.fixed_point or len(calls_of(what)) != 1 or calls_of(what)[0].row is None:
         return False
     axis = what.passes[0]
     op = what.stages[0][axis]

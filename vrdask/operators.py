@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from vrdask import coordinates
 from vrdask.bands import Band, Indices, Rows, Weights, banded, composed, convolved, joined, merged, repeated
 from vrdask.coordinates import Period
+from vrdask.elementary import powers, running_sum
 from vrdask.intervals import Interval, first_where
 
 Taps = tuple[Indices, Weights]
@@ -272,7 +274,8 @@ def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:
 def _b_spline_taps(n_in: int, n_out: int, align_corners: bool, i: Indices) -> Taps:
     base, remainder, denominator = coordinates.positions(n_in, n_out, align_corners, i)
     t, u = remainder / denominator, (denominator - remainder) / denominator
-    weight = np.stack([u**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * u**2 + 3 * u**3, t**3], axis=1) / 6
+    t2, u2 = t * t, u * u
+    weight = np.stack([u2 * u, 4 - 6 * t2 + 3 * (t2 * t), 4 - 6 * u2 + 3 * (u2 * u), t2 * t], axis=1) / 6
     return reflect(base[:, None] + np.arange(-1, 3), n_in), weight
 
 
@@ -284,8 +287,8 @@ def prefilter(n: int, radius: int) -> Operator:
     the position: no recursion, no block grid to anchor, and no NaN beyond its support.
     """
     offset = np.arange(-radius, radius + 1)
-    response = (np.sqrt(3.0) - 2.0) ** np.abs(offset)
-    response /= response.sum()
+    response = powers(sqrt(3.0) - 2.0, radius + 1)[np.abs(offset)]
+    response /= running_sum(response)
 
     def taps(i: Indices) -> Taps:
         index = reflect(i[:, None] + offset, n)

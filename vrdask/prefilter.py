@@ -12,6 +12,7 @@ samples within the radius and on nothing else: no block grid to anchor, and no N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from vrdask.dtypes import DType
 from vrdask.intervals import Interval
 from vrdask.operators import Indices, reflect
 
-POLE = 3**0.5 - 2.0
+POLE = sqrt(3.0) - 2.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,11 @@ class Prefilter:
 
         The sum of the response is 1.
         """
-        powers = POLE ** (2.0 ** np.arange(self.doublings))
-        scale = 1 / np.prod(1 + powers) ** 2
+        powers, gain = [POLE], 1 + POLE
+        for _ in range(1, self.doublings):
+            powers.append(powers[-1] * powers[-1])
+            gain *= 1 + powers[-1]
+        scale = 1 / (gain * gain)
         return np.array([scale, scale * POLE, *powers[1:], *powers], dtype)
 
 
