@@ -22,9 +22,9 @@ from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, within
 from vrdask.kept import Kept, table_bytes
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, Tables, prefilter_of, tables
+from vrdask.resampling import Resampling, prefilter_of, tables
 from vrdask.reuse import Empty
-from vrdask.table_cuts import are_small, pieces_of
+from vrdask.table_cuts import alike, are_small, pieces_of
 from vrdask.threads import threads_for
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
@@ -136,20 +136,8 @@ def _contraction(
     if are_small(what):
         return _contraction_of_few(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
     if number is not None:
-        reads, writes = _alike(tables(what.stages[number]), reads, writes)
+        reads, writes = alike(tables(what.stages[number]), reads, writes)
     return _contraction_of_many(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
-
-
-def _alike(stage: Tables, reads: Box, writes: Box) -> tuple[Box, Box]:
-    """Boxes between which the tables are the same, counted from where they begin; the same for many boxes."""
-    found = []
-    for op, (start, stop), interval in zip(stage, reads, writes, strict=True):
-        if op is None:
-            found.append(((0, stop - start), (0, interval[1] - interval[0])))
-        else:
-            same, earlier = op.alike(interval)
-            found.append(((start - earlier, stop - earlier), same))
-    return tuple(pair[0] for pair in found), tuple(pair[1] for pair in found)
 
 
 def _prepared(

@@ -18,10 +18,10 @@ from vrdask.fixed_passes import NARROWEST, Call, calls_of, strip_axis, strips_of
 from vrdask.fixed_point import fixed_point
 from vrdask.fixed_rows import Layout, Taps, column_table, row_table
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
-from vrdask.kept import Kept, table_bytes
+from vrdask.kept import KEPT_ROW_BYTES, Kept, table_bytes
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling
-from vrdask.table_cuts import are_small
+from vrdask.resampling import Resampling, tables
+from vrdask.table_cuts import alike, are_small
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -32,8 +32,6 @@ RING_BYTES = 256 << 10
 """What a thread's rows between two passes may take: half of a small L2 cache."""
 TAPS_BYTES = 32 << 10
 """What the source rows of an output row may take where there is one pass: a small L1 cache."""
-KEPT_BYTES = 16 << 20
-"""Of the tables of rows that are kept: those of all stored chunks along an axis, of a slide."""
 BANDS_PER_THREAD = 4
 TAPS_PER_BAND = 12
 """A band of output rows filters the rows around it again; it reads at least so many times the taps of one output."""
@@ -65,7 +63,11 @@ def run_call(
     if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
-    prepared = _prepared_of_few if are_small(what) else _prepared_of_many
+    prepared = _prepared_of_few
+    if not are_small(what):
+        prepared = _prepared_of_many
+        (stage,) = map(tables, what.stages)
+        reads, writes = alike([op if axis in call else None for axis, op in enumerate(stage)], reads, writes)
     kernel, slices, strides, src_bytes, _ = prepared(what, call, reads, writes, source.strides, target.strides, threads)
     scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
     kernel(source, target, slices, *strides, src_bytes, scratch)
@@ -106,7 +108,7 @@ def _prepared(
 
 
 _prepared_of_few = lru_cache(maxsize=1024)(_prepared)
-_prepared_of_many = Kept(_prepared, size=lambda prepared: prepared[-1], most_bytes=KEPT_BYTES)
+_prepared_of_many = Kept(_prepared, size=lambda prepared: prepared[-1], most_bytes=KEPT_ROW_BYTES)
 
 
 def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: Interval, channels: int) -> Any:
@@ -114,7 +116,8 @@ def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: 
 
     kept, keep : columns that the piece before has kept of each row, and that this one keeps for the next.
     """
-    return _piece_filter(op, columns, kept, keep, writes, channels)[0]
+    same, earlier = op.alike(writes)
+    return _piece_filter(op, (columns[0] - earlier, columns[1] - earlier), kept, keep, same, channels)[0]
 
 
 def _piece_filter_made(
@@ -125,7 +128,7 @@ def _piece_filter_made(
     return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels), table_bytes(row)
 
 
-_piece_filter = Kept(_piece_filter_made, size=lambda made: made[1], most_bytes=KEPT_BYTES)
+_piece_filter = Kept(_piece_filter_made, size=lambda made: made[1], most_bytes=KEPT_ROW_BYTES)
 
 
 @lru_cache(maxsize=256)
@@ -179,7 +182,7 @@ def _made_column(op: Operator, reads: Interval, writes: Interval) -> dict[str, A
     return column_table(_taps(op, reads, writes))
 
 
-_row = Kept(_made_row, size=table_bytes, most_bytes=KEPT_BYTES)
+_row = Kept(_made_row, size=table_bytes, most_bytes=KEPT_ROW_BYTES)
 _column = Kept(_made_column, size=table_bytes)
 
 

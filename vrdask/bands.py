@@ -91,6 +91,20 @@ def banded(n_in: int, index: Indices, weight: Weights) -> Band:
     return Band(Rows(low, count, table), index.min(axis=1), index.max(axis=1) + 1)
 
 
+def windowed(start: Indices, stop: Indices, weight: Weights) -> Band:
+    """Rows of which the i-th weighs the samples from ``start[i]`` on; `weight` is zero from ``stop[i]`` on."""
+    counts = weight != 0
+    before = counts.argmax(axis=1)
+    after = counts[:, ::-1].argmax(axis=1)
+    low, count = start + before, (weight.shape[1] - before - after).astype(np.int32)
+    most = int(count.max(initial=1))
+    table = weight if most == weight.shape[1] else weight[:, :most].copy()
+    for row in np.flatnonzero(before):
+        table[row, : count[row]] = weight[row, before[row] : before[row] + count[row]]
+        table[row, count[row] :] = 0
+    return Band(Rows(low, count, table), start, stop)
+
+
 def joined(pieces: Sequence[Rows]) -> Rows:
     """Rows one below the other."""
     if len(pieces) == 1:

@@ -14,14 +14,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from vrdask import coordinates
+from vrdask.coordinates import Period
 from vrdask.elementary import cosine, running_sum, sine
-from vrdask.operators import Indices, Operator, Taps, from_taps
+from vrdask.intervals import Interval
+from vrdask.operators import Indices, Operator, Windows, from_windows
 
 Floats = npt.NDArray[np.float64]
-
-MOST_COUNTED = 1 << 22
-"""Outputs of an axis whose widest row is looked for."""
-_COUNTED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -111,12 +110,26 @@ def filtered(name: str, n_in: int, n_out: int) -> Operator:
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
-    most = _widest(name, n_in, n_out)
-    return from_taps(n_in, n_out, partial(_filtered_taps, name, n_in, n_out, most), most, ascending=False)
+    most = min(n_in, int(2 * FILTERS[name].support * max(n_in / n_out, 1.0)) + 2)
+    windows = partial(_filtered_windows, name, n_in, n_out, most)
+    return from_windows(n_in, n_out, windows, most, False, *_repeating(most, n_in, n_out))
 
 
-def _filtered_taps(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Taps:
-    """most : taps of a row. What a row's weights add up to is rounded in an order that depends on it, zeros or not."""
+def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interval]:
+    """The period of rows and the outputs that have it: where the ratio is a fraction of a power of two, positions are
+    not rounded at all.
+    """
+    period = coordinates.period(n_in, n_out)
+    if period.outputs & (period.outputs - 1) or max(n_in, n_out) * period.outputs >= 2**40:
+        return None, (0, 0)
+    ends = 2 * (most * n_out // n_in + 2)  # what rows at the ends weigh, and those that are sorted in with them
+    return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
+
+
+def _filtered_windows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Windows:
+    """most : a bound on the taps of a row. Weights are added up from the left, as in Pillow: zeros behind them count for
+    nothing.
+    """
     kernel = FILTERS[name]
     scale = n_in / n_out
     stretch = max(scale, 1.0)
@@ -125,24 +138,10 @@ def _filtered_taps(name: str, n_in: int, n_out: int, most: int, i: Indices) -> T
     index = start[:, None] + np.arange(most)
     inside = index < stop[:, None]
     weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
-    return np.where(inside, index, start[:, None]), weight / running_sum(weight)
+    return start, stop, weight / running_sum(weight)
 
 
 def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:
     start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
     stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
     return start, stop
-
-
-def _widest(name: str, n_in: int, n_out: int) -> int:
-    """Taps of a row at most; of very many rows it is a bound."""
-    scale = n_in / n_out
-    support = FILTERS[name].support * max(scale, 1.0)
-    bound = min(n_in, int(2 * support) + 2)
-    most = 1
-    for begin in range(0, n_out if n_out <= MOST_COUNTED else 0, _COUNTED_AT_ONCE):
-        start, stop = _supports(support, (np.arange(begin, min(begin + _COUNTED_AT_ONCE, n_out)) + 0.5) * scale, n_in)
-        most = max(most, int((stop - start).max()))
-        if most == bound:
-            break
-    return most if n_out <= MOST_COUNTED else bound

@@ -14,6 +14,7 @@ from vrdask.between import SLAB_BYTES
 from vrdask.intervals import Box, ceil_div, size_of, slabs_of
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling
+from vrdask.table_cuts import TABLE_BYTES, axis_bytes
 from vrdask.tiles import CHANNELS
 
 NARROWEST = 256
@@ -102,6 +103,8 @@ def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
     wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.taps)
+    outputs = ceil_div(stored[axis] * what.out_shape[axis], what.in_shape[axis])
+    wide = wide and axis_bytes(what, axis, outputs) <= TABLE_BYTES
     whole = stored[axis + 1 :] == what.in_shape[axis + 1 :]  # a row's positions hold all their channels
     return wide and whole and prod(stored) >= SMALLEST_PIECE
 
@@ -118,4 +121,6 @@ def pieces_bytes(what: Resampling, reads: Box, writes: Box, stored: tuple[int, .
     assert isinstance(op, Operator)
     rows = prod(min(size, stop - start) for size, (start, stop) in zip(stored[:axis], reads[:axis], strict=True))
     ends = rows * op.taps * prod(stored[axis + 1 :])
+    start, stop = writes[axis]
+    ends += 16 * (stop - start)  # where the taps of its outputs begin and end
     return ends + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)

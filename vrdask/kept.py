@@ -12,6 +12,8 @@ Result = TypeVar("Result")
 
 KEPT_BYTES = 4 << 20
 """Of the tables of one kind that a process keeps."""
+KEPT_ROW_BYTES = 16 << 20
+"""Of the tables of rows of integer filters: those of all stored chunks along an axis, of a slide."""
 
 
 class Kept(Generic[Result]):

@@ -23,13 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import coordinates
-from vrdask.bands import Band, Indices, Rows, Weights, banded, composed, convolved, joined, merged, repeated
+from vrdask.bands import Band, Indices, Rows, Weights, banded, composed, convolved, joined, merged, repeated, windowed
 from vrdask.coordinates import Period
 from vrdask.elementary import powers, running_sum
 from vrdask.intervals import Interval, first_where
 
 Taps = tuple[Indices, Weights]
 """Of some outputs: (outputs, k) source samples, and what each of them weighs."""
+
+Windows = tuple[Indices, Indices, Weights]
+"""Of some outputs: the samples that each may weigh, from the first to behind the last, and (outputs, k) weights."""
 
 SMALL_TABLE = 1 << 15
 """Entries of a table that is kept whole."""
@@ -95,8 +98,10 @@ class Operator:
     def largest_weight(self) -> float:
         """Of the whole table, without its sign; the table is made once for that, some rows at a time."""
         many = max(1, ENTRIES_AT_ONCE // self.most_taps)
-        begins = range(0, self.n_out, many)
-        return max(float(np.abs(self.rows(begin, min(begin + many, self.n_out)).weights).max()) for begin in begins)
+        first, last = self.interior
+        once = last if self.period is None else min(last, first + self.period.outputs)
+        begins = (at for part in (range(0, once, many), range(last, self.n_out, many)) for at in part)
+        return max(float(np.abs(self.rows(at, min(at + many, self.n_out)).weights).max()) for at in begins)
 
     def extents(self, begin: int, end: int) -> tuple[Indices, Indices]:
         """Starts and stops of the rows of a non-empty interval of outputs."""
@@ -223,6 +228,23 @@ def from_taps(
     return Operator(n_in, n_out, band, min(most_taps, n_in), ascending, period, interior)
 
 
+def from_windows(
+    n_in: int,
+    n_out: int,
+    windows: Callable[[Indices], Windows],
+    most_taps: int,
+    ascending: bool = True,
+    period: Period | None = None,
+    interior: Interval = (0, 0),
+) -> Operator:
+    """The operator whose row i weighs the samples of a window, as `windows` has it of any outputs."""
+
+    def band(outputs: Indices) -> Band:
+        return windowed(*windows(outputs))
+
+    return Operator(n_in, n_out, band, min(most_taps, n_in), ascending, period, interior)
+
+
 def reflect(index: Indices, n: int) -> Indices:
     """Fold any integer into [0, n), mirrored about the half-samples -1/2 and n - 1/2 (SciPy's mode "reflect")."""
     index = index % (2 * n)
@@ -232,10 +254,11 @@ def reflect(index: Indices, n: int) -> Indices:
 def nearest(n_in: int, n_out: int, align_corners: bool) -> Operator:
     """One tap of weight one."""
 
-    def taps(i: Indices) -> Taps:
-        return coordinates.nearest(n_in, n_out, align_corners, i)[:, None], np.ones((len(i), 1))
+    def windows(i: Indices) -> Windows:
+        start = coordinates.nearest(n_in, n_out, align_corners, i)
+        return start, start + 1, np.ones((len(i), 1))
 
-    return from_taps(n_in, n_out, taps, 1, True, coordinates.period(n_in, n_out, align_corners), (0, n_out))
+    return from_windows(n_in, n_out, windows, 1, True, coordinates.period(n_in, n_out, align_corners), (0, n_out))
 
 
 def linear(n_in: int, n_out: int, align_corners: bool) -> Operator:
@@ -253,16 +276,16 @@ def _linear_taps(n_in: int, n_out: int, align_corners: bool, i: Indices) -> Taps
 
 def area(n_in: int, n_out: int) -> Operator:
     """The mean of the samples between integer bounds: torch ``interpolate(mode="area")`` (adaptive average pooling)."""
-    taps, most = partial(_area_taps, n_in, n_out), -(-n_in // n_out) + 1
-    return from_taps(n_in, n_out, taps, most, True, coordinates.period(n_in, n_out), (0, n_out))
+    windows, most = partial(_area_windows, n_in, n_out), -(-n_in // n_out) + 1
+    return from_windows(n_in, n_out, windows, most, True, coordinates.period(n_in, n_out), (0, n_out))
 
 
-def _area_taps(n_in: int, n_out: int, i: Indices) -> Taps:
+def _area_windows(n_in: int, n_out: int, i: Indices) -> Windows:
     start, stop = coordinates.area_bounds(n_in, n_out, i)
     count = (stop - start).astype(np.int32)
     k = np.arange(count.max(initial=1))
     weights = np.where(k < count[:, None], 1.0 / count[:, None], 0.0)
-    return np.where(k < count[:, None], start[:, None] + k, start[:, None]), weights
+    return start, stop, weights
 
 
 def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:

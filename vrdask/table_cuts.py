@@ -13,8 +13,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from vrdask.intervals import Box, Interval, ceil_div
+from vrdask.kept import KEPT_BYTES, KEPT_ROW_BYTES
 from vrdask.operators import ENTRIES_AT_ONCE, Operator
 from vrdask.prefilter import Prefilter
+from vrdask.tiles import CHANNELS
 
 if TYPE_CHECKING:
     from vrdask.resampling import Resampling
@@ -28,20 +30,23 @@ _MAKING = 64
 _PER_ROW = 64
 """Bytes per output for starts, counts and whatever else has one entry per output, but the weights."""
 _GATHERED = 32
+_REGISTER = 64
 
 
-def output_bytes(what: Resampling, axis: int) -> int:
-    """What the tables of an axis take per output, while they are made."""
+def axis_bytes(what: Resampling, axis: int, outputs: int) -> int:
+    """What the tables of so many outputs of an axis take, while they are made."""
     total = 0
     for stage in what.stages:
         op = stage[axis]
         if isinstance(op, Prefilter):
-            total += _GATHERED * ceil_div(what.in_shape[axis], max(what.out_shape[axis], 1))
+            total += _GATHERED * outputs * ceil_div(what.in_shape[axis], max(what.out_shape[axis], 1))
         elif op is not None:
-            # float64 rows, the kernel's, and those again by register: for each channel where they lie along rows
-            channels = prod(what.out_shape[axis + 1 :]) if axis == _last(what) else 0
-            beside = 1 + (channels if channels < 16 else 0)
-            total += op.most_taps * (8 + what.acc_dtype.itemsize * beside) + _PER_ROW * beside
+            itemsize = what.acc_dtype.itemsize
+            total += outputs * (op.most_taps * (8 + itemsize) + _PER_ROW)  # in float64, and as the kernel has them
+            channels = prod(what.out_shape[axis + 1 :])
+            if axis == _last(what) and channels < CHANNELS:  # and again by register
+                elements = max(outputs * channels, _REGISTER // itemsize)
+                total += elements * (op.most_taps * itemsize + _PER_ROW)
     return total
 
 
@@ -50,7 +55,7 @@ def are_small(what: Resampling) -> bool:
     """Whether the tables of the whole resampling take so little that they are kept."""
     if what.copies:
         return _gathered_bytes(what, what.out_shape) <= SMALL_BYTES
-    return sum(output_bytes(what, axis) * n for axis, n in enumerate(what.out_shape)) <= SMALL_BYTES
+    return sum(axis_bytes(what, axis, n) for axis, n in enumerate(what.out_shape)) <= SMALL_BYTES
 
 
 @lru_cache(maxsize=256)
@@ -58,8 +63,8 @@ def piece_sizes(what: Resampling) -> tuple[int, ...]:
     """Outputs of a piece along each axis at most; of rows that repeat, as many as repeat, some times over."""
     sizes = []
     for axis, n in enumerate(what.out_shape):
-        per_output = output_bytes(what, axis)
-        size = n if per_output * n <= TABLE_BYTES else max(1, TABLE_BYTES // per_output)
+        total = axis_bytes(what, axis, n)
+        size = n if total <= TABLE_BYTES else max(1, n * TABLE_BYTES // total)
         periods = [op.period.outputs for stage in what.stages if isinstance(op := stage[axis], Operator) and op.period]
         if size < n and periods and max(periods) <= size:
             size -= size % max(periods)
@@ -77,6 +82,18 @@ def pieces_of(what: Resampling, writes: Box) -> list[Box] | None:
     return list(product(*(_cut(*one) for one in zip(writes, sizes, strict=True))))
 
 
+def alike(stage: Sequence[Operator | None], reads: Box, writes: Box) -> tuple[Box, Box]:
+    """Boxes between which the tables are the same, counted from where they begin; the same for many boxes."""
+    found = []
+    for op, (start, stop), interval in zip(stage, reads, writes, strict=True):
+        if op is None:
+            found.append(((0, stop - start), (0, interval[1] - interval[0])))
+        else:
+            same, earlier = op.alike(interval)
+            found.append(((start - earlier, stop - earlier), same))
+    return tuple(pair[0] for pair in found), tuple(pair[1] for pair in found)
+
+
 def tables_bytes(what: Resampling, shape: Sequence[int]) -> int:
     """Bound on what tables take while an output box of this shape is computed; 0 where they are kept anyway."""
     if are_small(what) or 0 in shape:
@@ -86,11 +103,19 @@ def tables_bytes(what: Resampling, shape: Sequence[int]) -> int:
         return _gathered_bytes(what, [min(n, m) for n, m in zip(shape, _gathered_sizes(what, box), strict=True)])
     total = making = 0
     for axis, (n, most) in enumerate(zip(shape, piece_sizes(what), strict=True)):
-        total += min(n, most) * output_bytes(what, axis)
+        total += axis_bytes(what, axis, min(n, most))
         for stage in what.stages:
             if isinstance(op := stage[axis], Operator):
                 making = max(making, min(max(op.most_taps, ENTRIES_AT_ONCE), min(n, most) * op.most_taps))
     return total + _MAKING * making
+
+
+def kept_bytes(what: Resampling) -> int:
+    """Bound on the tables that a process keeps for its next tasks."""
+    if are_small(what) or what.copies:
+        return 0
+    total = sum(axis_bytes(what, axis, n) for axis, n in enumerate(what.out_shape))
+    return min(total, KEPT_ROW_BYTES if what.fixed_point else KEPT_BYTES)
 
 
 def _last(what: Resampling) -> int:
