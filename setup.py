@@ -27,11 +27,16 @@ if X86_64 and MSVC:
 elif X86_64:
     ISA_FLAGS |= {"avx2": AVX2, "avx512": AVX512}
 
+OPTIMIZED = [] if " -O" in " " + os.environ.get("CFLAGS", "") else ["-O3"]
+"""These come after CFLAGS, whose level of optimization counts where it has one."""
 COMMON = (
     ["/O2", "/fp:precise"]
     if MSVC
-    else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function", "-Wno-maybe-uninitialized"]
-)
+    else [
+        *OPTIMIZED, "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function",
+        "-Wno-maybe-uninitialized",
+    ]
+)  # fmt: skip
 
 
 def compiles(compiler: list[str], flags: list[str]) -> bool:

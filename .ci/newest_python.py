@@ -1,4 +1,4 @@
-"""Print the newest Python 3 found here: among pyenv's versions and the pythonX.Y on PATH; else the one that runs this."""
+"""Print the newest Python 3 found: among pyenv's versions and the pythonX.Y on PATH; else the one that runs this."""
 
 from __future__ import annotations
 

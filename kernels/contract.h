@@ -18,6 +18,7 @@
 #define VRDASK_CONTRACT_H
 
 #include "types.h"
+#include "whole.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
 enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
@@ -56,6 +57,9 @@ typedef struct {
     Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
     Py_ssize_t rows_at_once;  /* rows contracted together */
+    /* 0, or what results are divided by before they are stored. Weights are whole numbers then, and sums are exact: small
+     * enough that a quotient which is not halfway between two integers cannot round to that (vrdask.sums). */
+    double divisor;
 } job_t;
 
 typedef struct { /* one tile: per level an output interval and the source interval it reads */
@@ -66,11 +70,13 @@ typedef struct { /* an array, or a slab of scratch, at a tile's origin */
     char *data;
     int type;
     const Py_ssize_t *stride; /* bytes, by level */
+    double divisor;           /* of what is stored here; 0 for none */
 } view_t;
 
 typedef struct { /* what the outputs of a group share */
     Py_ssize_t shared;
     const char *const *converted;
+    double divisor;
 } group_t;
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -136,7 +142,7 @@ static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const
         src += t.src_start[d] * src_stride[d];
         dst += begin * dst_stride[d];
     }
-    view_t in = {(char *)src, job->in_type, src_stride}, out = {dst, job->out_type, dst_stride};
+    view_t in = {(char *)src, job->in_type, src_stride, 0}, out = {dst, job->out_type, dst_stride, job->divisor};
     if (job->acc_type == F32)
         resolve_float(job, 0, in, out, &t, scratch);
     else

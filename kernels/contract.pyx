@@ -33,6 +33,7 @@ cdef extern from "contract.h" nogil:
         int levels, in_type, out_type, acc_type
         level_t level[MAX_LEVELS]
         Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
+        double divisor
 
     Py_ssize_t tile_count(const job_t *job)
     void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
@@ -62,13 +63,14 @@ cdef class Contraction:
         group_reads and tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
         Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
+    divisor : 0, or what results are divided by
     """
 
     cdef job_t job
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, levels, int in_type, int out_type, int acc_type, Py_ssize_t rows_at_once=16):
+    def __cinit__(self, levels, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=16):
         cdef level_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
@@ -77,6 +79,7 @@ cdef class Contraction:
         self.tables = [level.get("tables") for level in levels]
         self.job.levels = len(levels)
         self.job.in_type, self.job.out_type, self.job.acc_type = in_type, out_type, acc_type
+        self.job.divisor = divisor
         for d, level in enumerate(levels):
             v = &self.job.level[d]
             v.kind = KINDS[level["kind"]]

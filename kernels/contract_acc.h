@@ -58,6 +58,11 @@ static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u
 
 #include "row.h"
 
+/* Sums of whole numbers become means: see job_t. */
+static void S(divide)(ACC *restrict sums, Py_ssize_t n, ACC divisor) {
+    for (Py_ssize_t i = 0; i < n; i++) sums[i] = sums[i] / divisor;
+}
+
 /* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
 typedef struct {
     const char *const *rows;
@@ -68,13 +73,14 @@ typedef struct {
 
 /* to[i] = sum_k w[k] * rows[k][i] over a run of n elements, any element type to any other. */
 static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
-                          Py_ssize_t n) {
+                          Py_ssize_t n, double divisor) {
     ACC buffer[STRIP];
     ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
     if (in_type == ACC_TYPE && term->taps > 4)
         S(combine_many)(term->rows, from, term->w, term->taps, n, to);
     else
         S(ELEMENTS)[in_type].combine(term->rows, from, term->w, term->taps, n, to);
+    if (divisor != 0) S(divide)(to, n, (ACC)divisor);
     if (out_type != ACC_TYPE) S(ELEMENTS)[out_type].store(buffer, n, term->to + at);
 }
 
@@ -92,10 +98,11 @@ static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int
             for (int g = 0; g < count; g++) {
                 S(term_t) term = terms[g];
                 term.rows = group->converted + (terms[g].rows - terms[0].rows);
-                S(run)(&term, 0, ACC_TYPE, at + i * out_size, out_type, m);
+                S(run)(&term, 0, ACC_TYPE, at + i * out_size, out_type, m, group->divisor);
             }
         } else {
-            for (int g = 0; g < count; g++) S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m);
+            for (int g = 0; g < count; g++)
+                S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m, group->divisor);
         }
     }
 }
@@ -135,7 +142,8 @@ static Py_ssize_t S(slab_strides)(int levels, int d, const Py_ssize_t *size, Py_
 
 /* Contract `rows` rows of the last level, of any type to any type, a few at a time. Strides are bytes. */
 static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_stride, int in_type, Py_ssize_t rows,
-                             char *to, Py_ssize_t out_stride, int out_type, const tile_t *t, char *scratch) {
+                             char *to, Py_ssize_t out_stride, int out_type, double divisor, const tile_t *t,
+                             char *scratch) {
     const int d = job->levels - 1;
     const level_t *v = &job->level[d];
     const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
@@ -153,14 +161,15 @@ static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_s
             stride = buffer_stride;
         }
         const Py_ssize_t readable = n_in + (own ? PAD : 0);
-        if (out_type == ACC_TYPE) {
-            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, (ACC *)(to + i * out_stride),
-                               out_stride / size);
-        } else {
-            S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, result, buffer_stride);
+        const int direct = out_type == ACC_TYPE;
+        ACC *sums = direct ? (ACC *)(to + i * out_stride) : result;
+        const Py_ssize_t sums_stride = direct ? out_stride / size : buffer_stride;
+        S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, sums, sums_stride);
+        if (divisor != 0)
+            for (int k = 0; k < count; k++) S(divide)(sums + k * sums_stride, end - begin, (ACC)divisor);
+        if (!direct)
             for (int k = 0; k < count; k++)
-                S(ELEMENTS)[out_type].store(result + k * buffer_stride, end - begin, to + (i + k) * out_stride);
-        }
+                S(ELEMENTS)[out_type].store(sums + k * sums_stride, end - begin, to + (i + k) * out_stride);
     }
 }
 
@@ -168,6 +177,9 @@ static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t
     const Py_ssize_t n = t->src_size[job->levels - 1];
     const S(element_t) *from = &S(ELEMENTS)[in.type], *to = &S(ELEMENTS)[out.type];
     ACC *buffer = (ACC *)(scratch + job->row_scratch);
+#ifdef ACC_IS_DOUBLE
+    if (convert_whole(in.type, out.type, in.data, n, out.data)) return;
+#endif
     if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
         memcpy(out.data, in.data, (size_t)n * sizeof(ACC));
     } else if (in.type == ACC_TYPE) {
@@ -204,7 +216,7 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_LEVELS];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
-    group_t group = {0, (const char *const *)(scratch + v->converted)};
+    group_t group = {0, (const char *const *)(scratch + v->converted), last ? out.divisor : 0};
     if (v->shared > 0) {
         const char **converted = (const char **)(scratch + v->converted);
         char *strips = (char *)(converted + v->shared);
@@ -228,13 +240,13 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
         }
         S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
         if (row_next) {
-            S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type, t,
-                             scratch);
+            S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type,
+                             out.divisor, t, scratch);
             continue;
         }
         for (int g = 0; g < count; g++) {
-            view_t a = {own + g * slab_bytes, ACC_TYPE, stride};
-            view_t b = {out.data + (i + g) * out_stride, out.type, out.stride};
+            view_t a = {own + g * slab_bytes, ACC_TYPE, stride, 0};
+            view_t b = {out.data + (i + g) * out_stride, out.type, out.stride, out.divisor};
             S(resolve)(job, d + 1, a, b, t, scratch);
         }
     }
@@ -262,7 +274,7 @@ static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, cons
                                           (ACC *)(own + g * job->row_bytes));
             }
             S(contract_rows)(job, own, job->row_bytes, ACC_TYPE, count, to + j * out.stride[d + 1], out.stride[d + 1],
-                             out.type, t, scratch);
+                             out.type, out.divisor, t, scratch);
         }
     }
 }
@@ -278,7 +290,7 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_LEVELS], done = t->src_start[d];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->out_size, stride);
-    const group_t group = {0, NULL};
+    const group_t group = {0, NULL, out.divisor};
     for (Py_ssize_t i = 0; i < n; i += v->group) {
         const int count = (int)(n - i < v->group ? n - i : v->group);
         const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];
@@ -287,10 +299,10 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
         while (done < stop) {
             const Py_ssize_t slot = done % v->ring;
             const Py_ssize_t many = row_next ? (stop - done < v->ring - slot ? stop - done : v->ring - slot) : 1;
-            view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride};
-            view_t b = {own + slot * slab_bytes, ACC_TYPE, stride};
+            view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride, 0};
+            view_t b = {own + slot * slab_bytes, ACC_TYPE, stride, 0};
             if (row_next)
-                S(contract_rows)(job, a.data, in_stride, in.type, many, b.data, slab_bytes, ACC_TYPE, t, scratch);
+                S(contract_rows)(job, a.data, in_stride, in.type, many, b.data, slab_bytes, ACC_TYPE, 0, t, scratch);
             else
                 S(resolve)(job, d + 1, a, b, t, scratch);
             done += many;
@@ -309,15 +321,16 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
 static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const int kind = job->level[d].kind;
     if (kind == ROW) {
-        S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, t, scratch);
+        S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, out.divisor, t, scratch);
     } else if (kind == COPY) {
         S(copy_row)(job, in, out, t, scratch);
     } else if (kind == LOOP && S(row_next)(job, d)) {
-        S(contract_rows)(job, in.data, in.stride[d], in.type, t->out_size[d], out.data, out.stride[d], out.type, t, scratch);
+        S(contract_rows)(job, in.data, in.stride[d], in.type, t->out_size[d], out.data, out.stride[d], out.type, out.divisor,
+                         t, scratch);
     } else if (kind == LOOP) {
         for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
-            view_t a = {in.data + i * in.stride[d], in.type, in.stride};
-            view_t b = {out.data + i * out.stride[d], out.type, out.stride};
+            view_t a = {in.data + i * in.stride[d], in.type, in.stride, 0};
+            view_t b = {out.data + i * out.stride[d], out.type, out.stride, out.divisor};
             S(resolve)(job, d + 1, a, b, t, scratch);
         }
     } else if (kind == PAIR) {

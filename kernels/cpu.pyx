@@ -1,4 +1,4 @@
-"""What the processor can run. Compiled for the baseline alone."""
+"""What the processor can run, and what OpenMP's runtime would. Compiled for the baseline alone."""
 
 cdef extern from *:
     """
@@ -26,12 +26,16 @@ cdef extern from *:
     static int vrdask_level(void) { return 0; }
     #endif
     #ifdef VRDASK_OPENMP
+    #include <omp.h>
     #define VRDASK_HAS_OPENMP 1
+    static int vrdask_threads(void) { return omp_get_max_threads(); }
     #else
     #define VRDASK_HAS_OPENMP 0
+    static int vrdask_threads(void) { return 1; }
     #endif
     """
     int vrdask_level()
+    int vrdask_threads()
     int VRDASK_HAS_OPENMP
 
 HAS_OPENMP = bool(VRDASK_HAS_OPENMP)
@@ -40,3 +44,8 @@ HAS_OPENMP = bool(VRDASK_HAS_OPENMP)
 def level():
     """0 for the baseline, 1 for AVX2, 2 for AVX-512."""
     return vrdask_level()
+
+
+def max_threads():
+    """Threads that OpenMP's runtime would start here if it were not told how many; 1 without OpenMP."""
+    return vrdask_threads()

@@ -34,6 +34,7 @@ typedef struct {
     Py_ssize_t stride;                 /* bytes */
     double low;                        /* REFLECT: about low and n - 1 - low */
     double scale, shift;               /* grid: position = (g + 1) * scale - shift */
+    double slack;                      /* INSIDE: so many samples beyond an end are at the end */
     double matrix[AXES], offset;       /* affine: position = ((m0 o0 + m1 o1) + m2 o2) + offset */
 } axis_t;
 

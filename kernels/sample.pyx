@@ -17,7 +17,7 @@ cdef extern from "sample.h" nogil:
     ctypedef struct axis_t:
         int sampled
         Py_ssize_t n, origin, held, stride
-        double low, scale, shift
+        double low, scale, shift, slack
         double matrix[3]
         double offset
 
@@ -48,8 +48,8 @@ RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFL
 cdef class Sampler:
     """One sampling, prepared; `run` samples, `extent` says which samples it weighs.
 
-    axes : three dicts (z, y, x), None for one that is not sampled along. Keys: n, origin, held, stride, low, and scale
-        and shift (grid) or matrix and offset (affine).
+    axes : three dicts (z, y, x), None for one that is not sampled along. Keys: n, origin, held, stride, low, and scale,
+        shift and slack (grid) or matrix and offset (affine).
     taps : 1, 2 or 4. rule : a key of RULES. rounding: 0 half to even, 1 half up.
     in_type, acc_type, out_type : element codes of contract.h; -1 for opaque items.
     grid : address of the grid's numbers, 0 for affine.
@@ -79,7 +79,7 @@ cdef class Sampler:
             axis.n, axis.origin, axis.held, axis.stride = given["n"], given["origin"], given["held"], given["stride"]
             axis.low = given["low"]
             if grid:
-                axis.scale, axis.shift = given["scale"], given["shift"]
+                axis.scale, axis.shift, axis.slack = given["scale"], given["shift"], given["slack"]
             else:
                 axis.matrix[0], axis.matrix[1], axis.matrix[2] = given["matrix"]
                 axis.offset = given["offset"]

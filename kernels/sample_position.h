@@ -42,10 +42,17 @@ static REAL R(reflect_far)(REAL from_low, REAL span, int two_d) {
 }
 
 /* The padding rule. CLAMP_TO_ENDS and REFLECT leave a position in [0, n - 1]; a spline goes on up to where it is
- * reflected. NaN becomes one of the ends. */
+ * reflected. NaN becomes one of the ends. INSIDE moves what rounding alone has brought beyond an end. */
 static void R(pad)(const job_sample_t *job, const axis_t *axis, int m, REAL *restrict at) {
     const REAL last = (REAL)(axis->n - 1), low = (REAL)axis->low, span = last - 2 * low, twice = 2 * span;
     const REAL from = job->taps == 4 ? low : 0, to = last - from;
+    if (job->rule == INSIDE && axis->slack > 0) {
+        const REAL slack = (REAL)axis->slack, before = -slack, after = last + slack;
+        for (int j = 0; j < m; j++) {
+            const REAL c = at[j], up = c < 0 && c >= before ? 0 : c;
+            at[j] = up > last && up <= after ? last : up;
+        }
+    }
     if (job->rule == REFLECT) {
         if (!(span > 0)) {
             for (int j = 0; j < m; j++) at[j] = 0;

@@ -1,7 +1,8 @@
 """Profiles of hypothesis, and the fixtures that more than one file needs.
 
-`HYPOTHESIS_PROFILE` is "default" (a few minutes for the whole suite), "ci" (more, and the same examples every time) or
-"wide". Fixtures that properties use are of session scope: they hand out functions and hold no state.
+`HYPOTHESIS_PROFILE` is "default" (a few minutes for the whole suite), "ci" (more, and the same examples every time),
+"wide", or "quick" (few: for kernels that a sanitizer slows down). Fixtures that properties use are of session scope:
+they hand out functions and hold no state.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ from vrdask import isa
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.register_profile("ci", settings.get_profile("default"), max_examples=150, derandomize=True, print_blob=True)
+settings.register_profile("quick", settings.get_profile("default"), max_examples=12, derandomize=True)
 settings.register_profile("wide", settings.get_profile("default"), max_examples=3000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # older versions of dask say so of every synchronous compute in a module that has a client
+    config.addinivalue_line("filterwarnings", "ignore:Running on a single-machine scheduler:UserWarning")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 PUT /_fail/STATUS/TIMES/METHOD/TEXT : the next TIMES requests of METHOD whose path or query holds TEXT get STATUS.
 PUT /_heal : none do any more.
+GET /_failed : how many requests have failed since the server started.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
 failing: list[list] = []
+failed = [0]
 CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 
@@ -27,10 +29,14 @@ def app(environ, start_response):
         failing.clear()
         start_response("200 OK", [])
         return [b""]
+    if path == "/_failed":
+        start_response("200 OK", [])
+        return [str(failed[0]).encode()]
     for rule in failing:
         status, times, verb, text = rule
         if times and verb == method and text in f"{path}?{query}":
             rule[1] -= 1
+            failed[0] += 1
             start_response(f"{status} Failing", [("Content-Type", "application/xml")])
             return [f"<Error><Code>{CODES[status]}</Code><Message>asked to fail</Message></Error>".encode()]
     return moto(environ, start_response)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import tracemalloc
 from itertools import product
 
+import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
@@ -73,6 +75,95 @@ def test_all_forms_of_the_matrix():
     assert_array_equal(
         vrdask.affine_transform(x, np.eye(3), 0.5), vrdask.affine_transform(x, np.eye(3), [0.5, 0.5, 0.5])
     )
+
+
+FOUR = (6, 7, 5, 8)
+
+
+def four_axes(seed):
+    """A matrix and an offset that keep most of an array of four axes within it."""
+    rng = np.random.default_rng(seed)
+    return np.eye(4) + rng.normal(size=(4, 4)) / 12, rng.normal(size=4) / 3
+
+
+@pytest.mark.parametrize("mode", ORDERS)
+@pytest.mark.parametrize("ndim", [1, 2, 3, 4])
+def test_each_of_scipys_forms_means_what_it_means_there(ndim, mode):
+    matrix, offset = four_axes(ndim)
+    matrix, offset = matrix[:ndim, :ndim], offset[:ndim]
+    column = np.column_stack([matrix, offset])
+    forms = {
+        "diagonal": (np.diag(matrix), offset),
+        "diagonal, one offset": (np.diag(matrix), 0.4),
+        "linear": (matrix, offset),
+        "linear, one offset": (matrix, 0.4),
+        "linear, none": (matrix, 0.0),
+        "with a column": (column, 0.0),
+        "homogeneous": (np.vstack([column, np.eye(ndim + 1)[-1]]), 0.0),
+        "homogeneous, an offset too": (np.vstack([column, np.eye(ndim + 1)[-1]]), offset + 3),
+    }
+    x = data(FOUR[:ndim])
+    for name, (form, shift) in forms.items():
+        for out in (None, tuple(n + 2 for n in x.shape)):
+            got = vrdask.affine_transform(x, form, shift, out, mode)
+            expected = ndimage.affine_transform(x.astype("f8"), form, shift, out, order=ORDERS[mode])
+            assert_allclose(got, expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("mode", ORDERS)
+@pytest.mark.parametrize("padding", PADDING)
+def test_a_map_of_four_axes_by_chunks(padding, mode, monkeypatch):
+    if mode == "cubic" and padding == "grid-constant":
+        pytest.skip("refused")
+    monkeypatch.setattr(vrdask.sample, "_VALUES_AT_ONCE", 20_000)
+    matrix, offset = four_axes(9)
+    for dtype in ("uint8", "float64") if mode != "cubic" else ("float64",):
+        x = data((2, *FOUR), dtype)
+        options = {"mode": mode, "padding_mode": padding, "fill_value": 7, "axes": (4, 1, 3, 2)}
+        whole = vrdask.affine_transform(x, matrix, offset, (7, 8, 6, 9), **options)
+        assert whole.shape == (2, 8, 9, 6, 7)
+        for source in (da.from_array(x, chunks=(1, 4, 3, 5, 4)), zarr.create_array({}, data=x, chunks=(2, 4, 3, 5, 4))):
+            lazy = vrdask.affine_transform(source, matrix, offset, (7, 8, 6, 9), chunks=(2, 5, 9, 3, 4), **options)
+            assert_array_equal(lazy.compute(scheduler="synchronous"), whole, strict=True)
+        if padding in ("constant", "reflection", "mirror") and dtype == "float64":
+            in_order = np.moveaxis(x, (0, 4, 1, 3, 2), range(5))
+            expected = [
+                ndimage.affine_transform(
+                    one, matrix, offset, (7, 8, 6, 9), order=ORDERS[mode], mode=SCIPY_MODES[padding], cval=7
+                )
+                for one in in_order
+            ]
+            short = 2e-6 if mode == "cubic" and padding == "reflection" else 1e-10  # where SciPy's filter is inexact
+            assert_allclose(np.moveaxis(whole, (0, 4, 1, 3, 2), range(5)), expected, rtol=0, atol=short)
+
+
+def test_an_offset_beside_a_square_matrix_is_never_dropped():
+    x = data(FOUR)
+    got = vrdask.affine_transform(x, np.eye(4), (1, 0, 2, -1))
+    expected = np.zeros_like(x)
+    expected[:5, :, :3, 1:] = x[1:, :, 2:, :7]
+    assert_array_equal(got, expected)
+    # named, three axes take a homogeneous matrix of four rows, which has its own
+    three = np.vstack([np.column_stack([np.eye(3), (0, 2, -1)]), np.eye(4)[-1]])
+    expected = np.zeros_like(x)
+    expected[:, :, :3, 1:] = x[:, :, 2:, :7]
+    assert_array_equal(vrdask.affine_transform(x, three, axes=(1, 2, 3)), expected)
+    assert_array_equal(vrdask.affine_transform(x[None], three), expected[None])
+
+
+@pytest.mark.parametrize("mode", ORDERS)
+def test_axes_that_four_rows_leave_alone_are_batch_axes(mode):
+    x = data(FOUR)
+    matrix, offset = maps(3, 5)
+    four = np.eye(4)
+    four[1:, 1:] = matrix
+    for padding in ("constant", "border", "reflection"):
+        alone = vrdask.affine_transform(x, matrix, offset, mode=mode, padding_mode=padding, fill_value=3)
+        got = vrdask.affine_transform(x, four, (0, *offset), mode=mode, padding_mode=padding, fill_value=3)
+        assert_array_equal(got, alone)
+    assert affine(FOUR, "f4", four, (0, *offset)).axes == (1, 2, 3)
+    assert affine(FOUR, "f4", four, (0, *offset), (5, 7, 5, 8)).axes == (0, 1, 2, 3)
+    assert_array_equal(vrdask.affine_transform(x, np.eye(4), mode=mode), x)
 
 
 @pytest.mark.parametrize("mode", ORDERS)
@@ -220,6 +311,7 @@ BAD = [
     ([1, np.inf, 1], {}, ValueError, "matrix must be finite"),
     (np.eye(2, 5), {}, ValueError, r"matrix must have shape \(n,\), \(n, n\).*; got \(2, 5\)"),
     (np.eye(5), {}, ValueError, r"matrix must have shape .* n at most 3; got \(5, 5\)"),
+    (np.eye(3), {"axes": ()}, ValueError, r"axes must name at least one; got \(\)"),
     (np.eye(3), {"axes": (0, 1, 2, 3)}, ValueError, r"axes must lie in \[-3, 3\)"),
     (np.eye(4), {"axes": (0, 1)}, ValueError, r"matrix must have shape .* with n 2; got \(4, 4\)"),
     ([[1, 2], [3]], {}, ValueError, r"matrix must have rows of one length; got \[\[1, 2\], \[3\]\]"),
@@ -246,3 +338,9 @@ BAD = [
 def test_bad_arguments_are_refused(matrix, options, kind, message):
     with pytest.raises(kind, match=message):
         vrdask.affine_transform(np.zeros((4, 5, 6)), matrix, **options)
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 5), (4,), (5, 6), (3, 5)])
+def test_a_matrix_that_could_mean_two_things_must_name_its_axes(shape):
+    with pytest.raises(ValueError, match=r"matrix must have shape .* with n at most 3, or 7; got"):
+        vrdask.affine_transform(np.zeros((2,) * 7), np.eye(*shape) if len(shape) == 2 else np.ones(shape))

@@ -6,6 +6,7 @@ import gzip
 import pickle
 import struct
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 import vrdask
+import vrdask.executors.affine_to_zarr
 from vrdask.cli import main
 from vrdask.intervals import slices_of
 from vrdask.ome_zarr import read_multiscale
@@ -187,6 +189,87 @@ def test_levels_and_channels_of_ome_zarr_are_chosen(tmp_path):
     assert_array_equal(result[...], vrdask.resample(CHANNELS[2, ..., ::2, ::2], (4, 23, 28), "area"))
     assert read_multiscale(zarr.open_group(target).attrs.asdict()).axis_names == ("z", "y", "x")
     assert "level must be one of 0 (0), 1 (1); got 2" in run("info", tmp_path / "image.zarr", "--level", 2)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tile": (64, 64), "compression": "zlib"}, {"rowsperstrip": 16, "compression": "lzw"}]
+)
+@pytest.mark.parametrize("dtype", ["i8", "u8", ">i8", "f2", "f8", "c8", "c16", "?"])
+def test_tiffs_of_every_type_go_to_every_target(tmp_path, dtype, options):
+    data = (np.arange(300 * 400).reshape(300, 400) % 251 * (2**55 + 1 if dtype[-2:] in ("i8", "u8") else 1)).astype(
+        dtype
+    )
+    tifffile.imwrite(tmp_path / "x.tif", data, byteorder=">" if ">" in dtype else "<", **options)
+    expected = vrdask.resample(data, (150, 200), "nearest")
+    for target in ("x.zarr", "out.tif"):
+        result = vrdask.resample_zarr(tmp_path / "x.tif", tmp_path / target, factor=0.5, mode="nearest")
+        assert_array_equal(result[...], expected)
+    assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected)
+    assert open_source(tmp_path / "x.tif").array.dtype.char == np.dtype(dtype.lstrip(">")).char
+    if dtype in ("i8", "f8"):
+        matrix = vrdask.executors.affine_to_zarr.affine_zarr(tmp_path / "x.tif", tmp_path / "y.zarr", np.eye(2))
+        assert_array_equal(matrix[...], data)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.ozx"])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zipped_array_is_read_where_it_is(tmp_path, monkeypatch, name, compression):
+    zarr.create_array(tmp_path / "x.zarr", data=STACK, chunks=(2, 20, 30))
+    with zipfile.ZipFile(tmp_path / name, "w", compression) as file:
+        for one in (tmp_path / "x.zarr").rglob("*"):
+            if one.is_file():
+                file.write(one, one.relative_to(tmp_path / "x.zarr").as_posix())
+    before = (tmp_path / name).stat().st_mtime_ns
+    monkeypatch.chdir(tmp_path)
+    for place in (name, tmp_path / name):
+        result = vrdask.resample_zarr(place, tmp_path / "out.zarr", factor=0.5, num_threads=2, overwrite=True)
+        assert_array_equal(result[...], vrdask.resample(STACK, (3, 20, 30)))
+    array = pickle.loads(pickle.dumps(open_source(name).array))
+    assert_array_equal(array[1:3], STACK[1:3])
+    assert "5x40x60" in run("info", name)
+    assert (tmp_path / name).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 12])
+def test_samples_of_a_few_bits_are_read_as_by_tifffile(tmp_path, bits):
+    rows = (np.arange(40 * 48) % 2**bits).reshape(40, 48)
+    digits = (rows[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(40, -1)
+    packed = np.packbits(digits, axis=1)
+    tifffile.imwrite(tmp_path / "x.tif", packed, metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "x.tif", mode="r+") as file:
+        file.pages[0].tags["ImageWidth"].overwrite(48)
+        file.pages[0].tags["BitsPerSample"].overwrite(bits)
+    expected = tifffile.imread(tmp_path / "x.tif")
+    assert_array_equal(expected, rows)
+    result = vrdask.resample_zarr(tmp_path / "x.tif", tmp_path / "x.zarr", factor=0.5, mode="nearest")
+    assert_array_equal(result[...], vrdask.resample(expected, (20, 24), "nearest"))
+
+
+@pytest.mark.parametrize("dtype", [np.longlong, np.ulonglong, "q", "l"])
+def test_types_by_any_of_their_names_are_stored(tmp_path, dtype):
+    data = np.arange(12).astype(dtype)
+    np.save(tmp_path / "x.npy", data)
+    source = zarr.create_array({}, data=np.arange(12.0))
+    results = (vrdask.resample_zarr(tmp_path / "x.npy", {}, 6), vrdask.resample_zarr(source, {}, 6, dtype=dtype))
+    for result in results:
+        assert result.dtype == data.dtype
+        assert_array_equal(result[...], vrdask.resample(data, 6))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (np.zeros(9, np.longdouble), np.dtype(np.longdouble).name),
+        (np.zeros(9, np.clongdouble), np.dtype(np.clongdouble).name),
+        (np.zeros(9, [("a", "i4"), ("b", "f4")]), "records"),
+        (np.array(["ab"]), "<U2"),
+    ],
+)
+def test_npy_files_of_what_zarr_cannot_hold_are_refused(tmp_path, data, said):
+    if data.dtype.itemsize in (8, 16) and data.dtype.kind in "fc" and np.dtype(data.dtype.str).char in "dD":
+        pytest.skip("a long double is a double here")
+    np.save(tmp_path / "x.npy", data)
+    assert f"with {said}" in run("info", tmp_path / "x.npy")
 
 
 # Pixel sizes

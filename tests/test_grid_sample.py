@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
+import dask.array as da
 import numpy as np
 import pytest
-import torch
-import volresample
+import zarr
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import torch, volresample
 from scipy import ndimage
 
 import vrdask
@@ -129,6 +131,51 @@ def test_cubic_agrees_with_scipy(rank, padding, mode, align_corners):
             assert_allclose(got[n, c], expected, rtol=0, atol=tolerance)
 
 
+def centres(n, align_corners, dtype, how):
+    """Where a grid has the centres of n samples, by the formulas that people use, rounded as they come."""
+    real = np.dtype(dtype).type
+    i = np.arange(n).astype(dtype)
+    if align_corners and n == 1:
+        return np.zeros(1, dtype)
+    if how == "torch":
+        theta = torch.eye(2, 3, dtype=getattr(torch, np.dtype(dtype).name))[None]
+        grid = torch.nn.functional.affine_grid(theta, (1, 1, n, 2), align_corners=align_corners)
+        return grid[0, :, 0, 1].numpy()
+    if align_corners:
+        return np.linspace(-1, 1, n).astype(dtype) if how == "once" else i * (real(2) / real(n - 1)) - real(1)
+    if how == "once":
+        return ((2 * np.arange(n) + 1) / n - 1).astype(dtype)
+    return i * (real(2) / real(n)) + (real(1) / real(n) - real(1))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("how", ["once", "in steps", "torch"])
+def test_the_identity_keeps_its_borders(how, dtype, align_corners):
+    if dtype == "float16" and how != "once":
+        pytest.skip("in float16 the formula itself is off by more than a sample")
+    off = {"float16": 2.0**-11, "float32": 2.0**-22, "float64": 2.0**-51}[dtype]
+    rng = np.random.default_rng(0)
+    for n in (*range(1, 256), 1000, 4099, 20_000):
+        if dtype == "float16" and n > 255:
+            continue
+        x = 1 + rng.random((1, 1, n, 2))
+        grid = np.empty((1, n, 2, 2), dtype)
+        grid[..., 1] = centres(n, align_corners, dtype, how)[:, None]
+        grid[..., 0] = [-1, 1] if align_corners else [-0.5, 0.5]
+        assert_array_equal(vrdask.grid_sample(x, grid, "nearest", align_corners=align_corners), x)
+        most = 4 * off * n + 1e-12
+        for mode in ("linear", "cubic"):
+            got = vrdask.grid_sample(x, grid, mode, "constant", 1.0, align_corners=align_corners)
+            assert_allclose(got, x, rtol=0, atol=most, err_msg=f"{mode} of {n}")
+        got = vrdask.grid_sample(x, grid, "cubic", "constant", np.nan, align_corners=align_corners)
+        assert not np.isnan(got).any(), n
+        # and what is outside by more than rounding is outside
+        beyond = grid * (1 + 64 * off + (1 / n if not align_corners else 0))
+        got = vrdask.grid_sample(x, beyond, "cubic", "constant", np.nan, align_corners=align_corners)
+        assert np.isnan(got[..., [0, -1], :]).all() or n == 1, n
+
+
 WILD = [np.nan, np.inf, -np.inf, 1e38, -1e38, 1e30, 3e9, -3e9, 1e10, 1e6 + 0.3, -12345.6, 0.1]
 
 
@@ -213,6 +260,52 @@ def test_layout_and_byte_order_of_the_arguments_do_not_matter():
             assert_array_equal(vrdask.grid_sample(other, grid, mode), expected)
         assert_array_equal(vrdask.grid_sample(x, np.asfortranarray(grid), mode), expected)
         assert_array_equal(vrdask.grid_sample(x, grid.astype(">f4"), mode), expected)
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_another_dtype_of_the_result(mode, rank):
+    shape, out = SHAPES[rank]
+    grid = grid_of(out, rank)
+    for padding, fill in (("zeros", 0), ("constant", np.nan), ("constant", 300.5), ("reflection", 0)):
+        for dtype, wanted in (("uint8", "float32"), ("int16", "float64"), ("float64", "uint8"), ("float32", "int16")):
+            x = data(shape, dtype) if dtype[0] != "f" else data(shape, dtype) * 300
+            got = vrdask.grid_sample(x, grid, mode, padding, fill, dtype=wanted)
+            what = grid_sampling(
+                x.shape, x.dtype, grid.shape, grid.dtype, mode, padding, fill, out_dtype=np.dtype(wanted)
+            )
+            assert_array_equal(got, sampling_reference.grid_sample(what, x, grid), strict=True)
+            if dtype == "uint8":
+                as_float = vrdask.grid_sample(x.astype("f4"), grid, mode, padding, fill)
+                assert_array_equal(got, as_float, strict=True)
+            lazy = vrdask.grid_sample(da.from_array(x, chunks=5), grid, mode, padding, fill, dtype=wanted)
+            assert lazy.dtype == lazy._meta.dtype == wanted
+            assert_array_equal(lazy.compute(scheduler="synchronous"), got, strict=True)
+            stored = zarr.create_array({}, data=x, chunks=(1, 2, *(6,) * rank))
+            lazy = vrdask.grid_sample(stored, da.from_array(grid, chunks=4), mode, padding, fill, dtype=wanted)
+            assert_array_equal(lazy.compute(scheduler="synchronous"), got, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f4", "uint8"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_a_few_points_of_a_large_array_neither_copy_nor_filter_it(mode, dtype, monkeypatch):
+    x = np.zeros((2, 1, 200, 210, 220), dtype)
+    x[...] = data((1, 1, 200, 210, 1), "uint8")
+    grid = np.array([[0.1, 0.2, 0.3], [0.15, 0.2, 0.28]]).reshape(1, 1, 1, 2, 3)
+    grid = np.concatenate([grid, grid - 0.5])
+    for options in ({}, {"dtype": "float64"}, {"padding_mode": "reflection"}, {"align_corners": True}):
+        tracemalloc.start()
+        try:
+            got = vrdask.grid_sample(x, grid, mode, num_threads=1, **options)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < x.nbytes / 4
+        with monkeypatch.context() as patch:
+            patch.setattr(vrdask.sample, "_VOXELS_PER_POINT", x.size)
+            assert_array_equal(vrdask.grid_sample(x, grid, mode, **options), got, strict=True)
+    far = np.full((2, 1, 1, 1, 3), 9.0)
+    assert_array_equal(vrdask.grid_sample(x, far, mode, "constant", 5), np.full((2, 1, 1, 1, 1), 5))
 
 
 def test_threads_change_nothing():

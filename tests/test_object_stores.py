@@ -137,6 +137,25 @@ def test_a_lasting_error_names_the_chunk_and_the_run_is_resumed(s3, source, x, s
     assert not [key for key in keys("out.zarr") if ".vrdask" in key]
 
 
+def test_a_lasting_error_costs_few_requests(s3, source, server, monkeypatch, tmp_path):
+    # s3fs tries five times what botocore tries five times: neither does here
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 5)
+
+    def failed() -> int:
+        with urllib.request.urlopen(f"{server}/_failed") as answer:
+            return int(answer.read())
+
+    for key in ("in.zarr/c/2/1/1", "in.zarr/zarr.json"):
+        before = failed()
+        s3(1000, key)
+        result = run("resample", source, tmp_path / "out.zarr", "--factor", "0.5", "--threads", "1", "--quiet")
+        assert result.exit_code == 1
+        assert source in result.output
+        assert 3 <= failed() - before <= 6  # three attempts, and three more to find out which of several it was
+        urllib.request.urlopen(urllib.request.Request(f"{server}/_heal", method="PUT")).close()
+
+
 class NoListing(LocalStore):
     """A store that gives and takes objects and can do nothing else."""
 

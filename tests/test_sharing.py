@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrdask import zstd_rows
+from vrdask import frames
 from vrdask.chunk_codec import ChunkCodec
 from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
@@ -178,19 +178,28 @@ def test_a_chunk_that_cannot_be_decoded_is_tried_again_by_the_next_task():
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "f8"])
 @pytest.mark.parametrize("level", [-5, 0, 9])
-def test_the_beginning_of_a_chunk_is_that_of_the_whole(dtype, level):
+@pytest.mark.parametrize("checksum", [False, True])
+def test_the_beginning_of_a_chunk_is_that_of_the_whole(dtype, level, checksum):
     x = np.random.default_rng(0).normal(100, 20, (1, 40, 50, 60)).astype(dtype)
-    codec = ChunkCodec(x.dtype, x.dtype.newbyteorder("="), x.shape, numcodecs.Zstd(level, checksum=True))
+    codec = ChunkCodec(x.dtype, x.dtype.newbyteorder("="), x.shape, numcodecs.Zstd(level, checksum=checksum))
     stored = codec.encode(x)
     assert codec.row_axis == 1
+    assert codec.by_rows != checksum, "a checksum stands at the end, and is of the whole"
     for rows in (1, 17, 30, 39, 40):
         decoded = codec.decode(stored, rows=rows)
         assert decoded.shape[1] == (rows if codec.by_rows and rows <= WORTH_CUTTING * 40 else 40)
         np.testing.assert_array_equal(decoded[:, :rows], x[:, :rows])
 
 
-@pytest.mark.skipif(not zstd_rows.is_available(), reason="numcodecs exports no functions of zstd here")
-@pytest.mark.parametrize("stored", [b"", b"\0" * 100, bytes(numcodecs.Zstd().encode(b"x" * 99))])
+@pytest.mark.parametrize("stored", [b"", b"\0" * 100, bytes(numcodecs.Zstd().encode(b"x" * 100))[:-9]])
 def test_a_frame_that_is_broken_or_too_short_is_refused(stored):
-    with pytest.raises(ValueError, match="zstd frame of at least 100 bytes"):
-        zstd_rows.decode_beginning(stored, np.empty(100, np.uint8))
+    with pytest.raises(ValueError, match="zstd frame of 100 bytes"):
+        frames.decode_beginning(stored, np.empty(90, np.uint8), 100)
+
+
+def test_a_frame_of_another_size_or_with_a_checksum_is_no_beginning():
+    out = np.empty(90, np.uint8)
+    for stored in (numcodecs.Zstd().encode(b"x" * 99), numcodecs.Zstd(checksum=True).encode(b"x" * 100)):
+        assert not frames.decode_beginning(bytes(stored), out, 100)
+    assert frames.decode_beginning(bytes(numcodecs.Zstd().encode(b"x" * 100)), out, 100)
+    assert (out == ord("x")).all()

@@ -37,7 +37,7 @@ SIGNATURES = {  # positional or keyword; keyword only
             "input": REQUIRED, "grid": REQUIRED, "mode": "linear", "padding_mode": "zeros", "fill_value": 0,
             "rounding_rule": "bankers",
         },
-        {"align_corners": False, "num_threads": None},
+        {"align_corners": False, "dtype": None, "num_threads": None},
     ),
     "affine_transform": (
         {"x": REQUIRED, "matrix": REQUIRED, "offset": 0.0, "output_shape": None, "mode": "linear"},

@@ -21,6 +21,9 @@ from vrdask.intervals import Box, require_known
 from vrdask.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
 from vrdask.spline import SplineFilter
 
+MOST_GUESSED = 3
+"""A matrix of fewer rows than the array has axes maps its last axes, this many at most; more must be named."""
+
 PADDING = {
     "constant": Padding("inside"),
     "grid-constant": Padding("free", fills_taps=True),
@@ -40,7 +43,8 @@ SCIPY_MODES = {
 class Affine:
     """A validated affine transform of a whole array; make one with `affine`.
 
-    axes : sampled axes, ascending; row and column k of `matrix` belong to axis ``axes[k]``.
+    axes : sampled axes, ascending; row and column k of `matrix` belong to axis ``axes[k]``. One to three, but where a
+        map really moves more.
     """
 
     sampling: Sampling
@@ -129,7 +133,6 @@ def affine(
     count = len(rows)
     if chosen is None:
         chosen = tuple(range(ndim - count, ndim))
-    order = sorted(range(count), key=chosen.__getitem__)
     sizes = _output_sizes(output_shape, in_shape, chosen)
     out_shape = [int(n) for n in in_shape]
     for axis, size in zip(chosen, sizes, strict=True):
@@ -137,9 +140,11 @@ def affine(
     padding = PADDING[padding_mode]
     if mode == "cubic" and padding_mode == "zeros":
         padding = PADDING["constant"]
-    ascending = tuple(chosen[k] for k in order)
     if not (rows % 1).any() and not (shift % 1).any():
         mode = "nearest"  # every position is a sample, which every mode returns: copy
+    still = _still(rows, shift, [in_shape[axis] for axis in chosen], sizes) if count > 3 else set()
+    order = [k for k in sorted(range(count), key=chosen.__getitem__) if k not in still]
+    ascending = tuple(chosen[k] for k in order)
     sampling = Sampling(
         checked_sizes(tuple(in_shape[axis] for axis in ascending)), mode, padding,
         0 if padding_mode == "zeros" else checked_fill(fill_value, result), True, False, source, result,
@@ -150,6 +155,17 @@ def affine(
     )  # fmt: skip
 
 
+def _still(
+    rows: npt.NDArray[np.float64], shift: npt.NDArray[np.float64], n_in: Sequence[int], n_out: Sequence[int]
+) -> set[int]:
+    """The axes, but for the last, that a map leaves as they are and that no other position depends on: batch axes."""
+    one = np.eye(len(rows))
+    return {
+        k for k in range(len(rows) - 1)
+        if n_in[k] == n_out[k] and shift[k] == 0 and (rows[k] == one[k]).all() and (rows[:, k] == one[k]).all()
+    }  # fmt: skip
+
+
 def _axes(axes: Iterable[int] | int, ndim: int) -> tuple[int, ...]:
     given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
     for axis in given:
@@ -158,8 +174,8 @@ def _axes(axes: Iterable[int] | int, ndim: int) -> tuple[int, ...]:
     positive = tuple(axis % ndim for axis in given)
     if len(set(positive)) < len(positive):
         raise ValueError(f"axes must not repeat; got {given}")
-    if not 1 <= len(positive) <= 3:
-        raise ValueError(f"axes must be one, two or three; got {given}")
+    if not positive:
+        raise ValueError(f"axes must name at least one; got {given}")
     return positive
 
 
@@ -168,16 +184,12 @@ def _matrix(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The (n, n) matrix and the offset from any of SciPy's four forms."""
     given = _numbers(matrix, "matrix")
-    forms = "(n,), (n, n), (n, n + 1) or (n + 1, n + 1)"
-    most = min(3, ndim) if axes is None else len(axes)
-    count = len(axes) if axes is not None else len(given) if given.ndim else 0
-    if axes is None and given.ndim == 2 and given.shape[0] == given.shape[1] and count > most:
-        count -= 1
-    if not 1 <= count <= most or given.shape not in (
-        (count,), (count, count), (count, count + 1), (count + 1, count + 1)
-    ):  # fmt: skip
+    count = len(axes) if axes is not None else _mapped(given.shape, ndim)
+    if given.shape not in ((count,), (count, count), (count, count + 1), (count + 1, count + 1)):
+        most = f"at most {min(MOST_GUESSED, ndim)}" + (f", or {ndim}" if ndim > MOST_GUESSED else "")
         raise ValueError(
-            f"matrix must have shape {forms} with n {'at most ' if axes is None else ''}{most}; got {given.shape}"
+            "matrix must have shape (n,), (n, n), (n, n + 1) or (n + 1, n + 1) with n "
+            f"{most if axes is None else count}; got {given.shape}"
         )
     if not np.isfinite(given).all():
         raise ValueError(f"matrix must be finite; got {given.tolist()}")
@@ -198,6 +210,23 @@ def _matrix(
     if not np.isfinite(shift).all():
         raise ValueError(f"offset must be finite; got {shift.tolist()}")
     return given, shift
+
+
+def _mapped(shape: tuple[int, ...], ndim: int) -> int:
+    """How many axes a matrix of this shape maps where none are named; 0 where none can be.
+
+    One row per axis of the array, or one more of a homogeneous matrix, is what SciPy takes, and is read as SciPy reads
+    it: 4 x 4 is linear for an array of 4 axes. Fewer rows map the last axes, and there 4 x 4 is homogeneous.
+
+    >>> [_mapped((4, 4), ndim) for ndim in (2, 3, 4, 5)]
+    [0, 3, 4, 3]
+    """
+    if not shape:
+        return 0
+    if shape[0] == ndim or shape == (ndim + 1, ndim + 1):
+        return ndim
+    count = MOST_GUESSED if shape == (MOST_GUESSED + 1, MOST_GUESSED + 1) else shape[0]
+    return count if count <= min(MOST_GUESSED, ndim) else 0
 
 
 def _numbers(given: Any, name: str) -> npt.NDArray[np.float64]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from vrdask import reuse, threads
 from vrdask.affine import affine
-from vrdask.api import is_dask_array, is_zarr_array
+from vrdask.inputs import accepted
 from vrdask.intervals import slices_of, whole
 
 
@@ -38,8 +37,10 @@ def affine_transform(
     x : numpy, dask or zarr array
         Never changed.
     matrix : (n,), (n, n), (n, n + 1) or (n + 1, n + 1) array
-        n is 1, 2 or 3. One number per axis is a diagonal. A last column is the offset, and `offset` is not looked at; a
-        last row must be zeros and a one. It must be invertible.
+        One number per axis is a diagonal. A last column is the offset, and `offset` is not looked at; a last row must
+        be zeros and a one. It must be invertible. A row for each axis of the array, or one more of a homogeneous
+        matrix, is read as SciPy reads it: 4 x 4 is linear for an array of 4 axes, homogeneous for one of 3. Fewer rows
+        map the last axes: at most three, of which a 4 x 4 matrix is the homogeneous one, unless `axes` says which.
     offset : float or (n,) array
     output_shape : sequence of int, optional
         Sizes of `axes`, or of every axis; the input's by default.
@@ -53,7 +54,8 @@ def affine_transform(
         mirrored spline's end values, where SciPy filters a padded array.
     fill_value : number
     axes : int or sequence of int, optional
-        The axes that the matrix maps, in its order; by default the last n. All others are batch or channel axes.
+        The axes that the matrix maps, in its order; by default the last n. All others are batch or channel axes. Name
+        three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's.
     dtype : optional
@@ -76,6 +78,7 @@ def affine_transform(
     -----
     Positions are computed in float64 from output indices; there is no grid of them in memory. Types are computed in as
     in `resample`. A sample of weight zero takes no part: the identity gives the input back, whole shifts its slices.
+    A map that moves more than three axes is computed by numpy, on one thread, in about the time that SciPy takes.
 
     Examples
     --------
@@ -84,11 +87,7 @@ def affine_transform(
     array([[2., 4.],
            [1., 3.]])
     """
-    lazily = is_dask_array(x) or is_zarr_array(x)
-    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
-        raise TypeError("x must not be a masked array; fill it first: x.filled(value)")
-    if not lazily:
-        x = np.asarray(x)
+    x, lazily = accepted(x)
     what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
     if lazily:
         from vrdask.executors.lazy_sampling import affine_lazily

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vrdask import isa, reuse
 from vrdask.apply_fixed import filter_box
+from vrdask.apply_mean import mean_box
 from vrdask.apply_prefilter import prefilter_box
 from vrdask.between import Group, slabs
 from vrdask.dtypes import CODES, DType, native
@@ -24,6 +25,7 @@ from vrdask.kept import Kept, table_bytes
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling, prefilter_of, tables
 from vrdask.reuse import Empty
+from vrdask.sums import kernel_weights
 from vrdask.table_cuts import alike, are_small, pieces_of
 from vrdask.threads import threads_for
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
@@ -42,12 +44,12 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
         in any byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    shape, dtype = shape_of(writes), native(what.out_dtype)
+    shape, dtype = shape_of(writes), what.out_dtype
     if 0 in shape:
-        return np.empty(shape, what.out_dtype)
+        return np.empty(shape, dtype)
     data = source
     if what.stages:
-        data = empty(shape, what.in_dtype if what.copies else dtype)
+        data = empty(shape, source.dtype if what.copies else dtype)
         pieces = pieces_of(what, writes)
         if pieces is None:
             _fill(what, source, reads, writes, data, num_threads)
@@ -58,7 +60,7 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
     if native(data.dtype) != dtype:
         copies, data = data, empty(shape, dtype)
         _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
-    return data.astype(what.out_dtype, order="C", copy=data is source)
+    return data.astype(dtype, order="C", copy=data is source)
 
 
 def _fill(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
@@ -67,6 +69,8 @@ def _fill(what: Resampling, source: Array, reads: Box, writes: Box, target: Arra
         _gather_box(what, source, reads, writes, target, num_threads)
     elif what.fixed_point:
         filter_box(what, source, reads, writes, target, num_threads)
+    elif what.sums.in_pieces:
+        mean_box(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages)
     else:
         _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads)
 
@@ -155,8 +159,10 @@ def _prepared(
         levels = levels_of(stage, writes)
         choose_tiles(levels, what.acc_dtype.itemsize, threads)
     acc_dtype = what.acc_dtype
-    described = [_kernel_level(level, reads, acc_dtype) for level in levels]
-    prepared = _contract.Contraction(described, CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype])
+    multiples = what.sums.multiples or (None,) * len(writes)
+    described = [_kernel_level(level, reads, acc_dtype, multiples) for level in levels]
+    codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
+    prepared = _contract.Contraction(described, *codes, 0 if stage is None else what.sums.divisor)
     return len(levels) - 1, prepared, table_bytes(described)
 
 
@@ -164,7 +170,7 @@ _contraction_of_few = lru_cache(maxsize=64)(_prepared)
 _contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
 
 
-def _kernel_level(level: Level, reads: Box, acc_dtype: DType) -> dict[str, Any]:
+def _kernel_level(level: Level, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
     }  # fmt: skip
@@ -176,7 +182,7 @@ def _kernel_level(level: Level, reads: Box, acc_dtype: DType) -> dict[str, Any]:
     described["share"] = level.group > 1 and level.shares and group_reads <= SHARED_ROWS
     start = rows.start - reads[level.axis][0]
     count = rows.count
-    weights = rows.weights[:, : level.taps].astype(acc_dtype)
+    weights = kernel_weights(rows.weights[:, : level.taps], count, acc_dtype, multiples[level.axis])
     arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}

@@ -21,14 +21,23 @@ _LASTING = frozenset(
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EFBIG", "EINVAL", "ENOSYS", "ENAMETOOLONG")
     if hasattr(errno, name)
 )
-_OF_THE_NETWORK = frozenset(
-    {"ClientConnectionError", "ClientPayloadError", "HTTPClientError", "IncompleteRead", "ResponseParserError"}
-)
-"""Names of aiohttp's, botocore's and urllib3's exceptions, some of which are no OSError."""
+_OF_THE_NETWORK = frozenset({
+    "ClientConnectionError", "ClientPayloadError", "HTTPClientError", "IncompleteRead", "ResponseParserError",
+    "ServerTimeoutError", "ServiceRequestError", "ServiceResponseError",
+})  # fmt: skip
+"""Names of aiohttp's, azure-core's, botocore's and urllib3's exceptions, some of which are no OSError."""
 
 
 class StoreError(RuntimeError):
     """Something stored could not be read or written; the message names it and what went wrong."""
+
+
+class ShortAnswerError(OSError):
+    """A store has answered with fewer bytes than it must have: it may do better the next time."""
+
+
+class RangeIgnoredError(ValueError):
+    """A store has answered a request for some bytes of an object with more than these."""
 
 
 def attempt(doing: str | Callable[[], str], call: Callable[[], Result]) -> Result:
@@ -40,15 +49,25 @@ def attempt(doing: str | Callable[[], str], call: Callable[[], Result]) -> Resul
     StoreError
         The error lasts; its cause is the last one.
     """
+    try:
+        return patiently(doing, call)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise _failure(doing if isinstance(doing, str) else doing(), error) from error
+
+
+def patiently(doing: str | Callable[[], str], call: Callable[[], Result]) -> Result:
+    """`call()`, up to five times where the error may pass; an error that lasts is raised as it is."""
     for seconds in (*SECONDS_BEFORE_RETRIES, None):
         try:
             return call()
         except StoreError:
             raise
         except Exception as error:
-            doing = doing if isinstance(doing, str) else doing()
             if seconds is None or not may_pass(error):
-                raise _failure(doing, error) from error
+                raise
+            doing = doing if isinstance(doing, str) else doing()
             _log.warning("%s failed, trying again in %.1f s: %s", doing, seconds, error)
             time.sleep(seconds)
     raise AssertionError

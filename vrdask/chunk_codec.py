@@ -9,6 +9,7 @@ thread. Everything else (other codecs, shards in shards, a codec pipeline that t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numcodecs
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import zarr_internals, zstd_rows
+from vrdask import frames, zarr_internals
 from vrdask.checksums import checked, crc32c
 from vrdask.dtypes import DType
 from vrdask.reuse import Empty
@@ -50,7 +51,7 @@ class ChunkCodec:
     @property
     def by_rows(self) -> bool:
         """Whether the beginning of a chunk can be decoded alone."""
-        return isinstance(self.compressor, numcodecs.Zstd) and zstd_rows.is_available()
+        return isinstance(self.compressor, numcodecs.Zstd) and not self.compressor.checksum
 
     def decode(self, raw: bytes | memoryview, empty: Empty = np.empty, rows: int | None = None) -> Array:
         """The samples of a chunk; may be read-only. empty : makes the array. rows : how many are needed along
@@ -61,16 +62,20 @@ class ChunkCodec:
                 raw = checked(raw)
             except ValueError as error:
                 raise ValueError(f"a chunk must be as it was written: {error}") from None
-        if self.compressor is None:
-            return np.frombuffer(raw, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
+        size = prod(self.shape) * self.stored.itemsize
+        plain = raw if self.compressor is None else None
+        if isinstance(self.compressor, numcodecs.GZip | numcodecs.Zlib):
+            plain = frames.inflate(self.compressor.codec_id, raw, size)
+        if plain is not None:
+            if len(plain) != size:
+                raise ValueError(f"a chunk must hold {size} bytes; got {len(plain)}")
+            return np.frombuffer(plain, self.stored).reshape(self.shape).astype(self.dtype, copy=False)
         if rows is not None and self.by_rows and rows <= WORTH_CUTTING * self.shape[self.row_axis]:
             samples = empty((*self.shape[: self.row_axis], rows, *self.shape[self.row_axis + 1 :]), self.stored)
-            zstd_rows.decode_beginning(raw, samples.reshape(-1).view(np.uint8))
-            return samples.astype(self.dtype, copy=False)
+            if frames.decode_beginning(raw, samples.reshape(-1).view(np.uint8), size):
+                return samples.astype(self.dtype, copy=False)
         samples = empty(self.shape, self.stored)
-        filled = self.compressor.decode(raw, out=samples)
-        if len(memoryview(filled).cast("B")) != samples.nbytes:
-            raise ValueError(f"a chunk must hold {samples.nbytes} bytes; got {len(memoryview(filled).cast('B'))}")
+        frames.decode(self.compressor, raw, samples.reshape(-1).view(np.uint8))
         return samples.astype(self.dtype, copy=False)
 
     def encode(self, samples: Array) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import stores, zarr_internals
+from vrdask import remote, stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
@@ -75,6 +75,7 @@ class ChunkIO:
         self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
         self._ends: list[list[int]] = [edges.tolist() for edges in self._edges]
         if self._codec is not None:
+            remote.try_once(array.store)
             form = shard_format(array)
             self._stored: Stored = (
                 StoredChunks(array, self._named) if form is None else StoredShards(array, form, self._named)
@@ -198,7 +199,17 @@ class ChunkIO:
         if codec.by_rows:
             axis = codec.row_axis
             rows = box[axis][1] - self.place(index)[axis][0]
-        return attempt(lambda: f"reading {self._named(index)}", lambda: codec.decode(raw, empty, rows))
+
+        def decode() -> Array:
+            try:
+                return codec.decode(raw, empty, rows)
+            except Exception:
+                if stores.is_local(self._array.store_path):
+                    raise
+                ((_, again),) = self._stored.fetch([index])  # its end may have been lost on the way
+                return codec.decode(raw if again is None else again, empty, rows)
+
+        return attempt(lambda: f"reading {self._named(index)}", decode)
 
     def _fill_of(self, box: Box) -> Array:
         return np.broadcast_to(self._fill, shape_of(box))

@@ -13,11 +13,18 @@ from typing import Any
 import click
 
 from vrdask import __version__
-from vrdask.cli_options import AXES, RATIOS, SIZES, cluster, how_run, how_stored, which_array
+from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array
 
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
 MODES = ["nearest", "linear", "area", "cubic", *FILTERS]
 """The names in `vrdask.modes`, which imports numpy."""
+
+
+_SAYS_ENOUGH = (
+    ValueError, TypeError, ModuleNotFoundError,
+    FileExistsError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
+)  # fmt: skip
+"""Kinds of errors whose messages need no name of their kind before them."""
 
 
 class _OneLineErrors(click.Group):
@@ -33,10 +40,8 @@ class _OneLineErrors(click.Group):
         except Exception as error:
             if ctx.params.get("traceback"):
                 raise
-            text = " ".join(str(error).split()) or type(error).__name__
-            if not isinstance(
-                error, ValueError | TypeError | FileExistsError | FileNotFoundError | ModuleNotFoundError
-            ):
+            text = "; ".join([" ".join(str(error).split()) or type(error).__name__, *getattr(error, "__notes__", ())])
+            if not isinstance(error, _SAYS_ENOUGH):
                 text = f"{type(error).__name__}: {text}"
             raise click.ClickException(text) from error
 
@@ -79,7 +84,7 @@ def resample(
     from vrdask.executors.zarr_to_zarr import prepare
     from vrdask.sources import open_source
 
-    with cluster(scheduler, workers, threads):
+    with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(source, level=level, series=series, channel=channel)
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         if dry_run:
@@ -100,8 +105,9 @@ def info(source: str, **which: Any) -> None:
     from vrdask.show import describe_source
     from vrdask.sources import open_source
 
-    for name, value in describe_source(open_source(source, **which)):
-        click.echo(f"{name:<16}{value}")
+    with about(source):
+        for name, value in describe_source(open_source(source, **which)):
+            click.echo(f"{name:<16}{value}")
 
 
 @main.command()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vrdask.cli import main
-from vrdask.cli_options import AXES, RATIOS, SIZES, cluster, how_run, how_stored, which_array
+from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array
 
 PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.affine`, which imports numpy."""
@@ -53,7 +53,7 @@ def affine(
         raise click.BadParameter(f"must hold rows of numbers; {error}", param_hint="--matrix") from None
     if numbers is None:
         raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
-    with cluster(scheduler, workers, threads):
+    with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(source, level=level, series=series, channel=channel)
         job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -72,6 +73,20 @@ how_run = _together(
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
+
+
+@contextmanager
+def about(source: str, *others: str) -> Iterator[None]:
+    """An error that names neither the source nor another of these places gets a note that names the source."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        named = [place if "://" in place else str(Path(place)) for place in (source, *others)]
+        if not any(place in str(error) for place in named):
+            error.add_note(f"the source is {source}")
+        raise
 
 
 @contextmanager

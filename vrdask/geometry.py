@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vrdask.ome_zarr import Multiscale
+from vrdask.ome_zarr import Multiscale, read_axes, short
 
 ATTRIBUTE = "vrdask"
 TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
@@ -39,7 +39,7 @@ def image_of(
         kind = TYPES.get(axis, "other")
         size, unit = sizes.get(axis, (math.nan if kind == "space" else 1.0, None))
         axes.append({"name": axis, "type": kind} | ({"unit": unit} if unit is not None else {}))
-        scale.append(size if size > 0 else math.nan)
+        scale.append(size if 0 < size < math.inf else math.nan)
     image = Multiscale(tuple(axes), "", tuple(scale), (0.0,) * len(axes), name, {})
     return (
         image if not may_be_ome_zarr(image) else Multiscale(image.axes, "0", image.scale, image.translation, name, {})
@@ -78,16 +78,35 @@ def attributes_of(image: Multiscale) -> dict[str, Any]:
 
 
 def image_from(attributes: Mapping[str, Any]) -> Multiscale | None:
-    """What `attributes_of` wrote, or None."""
+    """What `attributes_of` wrote, or None.
+
+    Raises
+    ------
+    ValueError
+        Someone has changed it into something else.
+    """
     said = attributes.get(ATTRIBUTE)
     if not isinstance(said, Mapping) or "axes" not in said:
         return None
-    numbers = [
-        tuple(math.nan if axis[key] is None else float(axis[key]) for axis in said["axes"])
-        for key in ("scale", "translation")
-    ]
-    axes = tuple({k: v for k, v in axis.items() if k not in ("scale", "translation")} for axis in said["axes"])
-    return Multiscale(axes, "", numbers[0], numbers[1], None, {})
+    try:
+        axes = read_axes(said["axes"])
+        scale, translation = (tuple(_number(axis, key) for axis in axes) for key in ("scale", "translation"))
+        if not all(math.isnan(size) or size > 0 for size in scale):
+            raise ValueError(f"scale must be positive; got {scale}")
+    except ValueError as error:
+        raise ValueError(f"the attribute {ATTRIBUTE!r} must be as it was written, or absent: {error}") from None
+    rest = tuple({k: v for k, v in axis.items() if k not in ("scale", "translation")} for axis in axes)
+    return Multiscale(rest, "", scale, translation, None, {})
+
+
+def _number(axis: Mapping[str, Any], key: str) -> float:
+    """A finite number that an axis says, or NaN for null."""
+    value = axis.get(key, "nothing")
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        raise ValueError(f"{key} of axis {axis['name']} must be a finite number or null; got {short(value)}")
+    return float(value)
 
 
 def without_axis(image: Multiscale, axis: int) -> Multiscale:

@@ -16,6 +16,9 @@ from vrdask.spline import SplineFilter
 PADDING_MODES = ("zeros", "border", "reflection", "constant")
 ROUNDING_RULES = ("bankers", "round_half_up")
 
+ROUNDINGS = 3
+"""Between a number of the grid and its position: the sum, the product, the difference."""
+
 
 @dataclass(frozen=True)
 class GridSampling:
@@ -63,6 +66,7 @@ def grid_sampling(
     fill_value: Any = 0,
     rounding_rule: str = "bankers",
     align_corners: bool = False,
+    out_dtype: npt.DTypeLike | None = None,
 ) -> GridSampling:
     """Check the arguments of `grid_sample` and put them into their one form."""
     require_known(in_shape)
@@ -85,7 +89,7 @@ def grid_sampling(
     numbers = np.dtype(grid_dtype).newbyteorder("=")
     if numbers not in (np.float16, np.float32, np.float64):
         raise TypeError(f"grid must have dtype float16, float32 or float64; got {numbers}")
-    source, result = checked_dtypes(mode, in_dtype, None)
+    source, result = checked_dtypes(mode, in_dtype, out_dtype)
     if padding_mode not in PADDING_MODES:
         raise ValueError(f"padding_mode must be one of {', '.join(PADDING_MODES)}; got {padding_mode!r}")
     if rounding_rule not in ROUNDING_RULES:
@@ -95,14 +99,14 @@ def grid_sampling(
             f"rounding_rule must be left out with mode {mode!r}, which rounds no position; got {rounding_rule!r}"
         )
     if padding_mode in ("zeros", "constant"):
-        padding = Padding("inside") if mode == "cubic" else Padding("free", fills_taps=True)
+        padding = Padding("inside", slack=_slack(numbers)) if mode == "cubic" else Padding("free", fills_taps=True)
     elif padding_mode == "border":
         padding = Padding("clamp")
     else:
         padding = Padding("reflect", half_samples=not align_corners)
     sampling = Sampling(
         checked_sizes(tuple(in_shape[2:])), mode, padding,
-        checked_fill(fill_value if padding_mode == "constant" else 0, source),
+        checked_fill(fill_value if padding_mode == "constant" else 0, result),
         rounding_rule == "round_half_up", rank == 2, source, result,
     )  # fmt: skip
     return GridSampling(
@@ -110,5 +114,17 @@ def grid_sampling(
         tuple(map(int, in_shape)),
         (*map(int, in_shape[:2]), *map(int, grid_shape[1:-1])),
         bool(align_corners),
-        np.dtype("float64" if numbers == np.float64 else "float32"),
+        _computed_in(numbers),
     )
+
+
+def _computed_in(numbers: DType) -> DType:
+    return np.dtype("float64" if numbers == np.float64 else "float32")
+
+
+def _slack(numbers: DType) -> float:
+    """How far beyond -1 or 1 a number may lie that means the first or last sample: centres of end samples come out a
+    few roundings beyond them. The number has been rounded in its own type, at 1 and twice as finely just below, then
+    its position is.
+    """
+    return float(np.finfo(numbers).eps) + ROUNDINGS * float(np.finfo(_computed_in(numbers)).eps)

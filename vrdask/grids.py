@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from vrdask import reuse, threads
-from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.grid_sampling import grid_sampling
+from vrdask.inputs import accepted
 
 
 def grid_sample(
@@ -20,6 +20,7 @@ def grid_sample(
     rounding_rule: str = "bankers",
     *,
     align_corners: bool = False,
+    dtype: npt.DTypeLike | None = None,
     num_threads: int | None = None,
 ) -> Any:
     """The input at the positions that a grid gives: torch's ``grid_sample``, for arrays of any size.
@@ -39,21 +40,25 @@ def grid_sample(
     padding_mode : {"zeros", "border", "reflection", "constant"}
         What lies beyond the input. "zeros" and "constant" are samples of value 0 or `fill_value`, with which
         "linear" blends; with "cubic" they are the value of every position outside ``[0, n - 1]`` (SciPy's mode
-        "constant"). "border" moves positions to the ends; "reflection" is about the edges, with `align_corners` about
-        the centres (cubic: SciPy's "reflect" and "mirror").
+        "constant"); there a position that only rounding has brought beyond an end, by a few units in the last place of
+        the grid's numbers, is at the end, so that the grid of the identity keeps the borders. "border" moves positions
+        to the ends; "reflection" is about the edges, with `align_corners` about the centres (cubic: SciPy's "reflect"
+        and "mirror").
     fill_value : number
-        Of "constant"; rounded half to even and clamped for integers.
+        Of "constant"; rounded half to even and clamped for integers of the result.
     rounding_rule : {"bankers", "round_half_up"}
         What "nearest" does with ties; torch rounds half to even.
     align_corners : bool
+    dtype : optional
+        Type of the result; the input's by default. Integers round half to even and saturate.
     num_threads : int, optional
         As in `resample`.
 
     Returns
     -------
     numpy.ndarray or dask.array.Array
-        (N, C, d, h, w) or (N, C, h, w), of the input's dtype: integers round half to even and saturate. Lazy where
-        either argument is a dask or zarr array, in the grid's chunks.
+        (N, C, d, h, w) or (N, C, h, w), in this machine's byte order. Lazy where either argument is a dask or zarr
+        array, in the grid's chunks.
 
     Raises
     ------
@@ -62,8 +67,12 @@ def grid_sample(
 
     Notes
     -----
-    NaN and infinite positions are missing with "zeros" and "constant". With "border" and "reflection" NaN is one of the
-    ends, the one that torch's CPU kernels take: the last in 3-D, the first in 2-D.
+    NaN and infinite positions are missing with "zeros" and "constant", whatever the rank (torch's 2-D "bilinear" gives
+    NaN for some of them). With "border" and "reflection" NaN is one of the ends, the one that torch's CPU kernels take:
+    the last in 3-D, the first in 2-D.
+
+    Of an input that must be filtered ("cubic") or converted, only what a grid of few points weighs is; so a point costs
+    the same in an array of any size.
 
     What a lazy task reads follows from its piece of the grid. Of a zarr input it reads the box that its positions
     weigh. Of a dask input with a numpy grid it depends on exactly the blocks in that box, which is looked up when the
@@ -78,21 +87,23 @@ def grid_sample(
     >>> grid_sample(image, np.array([[[[0.0, 0.0], [1.0, 1.0]]]]), align_corners=True)
     array([[[[2.5, 5. ]]]])
     """
-    lazily = [is_dask_array(array) or is_zarr_array(array) for array in (input, grid)]
-    arrays = []
-    for name, array, lazy in zip(("input", "grid"), (input, grid), lazily, strict=True):
-        if isinstance(getattr(array, "_meta", array), np.ma.MaskedArray):
-            raise TypeError(f"{name} must not be a masked array; fill it first: {name}.filled(value)")
-        arrays.append(array if lazy else np.asarray(array))
-    x, points = arrays
+    (x, x_lazy), (points, points_lazy) = accepted(input, "input"), accepted(grid, "grid")
     what = grid_sampling(
-        x.shape, x.dtype, points.shape, points.dtype, mode, padding_mode, fill_value, rounding_rule, align_corners
+        x.shape,
+        x.dtype,
+        points.shape,
+        points.dtype,
+        mode,
+        padding_mode,
+        fill_value,
+        rounding_rule,
+        align_corners,
+        dtype,
     )
-    if any(lazily):
+    if x_lazy or points_lazy:
         from vrdask.executors.lazy_sampling import sample_grid_lazily
 
         return sample_grid_lazily(what, x, points, 1 if num_threads is None else threads.resolve(num_threads))
-    from vrdask.sample import sample_grid
+    from vrdask.sample import sample_grid_at_once
 
-    whole = tuple((0, n) for n in x.shape)
-    return sample_grid(what, x, whole, whole, points, x.shape[1], threads.resolve(num_threads), reuse.empty)
+    return sample_grid_at_once(what, x, points, threads.resolve(num_threads), reuse.empty)

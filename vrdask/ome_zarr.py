@@ -7,6 +7,7 @@ gives samples at ``s * r * i + t + s * (r - 1) / 2``; aligned corners give ``s *
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -68,25 +69,92 @@ class Multiscale:
 
 
 def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Multiscale | None:
-    """A level of the image that a group's attributes describe, or None where they describe none."""
+    """A level of the image that a group's attributes describe, or None where they describe none.
+
+    Raises
+    ------
+    ValueError
+        There is no such level, or the metadata are not as OME-Zarr has them, or newer than what is known here.
+    """
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, Mapping) or not ome.get("multiscales"):
         return None
-    multiscale = ome["multiscales"][0]
-    datasets = multiscale["datasets"]
+    multiscale = checked(checked(ome["multiscales"], list, "multiscales")[0], Mapping, "an image of multiscales")
+    if "coordinateSystems" in multiscale:
+        raise ValueError(f"OME-Zarr metadata must be of version 0.1 to 0.5; got {ome.get('version')!r}")
+    datasets = [checked(one, Mapping, "a dataset") for one in checked(multiscale.get("datasets"), list, "datasets")]
+    paths = [checked(dataset.get("path"), str, "path of a dataset") for dataset in datasets]
     if not 0 <= level < len(datasets):
-        there = ", ".join(f"{k} ({dataset['path']})" for k, dataset in enumerate(datasets))
-        raise ValueError(f"level must be one of {there}; got {level}")
-    dataset = datasets[level]
-    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", "tczyx")]
+        there = ", ".join(f"{k} ({path})" for k, path in enumerate(paths))
+        raise ValueError(f"level must be one of {there or 'none'}; got {level}")
+    axes = read_axes(multiscale.get("axes", list("tczyx")))
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
-    for transformation in (
-        *dataset.get("coordinateTransformations", ()), *multiscale.get("coordinateTransformations", ()),
-    ):  # fmt: skip
-        if "scale" in transformation:
-            scale = [a * b for a, b in zip(scale, transformation["scale"], strict=True)]
-            translation = [a * b for a, b in zip(translation, transformation["scale"], strict=True)]
-        elif "translation" in transformation:
-            translation = [a + b for a, b in zip(translation, transformation["translation"], strict=True)]
+    for holder in (datasets[level], multiscale):
+        for one in checked(holder.get("coordinateTransformations", []), list, "coordinateTransformations"):
+            scale, translation = _after(checked(one, Mapping, "a transformation"), scale, translation)
     extra = {key: ome[key] for key in ("omero",) if key in ome}
-    return Multiscale(tuple(axes), dataset["path"], tuple(scale), tuple(translation), multiscale.get("name"), extra)
+    return Multiscale(axes, paths[level], tuple(scale), tuple(translation), multiscale.get("name"), extra)
+
+
+def read_axes(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """The axes of an image as mappings with a name each."""
+    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in checked(given, list, "axes")]
+    for axis in axes:
+        for key in ("name", "type", "unit"):
+            if key == "name" or checked(axis, Mapping, "an axis").get(key) is not None:
+                checked(checked(axis, Mapping, "an axis").get(key), str, f"{key} of an axis")
+    if len({axis["name"] for axis in axes}) < len(axes):
+        raise ValueError(f"axes must not repeat; got {', '.join(axis['name'] for axis in axes)}")
+    return tuple({key: value for key, value in axis.items() if key != "unit" or value is not None} for axis in axes)
+
+
+def _after(one: Mapping[str, Any], scale: list[float], translation: list[float]) -> tuple[list[float], list[float]]:
+    """Scale and translation after a further transformation."""
+    if "scale" in one:
+        factors = _numbers(one["scale"], len(scale), "scale")
+        if not all(factor > 0 for factor in factors):
+            raise ValueError(f"scale must hold positive numbers; got {factors}")
+        return [a * b for a, b in zip(scale, factors, strict=True)], [
+            a * b for a, b in zip(translation, factors, strict=True)
+        ]
+    if "translation" in one:
+        shifts = _numbers(one["translation"], len(scale), "translation")
+        return scale, [a + b for a, b in zip(translation, shifts, strict=True)]
+    if one.get("type") != "identity":
+        raise ValueError(
+            f"a transformation must be a scale, a translation or the identity; got {one.get('type')!r} "
+            "(the path of the level itself opens as a plain array)"
+        )
+    return scale, translation
+
+
+def _numbers(given: Any, count: int, what: str) -> list[float]:
+    """Finite numbers, one per axis."""
+    values = checked(given, list, what)
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < math.inf]
+    if len(numbers) != count or len(values) != count:
+        raise ValueError(f"{what} must hold {count} finite numbers, one per axis; got {short(values)}")
+    return [float(v) for v in numbers]
+
+
+def checked(value: Any, kind: Any, what: str) -> Any:
+    """A value of JSON that must be of a kind.
+
+    Raises
+    ------
+    ValueError
+        It is of another.
+    """
+    if not isinstance(value, kind) or (kind is list and not value and what in _NEVER_EMPTY):
+        names: dict[Any, str] = {str: "a text", list: "a list", Mapping: "an object"}
+        raise ValueError(f"{what} must be {names[kind]}; got {short(value)}")
+    return value
+
+
+_NEVER_EMPTY = ("datasets", "axes", "multiscales")
+
+
+def short(value: Any) -> str:
+    """A value for people, cut off where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore
 
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, plain
 from vrdask.ome_zarr import Multiscale
 from vrdask.plan import format_bytes
 from vrdask.targets import Form, Target
@@ -82,25 +82,25 @@ def picture_target(
     needed, limit = COPIES * prod(what.out_shape) * what.out_dtype.itemsize, memory_limit or _half_of_memory()
     if needed > limit:
         raise ValueError(
-            f"a picture must fit in memory, {format_bytes(limit)}; got a result that takes {format_bytes(needed)}: "
-            "write Zarr, or ask for a smaller result"
+            f"a picture must fit in memory, {format_bytes(limit)}; got a result that takes {format_bytes(needed)} "
+            f"for {target}: write Zarr, or ask for a smaller result"
         )
     if path.suffix.lower() == ".png":
-        png_order(what.out_shape, what.out_dtype, image)
+        png_order(what.out_shape, what.out_dtype, image, str(target))
         _package("PIL", "pillow", "images", path)
     else:
         _package("tifffile", "tifffile", "tiff", path)
     array = zarr.create_array(
         MemoryStore(),
         shape=what.out_shape,
-        dtype=what.out_dtype.newbyteorder("="),
+        dtype=plain(what.out_dtype.newbyteorder("=")),
         chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, what.out_shape, strict=True)),
         compressors=None,
     )
     return PictureTarget(array, None, image, path, image)
 
 
-def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None) -> tuple[int, ...]:
+def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None, name: str = "a picture") -> tuple[int, ...]:
     """The axes that a PNG shows, rows, columns and perhaps channels; all others have a single sample.
 
     >>> png_order((3, 200, 100), np.dtype("uint8"), None)
@@ -115,12 +115,13 @@ def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None) -> t
     channels = shape[shown[2]] if len(shown) == 3 else 1
     if len(shown) not in (2, 3) or channels > 4:
         raise ValueError(
-            f"a PNG must show 2 axes, and up to 4 channels of a third; got {'x'.join(map(str, shape))}: "
+            f"a PNG must show 2 axes, and up to 4 channels of a third; got {'x'.join(map(str, shape))} for {name}: "
             "choose a channel, or write TIFF or Zarr"
         )
     if dtype != np.uint8 and not (dtype == np.uint16 and channels == 1):
         raise ValueError(
-            f"a PNG must hold uint8, or uint16 without channels; got {dtype}: ask for dtype uint8, or write TIFF"
+            f"a PNG must hold uint8, or uint16 without channels; got {dtype} for {name}: "
+            "ask for dtype uint8, or write TIFF"
         )
     return tuple(shown)
 

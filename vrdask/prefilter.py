@@ -12,7 +12,9 @@ samples within the radius and on nothing else: no block grid to anchor, and no N
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from fractions import Fraction
+from functools import lru_cache
+from math import prod, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -71,14 +73,44 @@ class Prefilter:
     def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
         """Those of the filters, in order: both of the first, then each second one (the first is 1).
 
-        The sum of the response is 1.
+        The sum of the response is 1, as nearly as rounded weights have it (`_balanced`).
         """
-        powers, gain = [POLE], 1 + POLE
-        for _ in range(1, self.doublings):
-            powers.append(powers[-1] * powers[-1])
-            gain *= 1 + powers[-1]
-        scale = 1 / (gain * gain)
-        return np.array([scale, scale * POLE, *powers[1:], *powers], dtype)
+        return _weights(self.doublings, dtype)
+
+
+@lru_cache(maxsize=8)
+def _weights(doublings: int, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
+    powers, gain = [POLE], 1 + POLE
+    for _ in range(1, doublings):
+        powers.append(powers[-1] * powers[-1])
+        gain *= 1 + powers[-1]
+    scale = 1 / (gain * gain)
+    return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
+
+
+def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:
+    """The weights with two of them moved by a few units in the last place, such that a constant stays that constant.
+
+    First counts what the filters, computed step by step, make of ones; then the product of their sums, to which the
+    rounding of other constants adds. The two are the second weight of the first filter and z**2 on the way back.
+    """
+    back = len(weights) // 2 + 2
+    best, error = weights, (Fraction(1), Fraction(1))
+    for moved in np.arange(-4, 5, dtype=weights.dtype) * np.spacing(weights[back]):
+        tried = weights.copy()
+        tried[back] += moved
+        second = tried[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(tried[1])
+        ones = tried[0] + second
+        for factor in tried[2:]:
+            ones = ones + factor * ones
+        rest = prod(1 + Fraction(float(factor)) for factor in tried[2:])
+        for value, one in zip(second, ones, strict=True):
+            gain = rest * (Fraction(float(tried[0])) + Fraction(float(value)))
+            found = abs(Fraction(float(one)) - 1), abs(gain - 1)
+            if found < error:
+                error = found
+                best = np.array([tried[0], value, *tried[2:]], weights.dtype)
+    return best
 
 
 def mirrored(index: Indices, n: int) -> Indices:

@@ -2,11 +2,12 @@
 
 Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
 the accumulator's precision; axes in `contraction_order`; one conversion at the end. In fixed point: a sum of integers
-that is rounded half up and cut off at 0 and 255, axis by axis, the last one first.
+that is rounded half up and cut off at 0 and 255, axis by axis, the last one first. A mean of integers is a fraction.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from vrdask.fixed_point import fixed_point
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
-from vrdask.resampling import Resampling, contraction_order, tables
+from vrdask.resampling import Resampling, Tables, contraction_order, tables
+from vrdask.sums import is_mean, unit_rows
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +27,7 @@ Array = npt.NDArray[Any]
 def contract(x: Array, op: Operator, axis: int) -> Array:
     """`op` along one axis of a float32 or float64 array."""
     x = np.moveaxis(x, axis, -1)
-    weights = op.weights.astype(x.dtype)
+    weights = unit_rows(op.weights, op.count, x.dtype)
     result = weights[:, 0] * x[..., op.start]
     for k in range(1, op.taps):
         counted = k < op.count
@@ -58,17 +60,42 @@ def fixed_pass(x: npt.NDArray[np.uint8], op: Operator, axis: int) -> npt.NDArray
     return np.moveaxis((total >> table.bits).clip(0, 255).astype(np.uint8), -1, axis)
 
 
+def means(x: Array, stage: Tables, wide: bool, dtype: DType) -> Array:
+    """The mean of each window of integers: halves to even; a float once rounded, or where sums are `wide` quotient and
+    rest once rounded each, and added."""
+    total, samples = x.astype(object), np.ones((1,) * x.ndim, object)
+    for axis, op in enumerate(stage):
+        if op is not None:
+            windows = [np.arange(start, start + count) for start, count in zip(op.start, op.count, strict=True)]
+            total = np.stack([total.take(window, axis).sum(axis) for window in windows], axis)
+            samples = samples * op.count.astype(object).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
+
+    def mean(total: int, samples: int) -> Any:
+        if dtype.kind != "f":
+            limits = np.iinfo(dtype)
+            return min(max(round(Fraction(int(total), samples)), int(limits.min)), int(limits.max))
+        whole, rest = divmod(total, samples)
+        return float(whole) + float(rest / samples) if wide else float(Fraction(int(total), samples))
+
+    with np.errstate(over="ignore"):
+        return np.asarray(np.frompyfunc(mean, 2, 1)(total, samples)).astype(dtype)
+
+
 def gather(x: Array, op: Operator, axis: int) -> Array:
     """The sample at each start."""
     return np.take(x, op.start, axis=axis)
 
 
 def convert(x: Array, dtype: DType) -> Array:
-    """To another element type: floats rounded once; integers half to even, saturating, NaN to 0."""
+    """To another element type in one step: to floats rounded once; to integers half to even, saturating, NaN to 0."""
     with np.errstate(over="ignore"):
         if dtype.kind == "f" or x.dtype == dtype:
             return x.astype(dtype)
     limits = np.iinfo(dtype)
+    if x.dtype.kind != "f":
+        own = np.iinfo(x.dtype)
+        return x.clip(max(int(limits.min), int(own.min)), min(int(limits.max), int(own.max))).astype(dtype)
+    x = x.astype(np.float32) if x.dtype == np.float16 else x
     rounded = np.rint(np.where(np.isnan(x), 0, x))
     # The largest 64-bit integers have no float64 of their own: compare with the power of two above them.
     result = np.where(rounded >= float(limits.max), 0, np.maximum(rounded, limits.min)).astype(dtype)
@@ -84,9 +111,9 @@ def resample(what: Resampling, x: Array) -> Array:
                 op = copied[axis]
                 assert op is not None
                 x = gather(x, op, axis)
-        return x if what.in_dtype == what.out_dtype else convert(x.astype(what.acc_dtype), what.out_dtype)
-    if not what.stages and what.in_dtype == what.out_dtype:
-        return x.copy()
+        return x if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
+    if not what.stages:
+        return x.copy() if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
     if what.fixed_point:
         (passes,) = map(tables, what.stages)
         for axis in what.passes:
@@ -94,6 +121,10 @@ def resample(what: Resampling, x: Array) -> Array:
             assert op is not None
             x = fixed_pass(x, op, axis)
         return x
+    pairs = [pair for pair in zip(what.in_shape, what.out_shape, strict=True) if pair[0] != pair[1]]
+    if x.dtype.kind != "f" and is_mean(what.mode, pairs):
+        (windows,) = map(tables, what.stages)
+        return means(x, windows, what.sums.in_pieces, what.out_dtype)
     x = x.astype(what.acc_dtype)
     for stage in what.stages:
         for axis in contraction_order(stage):

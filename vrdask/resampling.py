@@ -13,12 +13,13 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import NAMES, DType, is_number, needs_float64
+from vrdask.dtypes import NAMES, DType, is_number, native
 from vrdask.filters import FILTERS
 from vrdask.intervals import Box, require_known, size_of, whole
 from vrdask.modes import MODES, axis_operators
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
+from vrdask.sums import Sums, sums
 
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
@@ -31,6 +32,7 @@ class Resampling:
     """A validated resampling of a whole array; make one with `resampling`.
 
     in_shape, out_shape : sizes of every axis.
+    in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
     """
 
     in_shape: tuple[int, ...]
@@ -50,7 +52,11 @@ class Resampling:
     @cached_property
     def double(self) -> bool:
         """Whether sums are in float64."""
-        return needs_float64(self.in_dtype, self.out_dtype)
+        return self.sums.double
+
+    @cached_property
+    def sums(self) -> Sums:
+        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype)
 
     @cached_property
     def acc_dtype(self) -> DType:
@@ -220,7 +226,7 @@ def _checked(
             )
         out_shape[axis] = size
     source = _dtype(in_dtype, mode)
-    result = source if out_dtype is None else np.dtype(out_dtype)
+    result = source if out_dtype is None else native(out_dtype)
     if result != source:
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
             if not is_number(dtype):
@@ -279,7 +285,7 @@ def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int,
 
 
 def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
-    given = np.dtype(dtype)
+    given = native(dtype)
     if given.hasobject:
         raise TypeError(f"the array's dtype must have a fixed size; got {given}")
     if not MODES[mode].copies and not is_number(given):

@@ -7,6 +7,7 @@ position alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -16,22 +17,29 @@ import numpy.typing as npt
 from vrdask import isa, reference
 from vrdask.affine import Affine
 from vrdask.apply import ISA, apply
-from vrdask.dtypes import CODES
+from vrdask.dtypes import CODES, DType, native
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
+from vrdask.intervals import Box, Interval, ceil_div, shape_of, size_of, slices_of, whole, within
 from vrdask.reuse import Empty
 from vrdask.sampling import Sampling
+from vrdask.sampling_reference import affine_positions, at_positions
 from vrdask.spline import SplineFilter
 
 Array = npt.NDArray[Any]
 
 _kernel = isa.load("sample", ISA)
 
+MOST_AXES = 3
+"""That the kernel samples along."""
 _POINTS_AT_ONCE = 8192
 _TILE = (16, 16, 256)
 """An affine map's results are taken in boxes of this size."""
 _ROW = 2048
 """A grid's points are taken in rows of this many."""
+_VOXELS_PER_POINT = 4
+"""An input of fewer is filtered or converted whole: finding the box would take longer than it saves."""
+_VALUES_AT_ONCE = 1 << 18
+"""Samples that numpy weighs at a time."""
 
 
 def sample_affine(
@@ -46,10 +54,13 @@ def sample_affine(
         return np.broadcast_to(what.sampling.fill_item, shape_of(writes)).copy()
     data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
     result = empty(shape_of(writes), what.sampling.out_dtype)
-    axes: list[dict[str, Any] | None] = [None] * 3
+    if len(what.axes) > MOST_AXES:
+        _sample_in_numpy(what, data, window, writes, result)
+        return result
+    axes: list[dict[str, Any] | None] = [None] * MOST_AXES
     first, stride = [0, 0, 0], [0, 0, 0]
     sizes = [1, 1, 1]
-    dummies = 3 - len(what.axes)
+    dummies = MOST_AXES - len(what.axes)
     for number, axis in enumerate(what.axes):
         place = dummies + number
         axes[place] = _axis(what.sampling, number, window[axis], data.strides[axis]) | {
@@ -66,6 +77,26 @@ def sample_affine(
         src_channel=_offsets(data, rest), dst_channel=_offsets(result, rest),
     )  # fmt: skip
     return result
+
+
+def _sample_in_numpy(what: Affine, data: Array, window: Box, writes: Box, result: Array) -> None:
+    """A map of more axes than the kernel has: its specification, a few outputs at a time, into `result`.
+
+    An output of four axes sums 16 samples, a cubic one 256: about as long as SciPy takes.
+    """
+    last = tuple(range(-len(what.axes), 0))
+    data, result = (np.moveaxis(array, what.axes, last) for array in (data, result))
+    held, outputs = (tuple(box[axis] for axis in what.axes) for box in (window, writes))
+    values = prod(data.shape[: -len(last)]) * what.sampling.taps ** len(last)
+    left, pieces = max(1, _VALUES_AT_ONCE // max(1, values)), []
+    for start, stop in reversed(outputs):
+        size = max(1, min(left, stop - start))
+        left //= size
+        pieces.append([(at, min(at + size, stop)) for at in range(start, stop, size)])
+    for box in product(*reversed(pieces)):
+        made = at_positions(what.sampling, data, affine_positions(what, box), held)
+        place: tuple[Any, ...] = (..., *within(box, outputs))
+        result[place] = made
 
 
 def sample_grid(
@@ -94,6 +125,27 @@ def sample_grid(
             **_grid_points(what, grid[n]), dst=(0, _ROW * item, item),
             src_channel=_offsets(data[n], [0]), dst_channel=_offsets(result[n], [0]),
         )  # fmt: skip
+    return result
+
+
+def sample_grid_at_once(
+    what: GridSampling, x: Array, grid: Array, num_threads: int, empty: Empty = np.empty
+) -> Array:  # fmt: skip
+    """Values of a whole input at a whole grid.
+
+    Where the input is filtered or converted before it is sampled and a grid has few points, it is cut to the box that
+    they weigh, for each batch its own. Many points take longer than what they sample.
+    """
+    everything, (batches, channels, *sizes) = whole(x.shape), x.shape
+    prepared = what.prefilter is not None or not x.dtype.isnative or _converts_first(what.sampling, x.dtype)
+    if not prepared or prod(grid.shape[1:-1]) * _VOXELS_PER_POINT > prod(sizes):
+        return sample_grid(what, x, everything, everything, grid, channels, num_threads, empty)
+    result = empty(what.out_shape, what.sampling.out_dtype)
+    for n in range(batches):
+        window = ((n, n + 1), (0, channels), *touched(what, grid[n : n + 1]))
+        reads = what.reads(window) if size_of(window) else window
+        one = slice(n, n + 1)
+        result[one] = sample_grid(what, x[slices_of(reads)], reads, window, grid[one], channels, num_threads)
     return result
 
 
@@ -139,9 +191,14 @@ def _data(
         return apply(prefilter, source, reads, window, num_threads)
     if reads != window:
         source = source[within(window, reads)]
-    if sampling.mode == "nearest" and source.dtype != sampling.out_dtype:
-        return reference.convert(source.astype(sampling.acc_dtype), sampling.out_dtype)
+    if _converts_first(sampling, source.dtype):
+        return reference.convert(source, sampling.out_dtype)
     return source
+
+
+def _converts_first(sampling: Sampling, dtype: DType) -> bool:
+    """Whether samples become the result's type before they are picked."""
+    return sampling.mode == "nearest" and native(dtype) != sampling.out_dtype
 
 
 def _axis(sampling: Sampling, number: int, held: Interval, stride: int) -> dict[str, Any]:
@@ -154,7 +211,7 @@ def _grid_axes(what: GridSampling, window: Box, strides: Sequence[int]) -> list[
     for number in range(what.rank):
         scale, shift = what.scale_and_shift(number)
         axis = _axis(what.sampling, number, window[number + 2], strides[number + 2])
-        axes.append(axis | {"scale": scale, "shift": shift})
+        axes.append(axis | {"scale": scale, "shift": shift, "slack": what.sampling.slack(axis["n"])})
     return axes
 
 

@@ -4,7 +4,7 @@ A position is a number of samples along each sampled axis: 0 is the first sample
 a rule for positions beyond them:
 
     free       the position stays; samples beyond the ends are missing
-    inside     a position outside [0, n - 1] is missing as a whole
+    inside     a position outside [0, n - 1] is missing as a whole; one that only rounding brought there is at the end
     clamp      to [0, n - 1]
     reflect    about the ends (samples or half-samples), then clamp
 """
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import reference
-from vrdask.dtypes import NAMES, DType, is_number, needs_float64
+from vrdask.dtypes import NAMES, DType, is_number, native, needs_float64
 from vrdask.intervals import Interval
 
 MODES = {"nearest": 1, "linear": 2, "cubic": 4}
@@ -35,11 +35,13 @@ class Padding:
 
     half_samples : "reflect" is about -1/2 and n - 1/2 rather than about 0 and n - 1.
     fills_taps : "free": a missing sample has the fill value; where a position is partly beyond the ends, values blend.
+    slack : "inside": half this fraction of an axis beyond an end is rounding. 0 takes positions at their word.
     """
 
     rule: str
     half_samples: bool = False
     fills_taps: bool = False
+    slack: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Sampling:
     def mirror(self) -> bool:
         """Whether a spline is mirrored about its end samples, not about the half-samples beyond them."""
         return not self.padding.half_samples
+
+    def slack(self, n: int) -> float:
+        """As many samples beyond an end of `n` samples are rounding."""
+        return self.padding.slack * n / 2
 
     @cached_property
     def fill_item(self) -> npt.NDArray[Any]:
@@ -149,7 +155,7 @@ def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike 
     """The dtypes of array and result, in this machine's byte order."""
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
-    source = np.dtype(in_dtype)
+    source = native(in_dtype)
     if source.hasobject:
         raise TypeError(f"the array's dtype must have a fixed size; got {source}")
     if mode != "nearest" and not is_number(source):
@@ -157,12 +163,12 @@ def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike 
             f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {source} "
             "(mode nearest takes any; convert with astype for the others)"
         )
-    result = source if out_dtype is None else np.dtype(out_dtype)
+    result = source if out_dtype is None else native(out_dtype)
     if result != source:
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
             if not is_number(dtype):
                 raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
-    return source.newbyteorder("="), result.newbyteorder("=")
+    return source, result
 
 
 def checked_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:

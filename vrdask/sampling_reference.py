@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vrdask import reference
 from vrdask.affine import Affine
 from vrdask.grid_sampling import GridSampling
+from vrdask.intervals import Box, shape_of, whole
 from vrdask.operators import reflect
 from vrdask.prefilter import mirrored
 from vrdask.sampling import Sampling
@@ -35,11 +36,11 @@ def grid_positions(what: GridSampling, grid: Array) -> list[Array]:
     return result
 
 
-def affine_positions(what: Affine) -> list[Array]:
-    """Per sampled axis, float64 positions of shape ``out_shape[axes]``."""
-    sizes = [what.out_shape[axis] for axis in what.axes]
-    index = [np.arange(n, dtype=np.float64).reshape([-1 if k == j else 1 for j in range(len(sizes))])
-             for k, n in enumerate(sizes)]  # fmt: skip
+def affine_positions(what: Affine, box: Box) -> list[Array]:
+    """Per sampled axis, float64 positions of a box of the sampled output axes."""
+    sizes = shape_of(box)
+    index = [np.arange(*ends, dtype=np.float64).reshape([-1 if k == j else 1 for j in range(len(sizes))])
+             for k, ends in enumerate(box)]  # fmt: skip
     result = []
     for row, offset in zip(what.matrix, what.offset, strict=True):
         total = row[0] * index[0]
@@ -56,6 +57,10 @@ def padded(sampling: Sampling, n: int, at: Array) -> Array:
     span = last - 2 * low
     rule = sampling.padding.rule
     with np.errstate(invalid="ignore", over="ignore"):
+        if rule == "inside":
+            slack = real(sampling.slack(n))
+            at = np.where((at < 0) & (at >= -slack), real(0), at)
+            return np.where((at > last) & (at <= last + slack), last, at)
         if rule == "reflect":
             if not span > 0:
                 return np.zeros_like(at)
@@ -134,21 +139,31 @@ def contracted(parts: list[Array], weight: Array) -> Array:
     return total
 
 
-def at_positions(sampling: Sampling, x: Array, positions: list[Array]) -> Array:
-    """Values of `x`, whose last axes are sampled, at positions that all leading axes share."""
+def at_positions(sampling: Sampling, x: Array, positions: list[Array], held: Box | None = None) -> Array:
+    """Values of `x`, whose last axes are sampled, at positions that all leading axes share.
+
+    held : the box of samples, one interval per sampled axis, that `x` holds: those that the positions weigh; by default
+        all.
+    """
     sizes = sampling.sizes
+    held = whole(sizes) if held is None else held
+
+    def place(axis: int, index: Array) -> Array:
+        start, stop = held[axis]
+        return index.clip(start, stop - 1) - start
+
     inside = np.ones(positions[0].shape, bool)
+    positions = [padded(sampling, n, at) for n, at in zip(sizes, positions, strict=True)]
     if sampling.padding.rule == "inside":
         for n, at in zip(sizes, positions, strict=True):
             inside &= (at >= 0) & (at <= n - 1)
-    positions = [padded(sampling, n, at) for n, at in zip(sizes, positions, strict=True)]
     if sampling.mode == "nearest":
         index = [split(sampling, n, at)[0] for n, at in zip(sizes, positions, strict=True)]
         for n, i in zip(sizes, index, strict=True):
             inside &= (i >= 0) & (i < n)
         if x.dtype != sampling.out_dtype:
-            x = reference.convert(x.astype(sampling.acc_dtype), sampling.out_dtype)
-        values = _pick(x, [i.clip(0, n - 1) for n, i in zip(sizes, index, strict=True)])
+            x = reference.convert(x, sampling.out_dtype)
+        values = _pick(x, [place(axis, i) for axis, i in enumerate(index)])
         return np.where(inside, values, sampling.fill_item)
     found = [taps(sampling, n, at) for n, at in zip(sizes, positions, strict=True)]
     x = x.astype(sampling.acc_dtype)
@@ -157,9 +172,7 @@ def at_positions(sampling: Sampling, x: Array, positions: list[Array]) -> Array:
         if axis == len(sizes):
             return _pick(x, chosen)
         start, _, _ = found[axis]
-        return np.stack(
-            [along(axis + 1, (*chosen, np.minimum(start + k, sizes[axis] - 1))) for k in range(sampling.taps)]
-        )
+        return np.stack([along(axis + 1, (*chosen, place(axis, start + k))) for k in range(sampling.taps)])
 
     with np.errstate(invalid="ignore", over="ignore"):
         values = along(0, ())
@@ -195,5 +208,6 @@ def affine_transform(what: Affine, x: Array) -> Array:
     """The whole result at once."""
     data = coefficients(what.prefilter, x)
     last = tuple(range(-len(what.axes), 0))
-    result = at_positions(what.sampling, np.moveaxis(data, what.axes, last), affine_positions(what))
+    outputs = whole([what.out_shape[axis] for axis in what.axes])
+    result = at_positions(what.sampling, np.moveaxis(data, what.axes, last), affine_positions(what, outputs))
     return np.moveaxis(result, last, what.axes)

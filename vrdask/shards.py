@@ -28,6 +28,8 @@ ShardIndex = npt.NDArray[np.uint64]
 """Offset and length of every chunk: the grid's shape and 2."""
 
 _MISSING = np.iinfo(np.uint64).max
+_MOST = 1 << 62
+_DAMAGED = "its index is damaged"
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class ShardFormat:
         """Stored size of the index."""
         return 16 * prod(self.grid) + CHECKSUM_BYTES * self.has_checksum
 
-    def decode_index(self, stored: bytes | memoryview) -> ShardIndex:
-        """The index from its bytes.
+    def decode_index(self, stored: bytes | memoryview, size: int | None = None) -> ShardIndex:
+        """The index from its bytes. size : of the shard, where it is known; of use
+        where the index stands at its end.
 
         Raises
         ------
         ValueError
-            They are cut off, or not those that were stored.
+            They are cut off, or not those that were stored; or chunks would lie where there can be none.
         """
         if len(stored) != self.index_bytes:
             raise ValueError(f"a shard's index must have {self.index_bytes} bytes; got {len(stored)}: it is cut off")
@@ -61,7 +64,27 @@ class ShardFormat:
             numbers = checked(stored) if self.has_checksum else stored
         except ValueError as error:
             raise ValueError(f"a shard's index must be as it was written: {error}") from None
-        return np.frombuffer(numbers, "<u8").reshape(*self.grid, 2)
+        index = np.frombuffer(numbers, "<u8").reshape(*self.grid, 2)
+        self._require_sound(index.reshape(-1, 2), size)
+        return index
+
+    def _require_sound(self, spans: ShardIndex, size: int | None) -> None:
+        """Refuse an index by which chunks lie in it or across each other; chunks that are equal may be stored once."""
+        missing = spans == _MISSING
+        if (missing[:, 0] != missing[:, 1]).any():
+            raise ValueError("a shard's index must give a chunk a place and a length, or neither; it is damaged")
+        there = spans[~missing[:, 0]]
+        if not len(there):
+            return
+        starts, lengths = there[np.argsort(there[:, 0], kind="stable")].T
+        begin = self.index_bytes if self.index_first else 0
+        end = _MOST if size is None else size - self.index_bytes * (not self.index_first)
+        if lengths.max() > _MOST or starts.max() > _MOST or starts[0] < begin or (starts + lengths).max() > end:
+            raise ValueError(f"a shard's chunks must lie in it, beside its index; they do not: {_DAMAGED}")
+        stops = starts + lengths
+        again = (starts[1:] == starts[:-1]) & (stops[1:] == stops[:-1])
+        if (~again & (starts[1:] < np.maximum.accumulate(stops)[:-1])).any():
+            raise ValueError(f"a shard's chunks must not overlap; they do: {_DAMAGED}")
 
     def encode(self, chunks: Mapping[Place, bytes | None]) -> list[bytes]:
         """The pieces of a shard of encoded chunks, None for those that are left out; none for a shard without chunks.

@@ -5,6 +5,7 @@ Fetching asks again where that may help and says which chunk could not be read; 
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -13,7 +14,7 @@ from math import prod
 from typing import Any, Protocol, TypeVar
 
 import zarr
-from zarr.storage import StorePath
+from zarr.storage import LocalStore, StorePath
 
 from vrdask import stores, zarr_internals
 from vrdask.attempts import StoreError, attempt
@@ -71,7 +72,11 @@ class StoredChunks:
             found = _fetch_all(
                 lambda indices: stores.get_many([self._at / self._key(index) for index in indices]), batch, self._named
             )
-            yield from zip(batch, found, strict=True)
+            for index, raw in zip(batch, found, strict=True):
+                if raw is None:
+                    at = self._at / self._key(index)
+                    attempt(lambda index=index: f"reading {self._named(index)}", lambda at=at: _require_nothing(at))  # type: ignore[misc]
+                yield index, raw
 
     def put(self, index: Index, chunk: bytes | None) -> None:
         """Store a chunk, or see to it that it is not stored."""
@@ -131,8 +136,14 @@ class StoredShards:
 
     def _fetch_index(self, shard: Index) -> ShardIndex | None:
         at, size = self._at / self._key(shard), self._form.index_bytes
-        raw = stores.get_spans(at, [(0, size)])[0] if self._form.index_first else stores.get_last(at, size)
-        return None if raw is None else self._form.decode_index(raw)
+        if self._form.index_first:
+            raw, whole = stores.get_spans(at, [(0, size)])[0], None
+        else:  # chunks stand before it; a local disk says at once how far they may reach
+            raw, whole = stores.get_last(at, size), stores.size(at) if isinstance(at.store, LocalStore) else None
+        if raw is None:
+            _require_nothing(at)
+            return None
+        return self._form.decode_index(raw, whole)
 
     def _fetch_spans(self, at: StorePath, spans: Sequence[tuple[Span, Index]]) -> Fetched:
         runs = iter(runs_of(spans, RUN_BYTES, GAP_BYTES))
@@ -171,6 +182,18 @@ def _fetch_all(
         if len(requests) == 1:
             raise
         return [_fetch_all(fetch, [request], named)[0] for request in requests]
+
+
+def _require_nothing(at: StorePath) -> None:
+    """Refuse what is there but no file, which zarr takes for nothing, and then for the fill value."""
+    if isinstance(at.store, LocalStore):
+        path = at.store.root / at.path
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(f"a chunk must be a file; got the folder {path}")
 
 
 def _put(at: StorePath, pieces: Sequence[bytes]) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import zarr_internals
+from vrdask.attempts import RangeIgnoredError, ShortAnswerError
 from vrdask.zarr_internals import buffer as _buffer
 from vrdask.zarr_internals import described as described
 from vrdask.zarr_internals import sync
@@ -45,7 +46,30 @@ def _fetched(requests: Sequence[tuple[StorePath, Any]]) -> list[Any]:
     async def gather() -> list[Any]:
         return await asyncio.gather(*(zarr_internals.get(at, part) for at, part in requests))
 
-    return sync(gather())
+    found = sync(gather())
+    if not is_local(requests[0][0]):
+        for (_, part), value in zip(requests, found, strict=True):
+            _require_answer(part, value)
+    return found
+
+
+def _require_answer(part: Any, value: Any) -> None:
+    """Refuse what a server must not answer: more than the bytes that were asked for, as those without ranges do; fewer;
+    or nothing at all, for what lies in a store has some.
+
+    Raises
+    ------
+    RangeIgnoredError, ShortAnswerError
+    """
+    if value is None:
+        return
+    asked, size = zarr_internals.asked(part), len(value)
+    if asked is not None and size > asked:
+        raise RangeIgnoredError(
+            f"the store must answer with the {asked} bytes asked for; got {size} (does it know ranges?)"
+        )
+    if size < (1 if asked is None else asked):
+        raise ShortAnswerError(f"the store must answer with {asked or 'some'} bytes; got {size}")
 
 
 def put(at: StorePath, value: bytes) -> None:

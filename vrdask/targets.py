@@ -17,7 +17,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import codecs, stores, zarr_internals
 from vrdask.attempts import said_of
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, native, plain
 from vrdask.geometry import attributes_of, is_group
 from vrdask.intervals import Box, ceil_div
 from vrdask.ome_zarr import Multiscale
@@ -93,7 +93,7 @@ def existing_target(
     """An array that is there already, to be written into as it is."""
     if array.read_only:
         raise ValueError(f"target must be writable; got {array.store_path}, which is read-only")
-    if array.shape != what.out_shape or array.dtype != what.out_dtype:
+    if array.shape != what.out_shape or native(array.dtype) != what.out_dtype:
         raise ValueError(
             f"a target array must have shape {what.out_shape} and dtype {what.out_dtype}; "
             f"got {array.shape} and {array.dtype}"
@@ -127,7 +127,7 @@ def array_arguments(
     by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
     return {
         "shape": what.out_shape,
-        "dtype": what.out_dtype.newbyteorder("="),
+        "dtype": plain(what.out_dtype.newbyteorder("=")),
         "chunks": chunk,
         "shards": shard,
         "compressors": codecs.compressors(compressors, layout.compressors),

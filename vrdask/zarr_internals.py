@@ -30,9 +30,9 @@ def sync(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return _sync(coroutine)
 
 
-def place(given: Any, mode: str | None) -> StorePath:
-    """A place in a store, opened from whatever `zarr.open` takes."""
-    made: StorePath = sync(make_store_path(given, mode=mode))  # type: ignore[arg-type]
+def place(given: Any, mode: str | None, options: Json | None = None) -> StorePath:
+    """A place in a store, opened from whatever `zarr.open` takes. options : of fsspec, for a URL."""
+    made: StorePath = sync(make_store_path(given, mode=mode, storage_options=options))  # type: ignore[arg-type]
     return made
 
 
@@ -49,6 +49,13 @@ def between(start: int, stop: int) -> Any:
 def last(count: int) -> Any:
     """The request for the last bytes of an object."""
     return SuffixByteRequest(count)
+
+
+def asked(request: Any) -> int | None:
+    """How many bytes a request asks for; None for a whole object."""
+    if request is None:
+        return None
+    return int(request.suffix if isinstance(request, SuffixByteRequest) else request.end - request.start)
 
 
 async def get(at: StorePath, part: Any = None) -> Any:
@@ -100,7 +107,7 @@ def chunk_keys(array: zarr.Array[Any]) -> Callable[[Sequence[int]], str]:
 
 def keeps_empty_chunks(array: zarr.Array[Any]) -> bool:
     """Whether chunks that hold the fill value alone are stored."""
-    config = getattr(array, "config", None) or array.async_array._config  # zarr before 3.2
+    config = getattr(array, "config", None) or array._async_array._config  # the latter in the first of 3.1
     return bool(config.write_empty_chunks)
 
 

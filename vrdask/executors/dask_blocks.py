@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import List, Task, TaskRef
 
+from vrdask.executors.dask_internals import List, Task, TaskRef
 from vrdask.intervals import (
     Box,
     Edges,

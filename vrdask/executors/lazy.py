@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import DataNode, Task, TaskRef
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
 
 from vrdask.apply import apply
 from vrdask.executors.dask_blocks import Blocks, assembled
-from vrdask.intervals import Box, ceil_div, edges_of, size_of, slices_of
+from vrdask.executors.dask_internals import DataNode, Task, TaskRef, array_of
+from vrdask.executors.lazy_source import LazySource, stored_grid
+from vrdask.intervals import Box, ceil_div, edges_of, size_of
 from vrdask.plan import ResamplePlan, plan_chunks
 from vrdask.resampling import Resampling
 
@@ -44,11 +43,11 @@ def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> An
 
 def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a zarr array."""
-    stored = normalize_chunks(x.shards or x.chunks, x.shape, dtype=x.dtype)
+    stored = stored_grid(x)
     plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
     token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
     name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
-    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, x)}
+    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, LazySource(x))}
     for task in plan:
         key = (name, *task.index)
         graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
@@ -78,23 +77,7 @@ def collection(
     graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
 ) -> Any:
     """The dask array of a plan's graph."""
-    return collect(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
-
-
-def collect(
-    graph: Mapping[Any, Any], name: str, chunks: Sequence[Sequence[int]], dtype: np.dtype[Any], parents: Sequence[Any]
-) -> Any:
-    """The dask array of a graph, with dask's query planning off or on."""
-    meta = np.empty((0,) * len(chunks), dtype)
-    if not da.ARRAY_EXPR_ENABLED:
-        return da.Array(HighLevelGraph.from_collections(name, graph, parents), name, chunks, meta=meta)
-    from dask.array._array_expr._collection import from_graph
-
-    layer = dict(graph)
-    for parent in parents:
-        layer |= dict(parent.__dask_graph__())
-    keys = [(name, *index) for index in np.ndindex(*map(len, chunks))]
-    return from_graph(layer, meta, chunks, keys, name)
+    return array_of(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
 
 
 def resample_pieces(
@@ -104,6 +87,6 @@ def resample_pieces(
     return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
 
 
-def resample_region(what: Resampling, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:
+def resample_region(what: Resampling, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
     """One output chunk from the region of a zarr array that it reads."""
-    return apply(what, np.asarray(source[slices_of(reads)]), reads, writes, num_threads)
+    return apply(what, source.read(reads), reads, writes, num_threads)

@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
 from vrdask.affine import Affine
-from vrdask.api import is_dask_array, is_zarr_array
 from vrdask.executors.dask_blocks import Blocks, Graph, assembled, cut_out
-from vrdask.executors.lazy import collect
+from vrdask.executors.dask_internals import DataNode, List, Task, TaskRef, array_of
+from vrdask.executors.lazy_source import LazySource, stored_grid
 from vrdask.grid_sampling import GridSampling
-from vrdask.intervals import Box, edges_of, intersection, intervals_of, shape_of, size_of, slices_of, touched, within
+from vrdask.inputs import is_dask_array, is_zarr_array
+from vrdask.intervals import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
 from vrdask.sample import sample_affine, sample_grid
 from vrdask.sample import touched as touched_by
 
@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask or zarr array."""
     zarr = is_zarr_array(x)
-    stored = normalize_chunks(x.shards or x.chunks, x.shape, dtype=x.dtype) if zarr else x.chunks
+    stored = stored_grid(x) if zarr else x.chunks
     if chunks is None:
         sizes = [s if n == m else min(max(s), m) for s, n, m in zip(stored, what.in_shape, what.out_shape, strict=True)]
         chunks = tuple(sizes)
@@ -49,7 +49,7 @@ def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     name, shared, source = f"affine-{what.sampling.mode}-{token}", f"affine-map-{token}", f"zarr-source-{token}"
     graph: Graph = {shared: DataNode(shared, what)}
     if zarr:
-        graph[source] = DataNode(source, x)
+        graph[source] = DataNode(source, LazySource(x))
     else:
         blocks = Blocks(x, f"affine-part-{token}")
     for index, writes in chunk_boxes(chunks):
@@ -61,12 +61,11 @@ def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
             graph[key] = Task(
                 key, affine_pieces, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
             )
-    return collect(graph, name, chunks, what.sampling.out_dtype, [] if zarr else [x])
+    return array_of(graph, name, chunks, what.sampling.out_dtype, [] if zarr else [x])
 
 
-def affine_region(what: Affine, source: Any, reads: Box, writes: Box, num_threads: int) -> Array:
-    box = source[slices_of(reads)] if size_of(reads) else np.empty(shape_of(reads), what.sampling.in_dtype)
-    return sample_affine(what, np.asarray(box), reads, writes, num_threads)
+def affine_region(what: Affine, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
+    return sample_affine(what, source.read(reads), reads, writes, num_threads)
 
 
 def affine_pieces(
@@ -91,7 +90,8 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
     points = _Points(grid, f"grid-sample-points-{token}", graph)
     blocks = Blocks(x, f"grid-sample-part-{token}")
     if not is_dask_array(x):
-        graph[f"grid-sample-input-{token}"] = DataNode(f"grid-sample-input-{token}", x)
+        held = LazySource(x) if is_zarr_array(x) else x
+        graph[f"grid-sample-input-{token}"] = DataNode(f"grid-sample-input-{token}", held)
     for index, writes in chunk_boxes(chunks):
         key = (name, *index)
         batch, channels = writes[:2]
@@ -110,7 +110,7 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
             graph[box] = Task(box, _window, *how, batch, channels)
             shares = _shares(blocks, TaskRef(shared), TaskRef(box), (batch, channels), index, graph)
             graph[key] = Task(key, grid_shares, *how, shares, TaskRef(box), count, num_threads)
-    return collect(graph, name, chunks, what.sampling.out_dtype, parents)
+    return array_of(graph, name, chunks, what.sampling.out_dtype, parents)
 
 
 def _identity(array: Any) -> Any:
@@ -138,10 +138,7 @@ def _stored(array: Any) -> tuple[tuple[int, ...], ...]:
     if isinstance(array, np.ndarray):
         return tuple((n,) for n in array.shape)
     if is_zarr_array(array):
-        normal: tuple[tuple[int, ...], ...] = normalize_chunks(
-            array.shards or array.chunks, array.shape, dtype=array.dtype
-        )
-        return normal
+        return stored_grid(array)
     chunks: tuple[tuple[int, ...], ...] = array.chunks
     return chunks
 
@@ -153,7 +150,7 @@ class _Points:
         self.grid, self.name, self.graph = grid, name, graph
         self.blocks = Blocks(grid, f"{name}-part")
         if is_zarr_array(grid):
-            graph[f"{name}-source"] = DataNode(f"{name}-source", grid)
+            graph[f"{name}-source"] = DataNode(f"{name}-source", LazySource(grid))
 
     def node(self, box: Box, index: Sequence[int]) -> TaskRef:
         key = (self.name, index[0], *index[2:])
@@ -168,8 +165,8 @@ class _Points:
         return TaskRef(key)
 
 
-def region(source: Any, box: Box) -> Array:
-    return np.asarray(source[slices_of(box)])
+def region(source: LazySource | Array, box: Box) -> Array:
+    return source.read(box) if isinstance(source, LazySource) else source[slices_of(box)]
 
 
 def _window(what: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
@@ -209,13 +206,17 @@ def share(what: GridSampling, block: Array, box: Box, window: Box) -> Share | No
 
 
 def grid_region(
-    what: GridSampling, points: Array, source: Any, batch: tuple[int, int], channels: tuple[int, int], num_threads: int
+    what: GridSampling,
+    points: Array,
+    source: LazySource | Array,
+    batch: tuple[int, int],
+    channels: tuple[int, int],
+    num_threads: int,
 ) -> Array:
     """One output chunk from the region of an input that its piece of the grid weighs."""
     window = _window(what, points, batch, channels)
     reads = what.reads(window) if size_of(window) else window
-    box = region(source, reads) if size_of(reads) else np.empty(shape_of(reads), what.sampling.in_dtype)
-    return sample_grid(what, box, reads, window, points, channels[1] - channels[0], num_threads)
+    return sample_grid(what, region(source, reads), reads, window, points, channels[1] - channels[0], num_threads)
 
 
 def grid_pieces(

@@ -11,12 +11,15 @@ stored.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from vrdask.sources.channel import one_channel
+from vrdask.sources.no_source import place_of, require_source
+from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Readable, Source
-from vrdask.sources.zarr import open_zarr, store_path
+from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
@@ -24,32 +27,44 @@ __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | None = None) -> Source:
     """What is at a place; a source itself is taken as it is.
 
-    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source.
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source. Anything else is refused by its name.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
     series : of a TIFF, one of its images.
     channel : only this one, without the channel axis.
 
     Raises
     ------
-    FileNotFoundError
-        There is nothing.
+    FileNotFoundError, PermissionError
+        There is nothing, or it may not be read.
+    TypeError
+        The source is something else, such as an array in memory; the message says what takes it. Or a number is none.
     ValueError
-        There is nothing that can be read, or no such level, series or channel.
+        There is nothing that can be read, something damaged, or no such level, series or channel. The message names
+        the place.
     ModuleNotFoundError
         A package that reads the format is not installed.
     """
-    opened = source if isinstance(source, Source) else _open(source, level, series)
+    require_source(source)
+    for name, number in (("level", level), ("series", series), ("channel", 0 if channel is None else channel)):
+        if not hasattr(number, "__index__") or isinstance(number, bool):
+            raise TypeError(f"{name} must be an integer; got {number!r}")
+    if isinstance(source, Source):
+        opened = source
+    else:
+        place = os.fspath(source) if isinstance(source, os.PathLike) else source
+        with opening(place_of(place)):
+            opened = _open(place, level, series)
     return opened if channel is None else one_channel(opened, channel)
 
 
 def _open(source: Any, level: int, series: int) -> Source:
     from vrdask.sources import nifti, npy, tiff
 
-    path = Path(source) if isinstance(source, str | Path) else None
-    name = str(source).lower() if path is not None else ""
+    path = Path(source) if isinstance(source, str) else None
+    name = source.lower() if isinstance(source, str) else ""
     if "://" in name and name.endswith((*tiff.SUFFIXES, *nifti.SUFFIXES, ".npy")):
         raise ValueError(f"a source other than Zarr must be a local file; got {source}")
-    if path is not None and path.is_file():
+    if path is not None and "://" not in name and path.is_file():
         with path.open("rb") as file:
             magic = file.read(8)
         if name.endswith(tiff.SUFFIXES) or magic[:4] in tiff.MAGICS:
@@ -60,8 +75,8 @@ def _open(source: Any, level: int, series: int) -> Source:
             return nifti.open_nifti(path)
         if name.endswith(".npy") or magic[: len(npy.MAGIC)] == npy.MAGIC:
             return npy.open_npy(path)
-        if not name.endswith(".zip"):
+        if not name.endswith(ZIPPED):
             raise ValueError(f"source must be Zarr, or a TIFF, NIfTI or .npy file; got {path}, which is none of these")
     if series:
-        raise ValueError(f"series must be 0 for a Zarr source; got {series}")
+        raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     return open_zarr(source, level)

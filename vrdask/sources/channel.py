@@ -52,7 +52,7 @@ def one_channel(source: Source, index: int) -> Source:
     axis = _channel_axis(source)
     count = source.array.shape[axis]
     if not 0 <= index < count:
-        raise ValueError(f"channel must be one of 0 to {count - 1}; got {index}")
+        raise ValueError(f"channel must be one of 0 to {count - 1}; got {index} for {source.place}")
 
     def rest(values: Any) -> Any:
         return values and (*values[:axis], *values[axis + 1 :])
@@ -83,5 +83,5 @@ def _channel_axis(source: Source) -> int:
             return axis
     raise ValueError(
         "channel must be left out for a source without a channel axis; "
-        f"got shape {'x'.join(map(str, source.array.shape))}"
+        f"got shape {'x'.join(map(str, source.array.shape))} of {source.place}"
     )

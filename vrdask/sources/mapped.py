@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import DType, native
+from vrdask.dtypes import DType, native, plain
 
 SPAN_BYTES = 4 << 20
 """Of a file that is mapped, from the first sample that is copied at a time to the last."""
@@ -40,7 +40,7 @@ class MappedArray:
 
     @property
     def dtype(self) -> DType:
-        return native(self.stored)
+        return plain(native(self.stored))
 
     @property
     def stop(self) -> int:
@@ -51,7 +51,14 @@ class MappedArray:
         if 0 in self.shape:  # which cannot be mapped
             return np.empty(self.shape, self.dtype)[box]
         with open(self.path, "rb") as file:
-            pages = mmap.mmap(file.fileno(), self.stop, access=mmap.ACCESS_READ)
+            return self.read(file.fileno(), box)
+
+    def read(self, file: int, box: tuple[slice, ...]) -> npt.NDArray[Any]:
+        """A box of the array in an open file, which may be another one than that at `path`."""
+        try:
+            pages = mmap.mmap(file, self.stop, access=mmap.ACCESS_READ)
+        except ValueError as error:  # it was longer when it was opened
+            raise ValueError(f"source must hold {self.stop} bytes; got {self.path}: {error}") from None
         whole = np.ndarray(self.shape, self.stored, pages, self.offset, order=self.order)
         part = whole[box]
         result = np.empty_like(part, self.dtype)
@@ -76,6 +83,24 @@ def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], pages: mmap.mmap, base: 
         first = part.__array_interface__["data"][0] - base
         start = max(0, first - AROUND_BYTES) // mmap.PAGESIZE * mmap.PAGESIZE
         pages.madvise(mmap.MADV_DONTNEED, start, min(first + reach + AROUND_BYTES, len(pages)) - start)
+
+
+def require_numbers(dtype: DType, path: Path, what: str) -> None:
+    """Refuse samples that are no numbers, or that Zarr cannot store: records, objects, long doubles, texts."""
+    if dtype.kind in "biufcmM" and dtype.itemsize in (1, 2, 4, 8, 16) and dtype.char not in ("g", "G"):
+        return
+    raise ValueError(
+        f"{what} must hold numbers of up to 8 bytes, or complex ones of up to 16; got {path} with {_type(dtype)}: "
+        "convert it with the software that wrote it, or give resample an array"
+    )
+
+
+def _type(dtype: DType) -> str:
+    if dtype.hasobject:
+        return "Python objects"
+    if dtype.subdtype is not None or dtype.names is not None:
+        return f"records ({dtype})"
+    return str(dtype)
 
 
 def require_whole(array: MappedArray, what: str) -> None:

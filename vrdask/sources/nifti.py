@@ -1,33 +1,33 @@
-"""NIfTI volumes, through nibabel: axes in nibabel's order (x, y, z, then time), with their spacing.
+"""NIfTI volumes: axes in nibabel's order (x, y, z, then time), with their spacing.
 
-A `.nii` is memory-mapped. A `.nii.gz` can only be read from its beginning: every process that reads one decompresses
-all of it once, into a temporary file as large as the volume, which goes when the process does. Where many runs read it,
-decompress it yourself or go to Zarr first.
+nibabel understands the header; the samples are those of its ``dataobj``. A `.nii` is memory-mapped. A `.nii.gz` can
+only be read from its beginning: every process that reads one decompresses it once, as far as its header says, into a
+temporary file (`inflated`). Where many runs read it, decompress it yourself or go to Zarr first.
 """
 
 from __future__ import annotations
 
 import gzip
-import shutil
-import tempfile
-import threading
-import weakref
 import zlib
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, plain
 from vrdask.geometry import UNITS, image_of
-from vrdask.sources.mapped import MappedArray, require_whole
+from vrdask.sources.inflated import MOST_PER_BYTE, inflated
+from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_layout, file_stamp
 
 SUFFIXES = (".nii", ".nii.gz")
 _AXES = "xyztuvw"
+_HEADER_BYTES = 540
+"""Of NIfTI-2; of NIfTI-1 348."""
+_CIFTI = range(3000, 3100)
+"""Intents of files that hold surfaces and parcels in a NIfTI's clothes."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,10 @@ class NiftiArray:
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         stored = self.stored
-        if self.is_gzip:
-            unpacked = _decompressed(stored.path)  # held until the box is mapped
-            stored = replace(stored, path=unpacked.name)
-            require_whole(stored, "a NIfTI source")
-        return _scaled(stored[box], self.scaling)
+        if not self.is_gzip:
+            return _scaled(stored[box], self.scaling)
+        unpacked = inflated(stored.path, stored.stop, "a NIfTI source")  # held until the box is mapped
+        return _scaled(stored.read(unpacked.number, box), self.scaling)
 
 
 def open_nifti(path: Path) -> Source:
@@ -60,36 +59,76 @@ def open_nifti(path: Path) -> Source:
     Raises
     ------
     ValueError
-        The file is truncated or no NIfTI.
+        The file is truncated, no NIfTI, or no volume of numbers.
     ModuleNotFoundError
         nibabel is not installed.
     """
-    try:
-        import nibabel
-        from nibabel.filebasedimages import ImageFileError
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
-    try:
-        volume: Any = nibabel.load(path)
-    except (ImageFileError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None
-    proxy = volume.dataobj
-    stored = MappedArray(str(path), tuple(proxy.shape), np.dtype(proxy.dtype), int(proxy.offset), proxy.order)
     is_gzip = path.name.lower().endswith(".gz")
-    if not is_gzip:
-        require_whole(stored, "a NIfTI source")
-    slope, intercept = float(proxy.slope), float(proxy.inter)
+    header = _header(path, is_gzip)
+    shape, offset = tuple(map(int, header.get_data_shape())), int(header.get_data_offset())
+    if int(header["intent_code"]) in _CIFTI:
+        raise ValueError(
+            f"a NIfTI source must be a volume; got {path}, a CIFTI-2 file of surfaces and parcels: "
+            "make a volume of it (wb_command -cifti-separate), or give resample an array"
+        )
+    if not shape or min(shape) < 1 or offset < 0:
+        raise ValueError(f"a NIfTI source must have positive sizes; got {path} of {shape}, from byte {offset}")
+    stored_dtype = np.dtype(header.get_data_dtype())
+    require_numbers(stored_dtype, path, "a NIfTI source")
+    stored = MappedArray(str(path), shape, stored_dtype, offset, "F")
+    _require_long_enough(stored, path, is_gzip)
+    slope, intercept = (float(one) for one in _slope_and_intercept(header))
     scaling = None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)
-    dtype = _scaled(np.zeros(1, stored.dtype), scaling).dtype
+    dtype = plain(_scaled(np.zeros(1, stored.dtype), scaling).dtype)
+    require_numbers(dtype, path, "a NIfTI source")
     array = NiftiArray(stored, dtype, scaling, is_gzip)
-    space, time = (UNITS.get(unit) for unit in volume.header.get_xyzt_units())
+    space, time = (UNITS.get(unit) for unit in header.get_xyzt_units())
     sizes = {
         name: (float(f"{zoom:.7g}"), space if name in "xyz" else time if name == "t" else None)
-        for name, zoom in zip(_AXES, volume.header.get_zooms(), strict=False)
+        for name, zoom in zip(_AXES, header.get_zooms(), strict=False)
     }
     image = image_of(tuple(_AXES[: len(stored.shape)]), sizes)
     cost = "gzip: each process that reads it decompresses it once, to a temporary file" if is_gzip else "memory-mapped"
     return Source(array, file_layout(array, image), str(path), file_stamp(path), image, (("format", f"NIfTI, {cost}"),))
+
+
+def _header(path: Path, is_gzip: bool) -> Any:
+    """nibabel's header; extensions, which a header may call as long as it likes, are not read."""
+    try:
+        from nibabel import Nifti1Header, Nifti2Header
+        from nibabel.spatialimages import HeaderDataError
+    except ImportError:
+        raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
+    try:
+        with gzip.open(path) if is_gzip else path.open("rb") as file:
+            block = file.read(_HEADER_BYTES)
+        for kind in (Nifti1Header, Nifti2Header):
+            if kind.may_contain_header(block):
+                header = kind(block[: kind.sizeof_hdr])
+                if bytes(header["magic"].item()).startswith(b"n+"):
+                    return header
+                raise ValueError("its samples are in another file, beside a header: convert it to one file")
+    except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError, ValueError) as error:
+        raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None
+    raise ValueError(f"a NIfTI source must hold a volume; got {path}, which does not begin with a NIfTI header")
+
+
+def _slope_and_intercept(header: Any) -> tuple[float, float]:
+    slope, intercept = header.get_slope_inter()
+    return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
+
+
+def _require_long_enough(stored: MappedArray, path: Path, is_gzip: bool) -> None:
+    """Refuse a file that ends before its samples do; of a compressed one, only what cannot be is known yet."""
+    if not is_gzip:
+        require_whole(stored, "a NIfTI source")
+        return
+    size = path.stat().st_size
+    if stored.stop > MOST_PER_BYTE * size:
+        raise ValueError(
+            f"a NIfTI source must hold all its samples, {stored.stop} bytes; got {size} compressed ones: "
+            f"{path} is truncated, or its header is damaged"
+        )
 
 
 def _scaled(stored: npt.NDArray[Any], scaling: tuple[float, float] | None) -> npt.NDArray[Any]:
@@ -97,35 +136,6 @@ def _scaled(stored: npt.NDArray[Any], scaling: tuple[float, float] | None) -> np
         return stored
     from nibabel.volumeutils import apply_read_scaling
 
-    scaled: npt.NDArray[Any] = apply_read_scaling(stored, *scaling)
+    with np.errstate(all="ignore"):
+        scaled: npt.NDArray[Any] = apply_read_scaling(stored, *scaling)
     return scaled
-
-
-class _Decompressed:
-    """A temporary file with what a gzip file holds; it goes when this does."""
-
-    def __init__(self, path: str):
-        file = tempfile.NamedTemporaryFile(prefix="vrdask-", suffix=".nii")  # noqa: SIM115 - closed by the finalizer
-        self.name = file.name
-        weakref.finalize(self, file.close)
-        try:
-            with gzip.open(path) as packed:
-                shutil.copyfileobj(packed, file, 1 << 20)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"a NIfTI source must be a whole gzip file; got {path}: {error}") from None
-        file.flush()
-
-
-_one_at_a_time = threading.Lock()
-
-
-@lru_cache(maxsize=4)
-def _decompress(path: str, size: int, modified: int) -> _Decompressed:
-    return _Decompressed(path)
-
-
-def _decompressed(path: str) -> _Decompressed:
-    """The same for all threads that read a file."""
-    stat = Path(path).stat()
-    with _one_at_a_time:
-        return _decompress(path, stat.st_size, stat.st_mtime_ns)

@@ -8,7 +8,6 @@ piece, are memory-mapped.
 
 from __future__ import annotations
 
-import logging
 import struct
 import threading
 import weakref
@@ -23,12 +22,14 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.columns import Index
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, plain
 from vrdask.geometry import image_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.reuse import Empty
-from vrdask.sources.mapped import MappedArray, require_whole
+from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.opening import is_damage, quiet, reason_of
 from vrdask.sources.source import Layout, Readable, Source, file_layout, file_stamp
+from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
 from vrdask.threads import usable_cores
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+OLD_JPEG = 6
 SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8")
 
 
@@ -55,7 +57,20 @@ class TiffArray:
         return type(self), (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        return np.asarray(self._level[box])
+        with self._told():
+            return np.asarray(self._level[box])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of decoding name the file; what the system says of the file stays as it is, to be tried again."""
+        try:
+            with quiet():
+                yield
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            said = reason_of(error)
+            raise ValueError(f"a TIFF source must have samples that can be decoded; got {self.path}: {said}") from error
 
     @property
     def _level(self) -> Any:
@@ -68,6 +83,7 @@ class TiffArray:
         return self._opened
 
     def _open(self, series: TiffPageSeries) -> Any:
+        require_sizes_of_pieces(series.levels[self.level])
         return _zarr_view(series, self.level)
 
 
@@ -78,12 +94,14 @@ class TiledTiffArray(TiffArray):
         parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
         intervals = tuple(part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True))
         if all(start < stop for start, stop in intervals):
-            return self._pages.read(intervals)
+            with self._told():
+                return self._pages.read(intervals)
         return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
 
     def chunk(self, index: Index, empty: Empty) -> npt.NDArray[Any]:
         """The samples of one tile, in an array that `empty` made, where the decoder can."""
-        return self._pages.tile(index, empty)
+        with self._told():
+            return self._pages.tile(index, empty)
 
     @property
     def _pages(self) -> TiledPages:
@@ -108,14 +126,14 @@ def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
     tifffile = _tifffile(path)
     try:
         with _complaints_raised(path), tifffile.TiffFile(path) as file:
+            require_plausible_planes(file, path)
             return _source(file, path, level, series)
     except (tifffile.TiffFileError, struct.error, EOFError) as error:
         raise ValueError(f"a TIFF source must be whole; got {path}: {error}") from None
 
 
 def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
-    known = [one for one in file.series if one.keyframe.shape and one.dtype is not None]
-    if not known:
+    if not any(one.keyframe.shape and one.keyframe.dtype is not None for one in file.series):
         raise ValueError(f"a TIFF source must hold an image; got none in {path}, which is no image or truncated")
     if not 0 <= series < len(file.series):
         there = ", ".join(f"{k} ({_named(one)})" for k, one in enumerate(file.series))
@@ -127,6 +145,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         raise ValueError(f"level must be one of {there} of {path}; got {level}")
     one = levels[level]
     _require_readable(one, path)
+    require_numbers(plain(one.dtype), path, "a TIFF source")
     image = _image(file, series).resampled(chosen.shape, one.shape, align_corners=False)
     array: Readable
     layout: Layout
@@ -134,16 +153,16 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         array = MappedArray(
             str(path),
             tuple(one.shape),
-            np.dtype(one.dtype).newbyteorder(file.byteorder),
+            plain(one.dtype).newbyteorder(file.byteorder),
             one.dataoffset,
         )
         require_whole(array, "a TIFF source")
         layout = file_layout(array, image)
     else:
-        _require_all_pages(one, path)
+        require_all_pages(one, path)
         chunks = _zarr_view(chosen, level).chunks
         kind = TiffArray if TiledPages.of(one) is None else TiledTiffArray
-        array = kind(str(path), series, level, tuple(one.shape), np.dtype(one.dtype), chunks)
+        array = kind(str(path), series, level, tuple(one.shape), plain(one.dtype), chunks)
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
             layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)
@@ -188,8 +207,24 @@ def _require_readable(level: TiffPageSeries, path: Path) -> None:
         )
     try:
         page.decode(None, 0)
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, LookupError) as error:
         raise ValueError(f"a TIFF source must have samples that can be decoded; got {path}: {error}") from None
+    if page.compression == OLD_JPEG:
+        _require_modern_jpeg(page, path)
+
+
+def _require_modern_jpeg(page: Any, path: Path) -> None:
+    """Old-style JPEGs are read where they are whole ones; most share tables and headers in ways that nobody reads."""
+    try:
+        for _ in page.segments(maxworkers=1):
+            return
+        reason = "it has none"
+    except Exception as error:
+        reason = reason_of(error)
+    raise ValueError(
+        f"a TIFF source must have samples that can be decoded; got {path} with old-style JPEGs (compression 6) that "
+        f"cannot ({reason}): convert it with the software that wrote it, or with libtiff's tiffcp -c lzw"
+    )
 
 
 def _missing_decoder(compression: int) -> str | None:
@@ -216,45 +251,14 @@ def _missing_decoder(compression: int) -> str | None:
     return "neither tifffile nor imagecodecs reads it: convert the file with the software that wrote it"
 
 
-def _require_all_pages(level: TiffPageSeries, path: Path) -> None:
-    """Refuse a level some of whose tiles or strips lie beyond the end of its file, or whose pages are missing."""
-    sizes: dict[int, int] = {}
-    for number, page in enumerate(level.pages):
-        if page is None:
-            raise ValueError(f"a TIFF source must hold all its pages; {path} lacks page {number} of {len(level.pages)}")
-        file = page.parent.filehandle
-        size = sizes.setdefault(id(file), file.size)
-        stop = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
-        if not page.dataoffsets:
-            raise ValueError(
-                f"a TIFF source must say where its samples are; {path} does not: it is truncated or damaged"
-            )
-        if stop > size:
-            raise ValueError(f"a TIFF source must hold all its samples, {stop} bytes; got {size}: {path} is truncated")
-
-
 @contextmanager
 def _complaints_raised(path: Path) -> Iterator[None]:
     """Raise what tifffile only logs: directories or values that lie beyond the end of the file."""
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            text = record.getMessage()
-            if any(sign in text for sign in ("invalid value offset", "invalid page offset", "corrupted")):
-                found.append(text)
-
-    found: list[str] = []
-    collector = Collector(logging.WARNING)
-    logger = logging.getLogger("tifffile")
-    heard, logger.propagate = logger.propagate, False
-    logger.addHandler(collector)
-    try:
+    with quiet() as heard:
         yield
-    finally:
-        logger.removeHandler(collector)
-        logger.propagate = heard
-    if found:
-        raise ValueError(f"a TIFF source must be whole; {path} is truncated or damaged: {found[0]}")
+    for text in heard:
+        if any(sign in text for sign in ("invalid value offset", "invalid page offset", "corrupted")):
+            raise ValueError(f"a TIFF source must be whole; {path} is truncated or damaged: {text}")
 
 
 def _tifffile(path: Any) -> Any:

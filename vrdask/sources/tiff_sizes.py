@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from vrdask.geometry import UNITS
+from vrdask.sources.tifffile_internals import slide_description
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -49,10 +50,8 @@ def _from_ome(xml: str, series: int) -> Sizes:
 
 def _from_aperio(file: TiffFile, series: int) -> Sizes:
     """Microns per pixel of the scan; label and overview have none."""
-    from tifffile.tifffile import svs_description_metadata
-
     try:
-        mpp = float(svs_description_metadata(file.series[series].keyframe.description)["MPP"])
+        mpp = float(slide_description(file.series[series].keyframe.description)["MPP"])
     except (ValueError, KeyError, TypeError):
         return {}
     return {"x": (mpp, "micrometer"), "y": (mpp, "micrometer")} if series == 0 else {}

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from vrdask.columns import Index
 from vrdask.intervals import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.reuse import Empty
+from vrdask.sources.tiff_checks import require_size_of_piece
+from vrdask.sources.tifffile_internals import jpeg_colours
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -79,12 +81,14 @@ class TiledPages:
 
     def _decoded(self, page: Any, number: int, empty: Empty = np.empty) -> Array:
         """A tile: rows, columns and, it may be, samples; beyond the ends of the page it holds anything."""
-        count = page.databytecounts[number]
-        data = self._stored(page.dataoffsets[number], count) if count else None
+        offset, count = page.dataoffsets[number], page.databytecounts[number]
+        data = self._stored(offset, count) if offset and count else None
         if data is not None and self._into is not None:
             tile = empty(self._tile, self.dtype)
             if self._into(data, page.jpegtables, tile):
                 return tile
+        if data is not None:
+            require_size_of_piece(data, page.keyframe, number)
         tables = {} if page.jpegtables is None else {"jpegtables": page.jpegtables}
         tile, _, shape = page.keyframe.decode(data, number, **tables)
         if tile is None:
@@ -118,12 +122,12 @@ def _jpeg_decoder(page: TiffPage) -> Callable[[bytes, bytes | None, Array], bool
     try:
         import imagecodecs
         from tifffile import COMPRESSION
-        from tifffile.tifffile import jpeg_decode_colorspace
     except ImportError:
         return None
-    if page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
+    colours = jpeg_colours()
+    if colours is None or page.compression != COMPRESSION.JPEG or page.bitspersample != 8:
         return None
-    known, wanted = jpeg_decode_colorspace(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
+    known, wanted = colours(page.photometric, page.planarconfig, page.extrasamples, page.is_jfif)
     options: dict[str, Any] = {"colorspace": known, "outcolorspace": wanted}
 
     def decode(data: bytes, tables: bytes | None, tile: Array) -> bool:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import LocalStore, StorePath, ZipStore
 
-from vrdask import zarr_internals
-from vrdask.attempts import said_of
+from vrdask import remote, zarr_internals
+from vrdask.attempts import patiently, said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
+from vrdask.sources.no_source import place_of
+from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Source
 from vrdask.stores import described, url
+
+ZIPPED = (".zip", ".ozx")
+MOST_METADATA_BYTES = 64 << 20
 
 
 def store_path(place: Any, mode: str | None) -> StorePath:
@@ -31,18 +39,22 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
-    if not isinstance(place, str | Path | StorePath | dict | Store):
+    if isinstance(place, os.PathLike):
+        place = os.fspath(place)
+    if not isinstance(place, str | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
     if mode == "a" and isinstance(place, StorePath | Store) and place.read_only:
         raise ValueError(f"target must be writable; got {place}, which is read-only")
     if mode is None and isinstance(place, Store):
         return StorePath(place)
-    if isinstance(place, str | Path) and "://" not in str(place) and Path(place).suffix != ".zip":
+    if isinstance(place, str) and "://" not in place:
+        if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
+            return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
-        return zarr_internals.place(place, mode)
+        return remote.open_url(place, mode) if isinstance(place, str) else zarr_internals.place(place, mode)
     except ImportError as error:
-        extra = "s3" if str(place).startswith("s3") else "remote"
+        extra = remote.extra_of(str(place))
         raise ModuleNotFoundError(f"{place} needs another package: {error}: pip install 'vrdask[{extra}]'") from None
     except ValueError as error:
         if "rotocol" in str(error):  # fsspec's "Protocol not known: .."
@@ -60,36 +72,78 @@ def open_zarr(source: Any, level: int = 0) -> Source:
     ValueError
         There is a group that is no OME-Zarr image, or no such level.
     """
+    place = place_of(source)
     if isinstance(source, zarr.Array | zarr.Group):
         node: zarr.Array[Any] | zarr.Group = source
     else:
-        local = isinstance(source, Path) or (isinstance(source, str) and "://" not in source)
+        local = isinstance(source, str | os.PathLike) and "://" not in str(source)
         if local and not Path(source).exists():
-            raise FileNotFoundError(f"source must exist; got {str(source)!r}")
+            raise FileNotFoundError(f"source must exist; got {place}")
+        if local:
+            _require_metadata_of_some_size(Path(source))
         try:
-            with said_of(f"opening {source}"):
-                node = zarr.open(store=store_path(source, "r"), mode="r")
+            with said_of(f"opening {place}"):
+                node = patiently(f"opening {place}", lambda: zarr.open(store=store_path(source, "r"), mode="r"))
         except FileNotFoundError:
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {source}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
             ) from None
+    attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
         if level:
-            raise ValueError(f"level must be 0 for a single array; got {level}")
-        return _source(node, image_from(dict(node.attrs)))
-    image = read_multiscale(dict(node.attrs), level)
+            raise ValueError(f"level must be 0 for a single array; got {level} for {place}")
+        return _source(node, _said(place, node.ndim, lambda: image_from(attributes)))
+    image = _said(place, None, lambda: read_multiscale(attributes, level))
     if image is None:
         arrays = ", ".join(sorted(name for name, _ in node.arrays())) or "none"
         raise ValueError(
-            f"source must be an array or an OME-Zarr image; got a group at {source} with the arrays: {arrays}"
+            f"source must be an array or an OME-Zarr image; got a group at {place} with the arrays: {arrays}"
         )
-    array = node[image.path]
+    array = node.get(image.path)
     if not isinstance(array, zarr.Array):
-        raise ValueError(f"level {level} of an OME-Zarr image must be an array; got a group at {image.path!r}")
+        found = "nothing" if array is None else "a group"
+        raise ValueError(
+            f"level {level} of an OME-Zarr image must be an array; got {found} at {image.path!r} of {place}"
+        )
+    _said(place, array.ndim, lambda: image)
     return _source(array, image)
 
 
+def _require_metadata_of_some_size(path: Path) -> None:
+    """Refuse local metadata so long that to read them would take the memory of the machine."""
+    names = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+    if path.is_file():
+        with zipfile.ZipFile(path) as file:
+            sizes = {one.filename: one.file_size for one in file.infolist() if one.filename in names}
+    else:
+        sizes = {name: (path / name).stat().st_size for name in names if (path / name).is_file()}
+    for name, size in sizes.items():
+        if size > MOST_METADATA_BYTES:
+            raise ValueError(
+                f"source must have metadata of at most {MOST_METADATA_BYTES} bytes; got {size} in {path / name}"
+            )
+
+
+def _attributes(node: zarr.Array[Any] | zarr.Group, place: str) -> dict[str, Any]:
+    attributes: Any = node.metadata.attributes
+    if not isinstance(attributes, Mapping):
+        raise ValueError(f"source must have attributes by name; got {place} with {type(attributes).__name__}")
+    return dict(attributes)
+
+
+def _said(place: str, ndim: int | None, read: Callable[[], Multiscale | None]) -> Multiscale | None:
+    """The geometry that attributes give, for an array of so many axes; errors name the place."""
+    try:
+        image = read()
+        if image is not None and ndim is not None and len(image.axes) != ndim:
+            raise ValueError(f"metadata must name {ndim} axes, as the array has; got {', '.join(image.axis_names)}")
+    except ValueError as error:
+        raise ValueError(f"{error}: in the attributes of {place}") from None
+    return image
+
+
 def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
+    array.metadata.encode_chunk_key((0,) * array.ndim)  # which not every zarr looks at when it opens an array
     layout = Layout(
         array.chunks,
         array.shards,
@@ -100,7 +154,8 @@ def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
     )
 
     def stamp() -> dict[str, Any]:
-        again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
-        return described(again)
+        with opening(url(array.store_path)):
+            again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
+            return described(again)
 
     return Source(array, layout, url(array.store_path), stamp, image)

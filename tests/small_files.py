@@ -1,0 +1,110 @@
+"""Small files of every format that can be a source."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RNG = np.random.default_rng(5)
+VOLUME = RNG.integers(-1000, 1000, (12, 14, 10)).astype("i2")
+COLOUR = RNG.integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def ome_zarr(path: Path, version: str) -> None:
+    import zarr
+
+    group = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
+    datasets = []
+    for level, step in enumerate((1, 2)):
+        group.create_array(str(level), data=VOLUME[::step, ::step, ::step].copy(), chunks=(6, 7, 5))
+        scale = {"type": "scale", "scale": [2.0 * step, 0.5 * step, 0.5 * step]}
+        shift = {"type": "translation", "translation": [0.0, 1.0, 2.0]}
+        datasets.append({"path": str(level), "coordinateTransformations": [scale, shift]})
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    image = {"name": "x", "axes": axes, "datasets": datasets}
+    said: dict[str, Any] = {"multiscales": [image | ({"version": "0.4"} if version == "0.4" else {})]}
+    group.attrs.update(said if version == "0.4" else {"ome": {"version": "0.5", **said}})
+
+
+def plain_zarr(path: Path, **options: Any) -> None:
+    import zarr
+
+    axes = [{"name": name, "type": "space", "scale": 1.5, "translation": None} for name in "zyx"]
+    zarr.create_array(path, data=VOLUME, chunks=(6, 7, 5), attributes={"vrdask": {"axes": axes}}, **options)
+
+
+def zipped(path: Path) -> None:
+    plain_zarr(path.with_suffix(".folder"))
+    with zipfile.ZipFile(path, "w") as file:
+        for one in sorted(path.with_suffix(".folder").rglob("*")):
+            if one.is_file():
+                file.write(one, one.relative_to(path.with_suffix(".folder")))
+    shutil.rmtree(path.with_suffix(".folder"))
+
+
+def tiff(path: Path, data: Any, **options: Any) -> None:
+    import tifffile
+
+    tifffile.imwrite(path, data, **options)
+
+
+def pyramid(path: Path, **options: Any) -> None:
+    import tifffile
+
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        common = {"tile": (32, 32), "photometric": "rgb", "compression": "zlib"}
+        file.write(COLOUR, subifds=1, **common, **options)
+        file.write(COLOUR[::2, ::2].copy(), subfiletype=1, **common)
+
+
+def slide(path: Path) -> None:
+    import tifffile
+
+    said = "Aperio Image Library v11.2.1\n80x60 [0,0 80x60] (32x32) JPEG/RGB Q=70|AppMag = 20|MPP = 0.4990"
+    with tifffile.TiffWriter(path) as file:
+        tiles = {"tile": (32, 32), "photometric": "rgb", "compression": "jpeg", "metadata": None}
+        file.write(COLOUR, description=said, **tiles)
+        file.write(COLOUR[::8, ::8].copy(), photometric="rgb", description=said.split("\n")[0], metadata=None)
+        file.write(COLOUR[::4, ::4].copy(), description=said.split("|")[0], **tiles)
+
+
+def nifti(path: Path, slope: float | None = None) -> None:
+    import nibabel
+
+    image = nibabel.Nifti1Image(VOLUME, np.diag([0.8, 0.8, 3.0, 1.0]))
+    image.header.set_xyzt_units("mm", "sec")
+    if slope is not None:
+        image.header.set_slope_inter(slope, 10)
+    nibabel.save(image, path)
+
+
+OME = {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}}
+SHARDS = {"shards": (12, 14, 10), "compressors": "auto"}
+FORMATS: dict[str, Callable[[Path], None]] = {
+    "v2.zarr": lambda path: plain_zarr(path, zarr_format=2),
+    "v3.zarr": plain_zarr,
+    "sharded.zarr": lambda path: plain_zarr(path, **SHARDS),
+    "ome04.zarr": lambda path: ome_zarr(path, "0.4"),
+    "ome05.zarr": lambda path: ome_zarr(path, "0.5"),
+    "zipped.zip": zipped,
+    "plain.tif": lambda path: tiff(path, COLOUR, photometric="rgb"),
+    "strips.tif": lambda path: tiff(path, COLOUR, photometric="rgb", rowsperstrip=16, compression="lzw"),
+    "tiled.tif": lambda path: tiff(path, VOLUME, tile=(16, 16), compression="zlib", metadata={"axes": "ZYX"}),
+    "planes.tif": lambda path: tiff(
+        path, np.moveaxis(COLOUR, 2, 0).copy(), tile=(32, 32), planarconfig="separate", photometric="rgb"
+    ),
+    "volume.ome.tif": lambda path: tiff(path, VOLUME.view("u2"), tile=(16, 16), compression="zlib", **OME),
+    "imagej.tif": lambda path: tiff(path, VOLUME.view("u2"), imagej=True, metadata={"axes": "ZYX", "unit": "um"}),
+    "pyramid.btf": pyramid,
+    "slide.svs": slide,
+    "volume.nii": nifti,
+    "scaled.nii": lambda path: nifti(path, 0.25),
+    "volume.nii.gz": nifti,
+    "volume.npy": lambda path: np.save(path, VOLUME),
+    "picture.npy": lambda path: np.save(path, COLOUR),
+}

@@ -1,0 +1,86 @@
+"""What a gzip file holds, as a file that can be mapped.
+
+It is a temporary file without a name, which goes when the last process that holds it does, however that ends. It is as
+long as was asked for, whatever the gzip file would go on to give: a few bytes of gzip can stand for any number.
+(An index into the gzip file would save the temporary file, and would decompress the better part of the volume for each
+box that is short along the last axis.)
+"""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+import threading
+import weakref
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+MOST_PER_BYTE = 1032
+"""Bytes that a byte of deflate can stand for: 258 for each two bits."""
+PIECE_BYTES = 1 << 20
+BYTES_TO_CHECKSUM = 64 << 20
+"""What is decompressed beyond the end of the samples, and let go, to reach the checksum of the whole."""
+
+
+class Inflated:
+    """The file; it goes when this does."""
+
+    def __init__(self, path: str, length: int, what: str) -> None:
+        file: Any = tempfile.TemporaryFile(prefix="vrdask-", buffering=0)  # noqa: SIM115 - closed by the finalizer
+        weakref.finalize(self, file.close)
+        self.number: int = file.fileno()
+        try:
+            _inflate(path, length, file)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{what} must be a whole gzip file; got {path}: {error}") from None
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            doing = f"decompressing {path} to a temporary file of {length} bytes in {folder} (TMPDIR chooses another)"
+            raise OSError(error.errno, f"{doing}: {error.strerror}") from None
+
+
+def inflated(path: str, length: int, what: str) -> Inflated:
+    """The first bytes of what a gzip file holds; the same file for all threads of a process.
+
+    what : begins the message of an error, as in "a NIfTI source".
+
+    Raises
+    ------
+    ValueError
+        The gzip file is damaged, or holds fewer bytes.
+    OSError
+        There is no room for the temporary file.
+    """
+    stat = Path(path).stat()
+    with _one_at_a_time:
+        return _inflated(path, length, what, stat.st_size, stat.st_mtime_ns)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _inflated(path: str, length: int, what: str, size: int, modified: int) -> Inflated:
+    return Inflated(path, length, what)
+
+
+def _inflate(path: str, length: int, to: Any) -> None:
+    with gzip.open(path) as packed:
+        left = length
+        while left:
+            piece = packed.read(min(left, PIECE_BYTES))
+            if not piece:
+                raise EOFError(f"it holds {length - left} of the {length} bytes that its header says: it is truncated")
+            _write(to, piece)
+            left -= len(piece)
+        beyond = 0
+        while beyond < BYTES_TO_CHECKSUM and (piece := packed.read(PIECE_BYTES)):
+            beyond += len(piece)
+
+
+def _write(to: Any, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[to.write(rest) :]
