@@ -182,7 +182,8 @@ def test_any_sizes_are_pillows_at_the_ends_of_the_support_too(n_in, n_out, mode,
 def test_tables_are_pillows_definition_in_float64(mode, sizes):
     _, table = axis_operators(mode, *sizes, False, True)
     dense = np.eye(sizes[0]) if table is None else table.dense()
-    assert_allclose(dense, written_out(mode, *sizes), rtol=0, atol=1e-14)
+    if table is not None:  # an axis that keeps its size is left alone, by Pillow, too
+        assert_allclose(dense, written_out(mode, *sizes), rtol=0, atol=1e-14)
     assert_allclose(dense.sum(axis=1), 1, rtol=0, atol=1e-15 * sizes[0])
 
 

@@ -172,7 +172,7 @@ def test_two_axes_take_one_call_and_each_further_axis_another():
 
 
 @pytest.mark.parametrize(
-    "in_shape, shape", [((300, 300, 3000), (150, 150, 2000)), ((300, 300, 2000), (150, 150, 3000))]
+    ("in_shape", "shape"), [((300, 300, 3000), (150, 150, 2000)), ((300, 300, 2000), (150, 150, 3000))]
 )
 def test_arrays_between_calls_stay_within_their_bound(in_shape, shape):
     what = Problem(in_shape, shape, (0, 1, 2), "bicubic", in_dtype="uint8").what

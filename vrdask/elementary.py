@@ -1,9 +1,9 @@
 """Sine and cosine from additions and multiplications alone, so that every processor has the same bits.
 
 The C library's functions have versions for different instruction sets, whose last bits differ, and so has numpy's
-power. IEEE 754 leaves no such choice for +, -, * and /. Here a value is a pair of float64, head and tail, whose sum holds
-some 106 bits (Dekker 1971): the angle is reduced by multiples of pi / 2, a Taylor series is summed in pairs, and rounded
-once. The results are the correctly rounded ones but for about one in 2**40.
+power. IEEE 754 leaves no such choice for +, -, * and /. Here a value is a pair of float64, head and tail, whose sum
+holds some 106 bits (Dekker 1971): the angle is reduced by multiples of pi / 2, a Taylor series is summed in pairs, and
+rounded once. The results are the correctly rounded ones but for about one in 2**40.
 """
 
 from __future__ import annotations

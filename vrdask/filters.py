@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import coordinates
+from vrdask.bands import Indices
 from vrdask.coordinates import Period
 from vrdask.elementary import cosine, running_sum, sine
 from vrdask.intervals import Interval
-from vrdask.operators import Indices, Operator, Windows, from_windows
+from vrdask.operators import Operator, Windows, from_windows
 
 Floats = npt.NDArray[np.float64]
 
@@ -127,13 +128,11 @@ def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interva
 
 
 def _filtered_windows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Windows:
-    """most : a bound on the taps of a row. Weights are added up from the left, as in Pillow: zeros behind them count for
-    nothing.
-    """
+    """most : a bound on taps. Weights are added up from the left, as in Pillow: zeros behind change nothing."""
     kernel = FILTERS[name]
     scale = n_in / n_out
     stretch = max(scale, 1.0)
-    centre = (i + 0.5) * scale
+    centre: Floats = (i.astype(np.float64) + 0.5) * scale
     start, stop = _supports(kernel.support * stretch, centre, n_in)
     index = start[:, None] + np.arange(most)
     inside = index < stop[:, None]

@@ -66,15 +66,17 @@ class FixedPoint:
 
 
 @lru_cache(maxsize=128)
-def fixed_point(op: Operator) -> FixedPoint:
-    """An operator's weights: of 16 bits at the highest precision where that is precise, else of `MOST_BITS`.
+def fixed_point(op: Operator, precise: bool = False) -> FixedPoint:
+    """An operator's weights: of 16 bits at the highest precision where that will do, else of `MOST_BITS`.
+
+    precise : it will not do, although the weights are small.
 
     >>> from vrdask.operators import area
     >>> fixed_point(area(2, 1)).weights.tolist(), fixed_point(area(9, 1)).weights.tolist()
     ([[2097152, 2097152]], [[29128, 29127, 29127, 29127, 29127, 29127, 29127, 29127, 29127]])
     """
     largest = op.largest_weight
-    for bits in range(MOST_BITS, PRECISE_BITS - 1, -1):
+    for bits in range(MOST_BITS, PRECISE_BITS - 1, -1) if not precise else ():
         if largest * 2**bits <= LARGEST_WEIGHT:
             return FixedPoint(op, bits, wide=False)
     return FixedPoint(op, MOST_BITS, wide=True)

@@ -21,12 +21,13 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.bands import Indices
 from vrdask.between import between_bytes
 from vrdask.dtypes import native
 from vrdask.fixed_passes import peak_between_bytes
 from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, shape_of, size_of, union_length
 from vrdask.modes import MODES
-from vrdask.operators import Indices, Operator
+from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
 from vrdask.resampling import Resampling, resampling
 from vrdask.table_cuts import tables_bytes

@@ -19,9 +19,10 @@ from math import prod, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.bands import Indices
 from vrdask.dtypes import DType
 from vrdask.intervals import Interval
-from vrdask.operators import Indices, reflect
+from vrdask.operators import reflect
 
 POLE = sqrt(3.0) - 2.0
 
