@@ -80,10 +80,14 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 
 
 def _forget() -> None:
-    vrdask.apply._contraction.cache_clear()
-    vrdask.apply._gathering.cache_clear()
+    vrdask.apply._contraction_of_few.cache_clear()
+    vrdask.apply._contraction_of_many.cache_clear()
+    vrdask.apply._gathering_of_few.cache_clear()
     vrdask.between.slabs.cache_clear()
-    vrdask.apply_fixed._prepared.cache_clear()
+    vrdask.apply_fixed._prepared_of_few.cache_clear()
+    vrdask.apply_fixed._prepared_of_many.cache_clear()
+    vrdask.table_cuts.piece_sizes.cache_clear()
+    vrdask.table_cuts.are_small.cache_clear()
 
 
 @pytest.fixture(scope="session")

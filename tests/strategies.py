@@ -21,6 +21,7 @@ from vrdask.resampling import Resampling, resampling
 DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "int32", "uint32", "int64", "uint64", "float64")
 INTERPOLATING = ("linear", "area", "cubic")
 MODES = ("nearest", *INTERPOLATING)
+FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021")
 LARGEST = {1: 130, 2: 40, 3: 17, 4: 9}
 """Largest size of a resampled axis, by the number of them."""
 MOST_CHUNKS = {1: 40, 2: 8, 3: 4, 4: 3}
@@ -151,11 +152,41 @@ FIXED_PROBLEMS = [
 ]
 
 
+FILTERED_PROBLEMS = [
+    Problem(in_shape, shape, axes, mode, False, dtype, None, seed=number)
+    for number, (in_shape, shape, axes) in enumerate(
+        [
+            ((997,), (313,), (0,)),
+            ((61, 67, 3), (97, 40), (0, 1)),
+            ((90, 41), (11, 60), (0, 1)),
+            ((2, 19, 23, 29), (13, 31, 7), (1, 2, 3)),
+        ]
+    )
+    for mode in FILTERS
+    for dtype in ("uint8", "int16", "float32", "int64", "float64")
+]
+POSITIONED = [
+    (dtype, mode, padding)
+    for dtype in ("uint8", "int16", "float32", "float64")
+    for mode in ("nearest", "linear", "cubic")
+    for padding in ("constant", "border", "reflection")
+]
+
+
+def positioned(dtype: str, mode: str, padding: str) -> list[npt.NDArray[Any]]:
+    """An image seen through an affine map, and at points of a grid that leave it here and there."""
+    x = values((2, 13, 17, 19), dtype, seed=2)
+    turn = [[0.9, 0.2, 0.1], [-0.2, 1.1, 0.3], [0.1, -0.1, 0.8]]
+    seen = vrdask.affine_transform(x, turn, (1.3, -2.1, 0.7), (11, 16, 18), mode, padding_mode=padding)
+    points = np.random.default_rng(4).uniform(-1.2, 1.2, (1, 5, 7, 9, 3)).astype("float32")
+    return [seen, vrdask.grid_sample(x[None], points, mode, padding)]
+
+
 def digest_of_fixed_problems() -> str:
     """A hash of the bits of many results; equal on every machine that keeps the promise."""
     digest = hashlib.sha256()
-    for problem in FIXED_PROBLEMS:
-        result = problem.resample(problem.source)
+    resampled = (problem.resample(problem.source) for problem in (*FIXED_PROBLEMS, *FILTERED_PROBLEMS))
+    for result in (*resampled, *(result for case in POSITIONED for result in positioned(*case))):
         if result.dtype.kind == "f":
             result[np.isnan(result)] = np.nan  # which NaN an operation makes, IEEE 754 leaves open
         digest.update(result.tobytes())

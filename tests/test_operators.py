@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from strategies import MODES, sizes
 
 from vrdask import operators, reference
+from vrdask.modes import MODES as KNOWN
 from vrdask.modes import axis_operators
 from vrdask.prefilter import Prefilter
 
@@ -100,14 +101,35 @@ def test_compose_is_the_matrix_product(a, b, c, corners):
     assert_allclose(composed.dense(), outer.dense() @ inner.dense(), rtol=0, atol=4e-16)
 
 
-def test_compose_in_parts_is_the_whole(monkeypatch):
-    outer, inner = operators.linear(90, 50, False), operators.prefilter(90, 13)
-    whole = operators.compose(outer, inner)
-    monkeypatch.setattr(operators, "_ROWS_AT_ONCE", 7)
-    parts = operators.compose(outer, inner)
-    assert_array_equal(parts.dense(), whole.dense())
-    assert_array_equal(parts.start, whole.start)
-    assert_array_equal(parts.count, whole.count)
+@given(st.data())
+def test_rows_of_any_outputs_are_those_of_the_whole_table(data):
+    # a table is never made whole where it is large: some rows at a time, and those that repeat once
+    mode = data.draw(st.sampled_from(sorted(KNOWN)))
+    n_in, n_out, double = data.draw(sizes(400)), data.draw(sizes(400)), data.draw(st.booleans())
+    align_corners = KNOWN[mode].takes_align_corners and data.draw(st.booleans())
+    begin = data.draw(st.integers(0, n_out - 1))
+    end = data.draw(st.integers(begin + 1, n_out))
+    _, whole = KNOWN[mode].rows(n_in, n_out, align_corners, double)
+    starts, stops, dense = whole.start, whole.start + whole.count, whole.dense()
+    assert (np.diff(starts) >= 0).all()
+    assert (np.diff(stops) >= 0).all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "SMALL_TABLE", 0)
+        patch.setattr(operators, "ENTRIES_AT_ONCE", data.draw(st.integers(1, 600)))
+        _, op = KNOWN[mode].rows(n_in, n_out, align_corners, double)
+        rows = op.rows(begin, end)
+        assert op.reads((begin, end)) == (starts[begin], stops[end - 1])
+        assert_array_equal(rows.start, starts[begin:end])
+        assert_array_equal(rows.stop, stops[begin:end])
+        for i, row in enumerate(range(begin, end)):
+            assert_array_equal(rows.weights[i, : rows.count[i]], dense[row, starts[row] : stops[row]])
+        alike, earlier = op.alike((begin, end))
+        again = op.rows(*alike)
+        assert_array_equal(again.start + (rows.start[0] - again.start[0]), rows.start)
+        assert_array_equal(again.count, rows.count)
+        taps = int(rows.count.max())
+        assert_array_equal(again.weights[:, :taps], rows.weights[:, :taps])
+        assert earlier == rows.start[0] - again.start[0]
 
 
 @pytest.mark.parametrize("mirror", [False, True])

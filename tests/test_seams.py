@@ -13,7 +13,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from strategies import FIXED_PROBLEMS, MODES, Problem, boxes_in, chunks_of, digest_of_fixed_problems, problems, values
+from strategies import MODES, Problem, boxes_in, chunks_of, problems, values
 
 import vrdask
 from vrdask import isa
@@ -104,12 +104,3 @@ def test_cutting_further_changes_nothing():
     ):
         assert_array_equal(result.compute(), whole)
         assert_array_equal(result[7:20, 3:80:5].compute(), whole[7:20, 3:80:5])
-
-
-def test_fixed_problems_hash_alike_under_every_instruction_set(python):
-    code = "import strategies; print(strategies.digest_of_fixed_problems())"
-    expected = digest_of_fixed_problems()
-    assert len(FIXED_PROBLEMS) > 300
-    for build in isa.supported():
-        assert python(code, VRDASK_ISA=build) == expected, build
-    assert python(code, OMP_NUM_THREADS="1") == expected

@@ -38,10 +38,11 @@ def resample(
         files of other libraries are refused by name.
     shape : int or sequence of int
         Target sizes of `axes`.
-    mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"}
+    mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", \
+            "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter; and as Pillow's
-        ``Image.resize`` with the antialiased filters of the other names.
+        ``Image.resize`` with the antialiased filters of the other names (Pillow 13).
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".

@@ -21,11 +21,12 @@ from vrdask.apply_prefilter import prefilter_box
 from vrdask.between import Group, slabs
 from vrdask.dtypes import CODES, DType, native
 from vrdask.intervals import Box, Interval, shape_of, size_of, within
-from vrdask.modes import MODES
+from vrdask.kept import Kept, table_bytes
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling, Tables, prefilter_of, tables
+from vrdask.resampling import Resampling, prefilter_of, tables
 from vrdask.reuse import Empty
 from vrdask.sums import kernel_weights
+from vrdask.table_cuts import alike, are_small, pieces_of
 from vrdask.threads import threads_for
 from vrdask.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
 
@@ -47,22 +48,31 @@ def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads:
     if 0 in shape:
         return np.empty(shape, dtype)
     data = source
-    if MODES[what.mode].copies and what.stages:
-        data = empty(shape, source.dtype)
-        _gather_box(what, source, reads, writes, data, num_threads)
-    elif what.stages and what.fixed_point:
-        data = empty(shape, dtype)
-        filter_box(what, source, reads, writes, data, num_threads)
-    elif what.sums.in_pieces:
-        data = empty(shape, dtype)
-        mean_box(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads, _run_stages)
-    elif what.stages:
-        data = empty(shape, dtype)
-        _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, data, num_threads)
+    if what.stages:
+        data = empty(shape, source.dtype if what.copies else dtype)
+        pieces = pieces_of(what, writes)
+        if pieces is None:
+            _fill(what, source, reads, writes, data, num_threads)
+        else:
+            for piece in pieces:
+                box = what.reads(piece)
+                _fill(what, source[within(box, reads)], box, piece, data[within(piece, writes)], num_threads)
     if native(data.dtype) != dtype:
         copies, data = data, empty(shape, dtype)
         _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
     return data.astype(dtype, order="C", copy=data is source)
+
+
+def _fill(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+    """A box whose tables take little memory."""
+    if what.copies:
+        _gather_box(what, source, reads, writes, target, num_threads)
+    elif what.fixed_point:
+        filter_box(what, source, reads, writes, target, num_threads)
+    elif what.sums.in_pieces:
+        mean_box(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages)
+    else:
+        _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads)
 
 
 def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
@@ -123,11 +133,21 @@ def _run_stage(
     contraction(data, target, reuse.workspace("scratch", threads * contraction.scratch_bytes), threads)
 
 
-@lru_cache(maxsize=64)
 def _contraction(
     what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any]:
     """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
+    if are_small(what):
+        return _contraction_of_few(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+    if number is not None:
+        reads, writes = alike(tables(what.stages[number]), reads, writes)
+    return _contraction_of_many(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+
+
+def _prepared(
+    what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+) -> tuple[int, Any, int]:
+    """The same made, and the bytes of its tables."""
     stage = None if number is None else tables(what.stages[number])
     if stage is None:  # nothing to contract: convert
         shape = shape_of(writes)
@@ -140,32 +160,29 @@ def _contraction(
         choose_tiles(levels, what.acc_dtype.itemsize, threads)
     acc_dtype = what.acc_dtype
     multiples = what.sums.multiples or (None,) * len(writes)
-    described = [_kernel_level(level, stage, reads, writes, acc_dtype, multiples) for level in levels]
+    described = [_kernel_level(level, reads, acc_dtype, multiples) for level in levels]
     codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
-    return len(levels) - 1, _contract.Contraction(described, *codes, 0 if stage is None else what.sums.divisor)
+    prepared = _contract.Contraction(described, *codes, 0 if stage is None else what.sums.divisor)
+    return len(levels) - 1, prepared, table_bytes(described)
 
 
-def _kernel_level(
-    level: Level,
-    stage: Tables | None,
-    reads: Box,
-    writes: Box,
-    acc_dtype: DType,
-    multiples: tuple[int | None, ...],
-) -> dict[str, Any]:
+_contraction_of_few = lru_cache(maxsize=64)(_prepared)
+_contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
+
+
+def _kernel_level(level: Level, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
     }  # fmt: skip
-    op = None if stage is None or level.axis >= len(stage) else stage[level.axis]
-    if op is None or level.start is None:
+    rows = level.rows
+    if rows is None:
         return described
     group_reads = level.group_reads
     described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
     described["share"] = level.group > 1 and level.shares and group_reads <= SHARED_ROWS
-    begin, end = writes[level.axis]
-    start = op.start[begin:end] - reads[level.axis][0]
-    count = op.count[begin:end]
-    weights = kernel_weights(op.weights[begin:end, : level.taps], count, acc_dtype, multiples[level.axis])
+    start = rows.start - reads[level.axis][0]
+    count = rows.count
+    weights = kernel_weights(rows.weights[:, : level.taps], count, acc_dtype, multiples[level.axis])
     arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
     if level.kind == "row":
         described |= {"step": level.channels, "channels": level.channels}
@@ -207,8 +224,12 @@ def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target
     gather(source, target, min(threads_for(target.nbytes // 4, num_threads), gather.rows))
 
 
-@lru_cache(maxsize=16)
 def _gathering(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    make = _gathering_of_few if are_small(what) else _gathering_made
+    return make(what, reads, writes, shape, strides)
+
+
+def _gathering_made(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """The prepared kernel call for a source of this layout; None where a row's samples do not lie side by side."""
     (stage,) = map(tables, what.stages)
     last = max(axis for axis, op in enumerate(stage) if op is not None)
@@ -232,8 +253,11 @@ def _gathering(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...]
     return _gather.Gather(rows, index.astype(np.int32), stride, contiguous)
 
 
+_gathering_of_few = lru_cache(maxsize=16)(_gathering_made)
+
+
 def picks(op: Operator | None, reads: Interval, writes: Interval) -> npt.NDArray[np.int64]:
     """For each output of an interval, the sample it copies, counted from the first sample read."""
     if op is None:
         return np.arange(writes[1] - writes[0])
-    return op.start[slice(*writes)] - reads[0]
+    return op.rows(*writes).start - reads[0]

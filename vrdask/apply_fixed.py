@@ -6,6 +6,7 @@ cache. Each further pass is a call of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -14,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask import isa
-from vrdask.fixed_passes import NARROWEST, Call, calls_of, strips_of
-from vrdask.fixed_point import fixed_point
+from vrdask.fixed_passes import NARROWEST, Call, calls_of, strip_axis, strips_of, weights_of
+from vrdask.fixed_point import FixedPoint
 from vrdask.fixed_rows import Layout, Taps, column_table, row_table
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, within
-from vrdask.operators import Operator
-from vrdask.resampling import Resampling
+from vrdask.kept import KEPT_ROW_BYTES, Kept, table_bytes
+from vrdask.resampling import Resampling, tables
+from vrdask.table_cuts import alike, are_small
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -39,8 +41,7 @@ BYTES_PER_THREAD = 1 << 16
 
 def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """Fill `target`, the box `writes`, from `source`, the box `reads`; both uint8."""
-    calls = calls_of(what)
-    axis = what.passes[0]
+    calls, axis = calls_of(what), strip_axis(what)
     for strip in strips_of(what, reads, writes):
         strip_reads = what.reads(strip)
         at, data = strip_reads, source[within(strip_reads, reads)]
@@ -62,28 +63,35 @@ def run_call(
     if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
-    kernel, slices, strides, src_bytes = _prepared(what, call, reads, writes, source.strides, target.strides, threads)
+    prepared: Callable[..., Any] = _prepared_of_few
+    if not are_small(what):
+        prepared = _prepared_of_many
+        (stage,) = map(tables, what.stages)
+        reads, writes = alike([op if axis in call else None for axis, op in enumerate(stage)], reads, writes)
+    kernel, slices, strides, src_bytes, _ = prepared(what, call, reads, writes, source.strides, target.strides, threads)
     scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
     kernel(source, target, slices, *strides, src_bytes, scratch)
 
 
-@lru_cache(maxsize=1024)
 def _prepared(
     what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
-) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int]:
-    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row."""
+) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int, int]:
+    """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row; and
+    of all tables.
+    """
     in_shape, out_shape = shape_of(reads), shape_of(writes)
     inner = call.row
     if inner is None:
         inner = _inner_axis(call, (in_shape, in_strides), (out_shape, out_strides))
     slices, rows, in_stride, out_stride = row_slices(out_shape[:inner], in_strides, out_strides, call.column)
 
-    (stage,) = what.stages
     row = column = None
     if call.row is not None:
-        row = _row(stage[call.row], reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout())
+        row = _row(
+            weights_of(what, call.row), reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout()
+        )
     if call.column is not None:
-        column = _column(stage[call.column], reads[call.column], writes[call.column])
+        column = _column(weights_of(what, call.column), reads[call.column], writes[call.column])
     units, unit_bytes = (prod(out_shape[inner:]), 1) if row is None else (row["units"], row["unit_bytes"])
     slots = 0 if column is None else column["taps"] + _fixed.BATCH
 
@@ -97,18 +105,31 @@ def _prepared(
     band = ceil_div(rows, min(rows, bands))
     pitch = 64 * (ceil_div(strip * unit_bytes, 64) | 1)  # odd: rows a power of two apart compete for few cache lines
     kernel = _fixed.Filter(row, column, rows, units, band, strip, 0 if row is None else slots, pitch)
-    return kernel, slices, (in_stride, out_stride), prod(in_shape[inner:])
+    return kernel, slices, (in_stride, out_stride), prod(in_shape[inner:]), table_bytes([row, column, slices])
 
 
-@lru_cache(maxsize=1024)
-def piece_filter(op: Operator, columns: Interval, kept: int, keep: int, writes: Interval, channels: int) -> Any:
+_prepared_of_few = lru_cache(maxsize=1024)(_prepared)
+_prepared_of_many = Kept(_prepared, size=lambda prepared: prepared[-1], most_bytes=KEPT_ROW_BYTES)
+
+
+def piece_filter(table: FixedPoint, columns: Interval, kept: int, keep: int, writes: Interval, channels: int) -> Any:
     """The kernel that filters rows of pieces which hold some columns, into the outputs `writes`.
 
     kept, keep : columns that the piece before has kept of each row, and that this one keeps for the next.
     """
+    same, earlier = table.op.alike(writes)
+    return _piece_filter(table, (columns[0] - earlier, columns[1] - earlier), kept, keep, same, channels)[0]
+
+
+def _piece_filter_made(
+    table: FixedPoint, columns: Interval, kept: int, keep: int, writes: Interval, channels: int
+) -> tuple[Any, int]:
     start, stop = columns
-    row = _row(op, (start - kept, stop), writes, channels, _layout()) if writes[0] < writes[1] else None
-    return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels)
+    row = _row(table, (start - kept, stop), writes, channels, _layout()) if writes[0] < writes[1] else None
+    return _fixed.PieceFilter(row, (stop - start) * channels, kept * channels, keep * channels), table_bytes(row)
+
+
+_piece_filter = Kept(_piece_filter_made, size=lambda made: made[1], most_bytes=KEPT_ROW_BYTES)
 
 
 @lru_cache(maxsize=256)
@@ -154,19 +175,19 @@ def _layout() -> Layout:
     return Layout(_fixed.LANES, _fixed.WINDOWS)
 
 
-@lru_cache(maxsize=512)
-def _row(op: Operator, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
-    return row_table(_taps(op, reads, writes), channels, layout)
+def _made_row(table: FixedPoint, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
+    return row_table(_taps(table, reads, writes), channels, layout)
 
 
-@lru_cache(maxsize=64)
-def _column(op: Operator, reads: Interval, writes: Interval) -> dict[str, Any]:
-    return column_table(_taps(op, reads, writes))
+def _made_column(table: FixedPoint, reads: Interval, writes: Interval) -> dict[str, Any]:
+    return column_table(_taps(table, reads, writes))
 
 
-def _taps(op: Operator, reads: Interval, writes: Interval) -> Taps:
-    part = slice(*writes)
-    table = fixed_point(op)
-    return Taps(
-        op.start[part] - reads[0], op.count[part], table.weights[part], table.parts(_fixed.LOW, part), table.bits
-    )
+_row = Kept(_made_row, size=table_bytes, most_bytes=KEPT_ROW_BYTES)
+_column = Kept(_made_column, size=table_bytes)
+
+
+def _taps(table: FixedPoint, reads: Interval, writes: Interval) -> Taps:
+    rows = table.op.rows(*writes)
+    weights = table.of(rows)
+    return Taps(rows.start - reads[0], rows.count, weights, table.parts(_fixed.LOW, weights), table.bits)

@@ -19,6 +19,7 @@ from vrdask.fixed_passes import pieces_bytes, takes_pieces
 from vrdask.intervals import Box, ceil_div, longest
 from vrdask.plan import ResamplePlan, Task
 from vrdask.sharing import Keep, Sharing
+from vrdask.table_cuts import kept_bytes
 
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
@@ -112,7 +113,7 @@ class BlockPlan:
         held = self.reading.bytes_of(held) + self.writing.bytes_of(pieces)
         held += parts.peak_write_bytes if self.part != self.piece else 0
         codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
-        return held + between + kernel + codec
+        return held + between + kernel + codec + parts.peak_table_bytes
 
     @property
     def shard_bytes(self) -> int:
@@ -123,7 +124,8 @@ class BlockPlan:
     def peak_bytes(self) -> int:
         """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
         threads = self.concurrent if self.shares_pieces else self.tasks_at_once
-        return threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
+        held = threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
+        return held + kept_bytes(self.plan.resampling)
 
     @property
     def pieces_per_task(self) -> int:

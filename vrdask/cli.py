@@ -17,7 +17,8 @@ from vrdask import __version__
 from vrdask.cli_options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
 from vrdask.cli_signals import said_of, status_of, stopping
 
-MODES = ["nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
+MODES = ["nearest", "linear", "area", "cubic", *FILTERS]
 """The names in `vrdask.modes`, which imports numpy."""
 
 

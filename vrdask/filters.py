@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.operators import Operator, banded
+from vrdask import coordinates
+from vrdask.bands import Indices
+from vrdask.coordinates import Period
+from vrdask.elementary import cosine, running_sum, sine
+from vrdask.intervals import Interval
+from vrdask.operators import Operator, Windows, from_windows
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,8 +41,9 @@ def _triangle(x: Floats) -> Floats:
 
 
 def _hamming(x: Floats) -> Floats:
-    window: Floats = 0.54 + 0.46 * np.cos(np.pi * x)
-    return np.where(np.abs(x) < 1, np.sinc(x) * window, 0.0)
+    x = np.clip(x, -1, 1)
+    window: Floats = 0.54 + 0.46 * cosine(np.pi * x)
+    return np.where(np.abs(x) < 1, _sinc(x) * window, 0.0)
 
 
 def _keys(x: Floats) -> Floats:
@@ -48,7 +55,42 @@ def _keys(x: Floats) -> Floats:
 
 
 def _lanczos(x: Floats) -> Floats:
-    return np.where((x >= -3) & (x < 3), np.sinc(x) * np.sinc(x / 3), 0.0)
+    inside = np.clip(x, -3, 3)
+    return np.where((x >= -3) & (x < 3), _sinc(inside) * _sinc(inside / 3), 0.0)
+
+
+def _magic_2013(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2013."""
+    x = np.abs(x)
+    first = 1.0625 - 1.75 * x * x
+    second = (x - 1) * (x - 1.75)
+    third = -0.125 * (x - 2.5) * (x - 2.5)
+    return _piecewise(x, first, second, third)
+
+
+def _magic_2021(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2021."""
+    x = np.abs(x)
+    first = 577 / 576 - 239 / 144 * x * x
+    second = 35 / 36 * (x - 1) * (x - 239 / 140)
+    third = 1 / 6 * (x - 2) * (65 / 24 - x)
+    fourth = 1 / 36 * (x - 3) * (x - 3.75)
+    fifth = -1 / 288 * (x - 4.5) * (x - 4.5)
+    return _piecewise(x, first, second, third, fourth, fifth)
+
+
+def _piecewise(x: Floats, *pieces: Floats) -> Floats:
+    """The first piece up to 1/2, each further one a unit further, zero behind the last."""
+    result = np.zeros_like(x)
+    for number in reversed(range(len(pieces))):
+        result = np.where(x <= number + 0.5, pieces[number], result)
+    return result
+
+
+def _sinc(x: Floats) -> Floats:
+    """``sin(pi * x) / (pi * x)``; 1 at 0."""
+    angle = np.pi * np.where(x == 0, 1.0, x)
+    return np.where(x == 0, 1.0, sine(angle) / angle)
 
 
 FILTERS = {
@@ -57,6 +99,8 @@ FILTERS = {
     "hamming": Filter(1.0, _hamming),
     "bicubic": Filter(2.0, _keys),
     "lanczos": Filter(3.0, _lanczos),
+    "mks2013": Filter(2.5, _magic_2013),
+    "mks2021": Filter(4.5, _magic_2021),
 }
 
 
@@ -67,14 +111,36 @@ def filtered(name: str, n_in: int, n_out: int) -> Operator:
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
+    most = min(n_in, int(2 * FILTERS[name].support * max(n_in / n_out, 1.0)) + 2)
+    windows = partial(_filtered_windows, name, n_in, n_out, most)
+    return from_windows(n_in, n_out, windows, most, False, *_repeating(most, n_in, n_out))
+
+
+def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interval]:
+    """The period of rows and the outputs that have it: where the ratio is a fraction of a power of two, positions are
+    not rounded at all.
+    """
+    period = coordinates.period(n_in, n_out)
+    if period.outputs & (period.outputs - 1) or max(n_in, n_out) * period.outputs >= 2**40:
+        return None, (0, 0)
+    ends = 2 * (most * n_out // n_in + 2)  # what rows at the ends weigh, and those that are sorted in with them
+    return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
+
+
+def _filtered_windows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Windows:
+    """most : a bound on taps. Weights are added up from the left, as in Pillow: zeros behind change nothing."""
     kernel = FILTERS[name]
     scale = n_in / n_out
     stretch = max(scale, 1.0)
-    centre = (np.arange(n_out) + 0.5) * scale
-    support = kernel.support * stretch
-    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
-    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
-    index = start[:, None] + np.arange(int((stop - start).max()))
+    centre: Floats = (i.astype(np.float64) + 0.5) * scale
+    start, stop = _supports(kernel.support * stretch, centre, n_in)
+    index = start[:, None] + np.arange(most)
     inside = index < stop[:, None]
     weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
-    return banded(n_in, np.where(inside, index, start[:, None]), weight / weight.sum(axis=1, keepdims=True))
+    return start, stop, weight / running_sum(weight)
+
+
+def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:
+    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
+    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
+    return start, stop

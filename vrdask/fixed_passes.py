@@ -11,9 +11,11 @@ from math import prod
 from typing import NamedTuple
 
 from vrdask.between import SLAB_BYTES
+from vrdask.fixed_point import FixedPoint, fixed_point
 from vrdask.intervals import Box, ceil_div, size_of, slabs_of
 from vrdask.operators import Operator
-from vrdask.resampling import Resampling
+from vrdask.resampling import Resampling, tables
+from vrdask.table_cuts import TABLE_BYTES, axis_bytes
 from vrdask.tiles import CHANNELS
 
 NARROWEST = 256
@@ -33,25 +35,47 @@ class Call(NamedTuple):
 
 @lru_cache(maxsize=64)
 def calls_of(what: Resampling) -> tuple[Call, ...]:
-    """The calls of a fixed-point resampling, in order: its passes, the first two as one where the first is along rows.
+    """The calls of a fixed-point resampling, in order: its passes, and where one is along rows, the next one with it.
 
-    Whether it is decides no bit: rows hold the last resampled axis and fewer than `CHANNELS` samples per position.
+    Whether it is decides no bit: rows hold an axis behind which there are fewer than `CHANNELS` samples per position.
     """
-    if not what.passes:
-        return ()
-    first, *others = what.passes
-    if prod(what.out_shape[first + 1 :]) >= CHANNELS:
-        return tuple(Call(None, axis) for axis in what.passes)
-    together = Call(first, others[0] if others else None)
-    return (together, *(Call(None, axis) for axis in others[1:]))
+    sizes, calls, axes = list(what.in_shape), [], list(what.passes)
+    while axes:
+        axis = axes.pop(0)
+        along_row = prod(sizes[axis + 1 :]) < CHANNELS
+        column = axes.pop(0) if along_row and axes and axes[0] < axis else None
+        calls.append(Call(axis, column) if along_row else Call(None, axis))
+        for done in (axis, column):
+            if done is not None:
+                sizes[done] = what.out_shape[done]
+    return tuple(calls)
+
+
+@lru_cache(maxsize=128)
+def weights_of(what: Resampling, axis: int) -> FixedPoint:
+    """The weights of the pass along an axis.
+
+    With 16 bits some samples round the other way, by a grey level. A later pass over many samples levels that out;
+    one over few, whose weights add up to more than 1 without their signs, may make two levels of it. Before such a pass
+    weights have Pillow's own precision.
+    """
+    (stage,) = map(tables, what.stages)
+    later = what.passes[what.passes.index(axis) + 1 :]
+    ops = [op for k in (axis, *later) if (op := stage[k]) is not None]
+    return fixed_point(ops[0], precise=any(fixed_point(op).wide for op in ops[1:]))
+
+
+def strip_axis(what: Resampling) -> int:
+    """The axis along which strips are cut: the last resampled one, a long one where a picture is wide.
+
+    Where it has the first pass, no sample is filtered twice; elsewhere those that two strips read are.
+    """
+    return max(what.passes)
 
 
 def strips_of(what: Resampling, reads: Box, writes: Box) -> list[Box]:
-    """Output boxes whose arrays between calls take `SLAB_BYTES` where that can be.
-
-    Cut along the axis of the first pass, so that no sample is filtered twice.
-    """
-    axis = what.passes[0]
+    """Output boxes whose arrays between calls take `SLAB_BYTES` where that can be."""
+    axis = strip_axis(what)
     start, stop = writes[axis]
     count = _strip_count(_between_bytes(what, reads, writes), stop - start)
     return slabs_of(writes, axis, count)
@@ -61,7 +85,10 @@ def peak_between_bytes(what: Resampling, reads: Box, writes: Box) -> int:
     """Bound on the bytes of the arrays between calls, of one strip of a box."""
     if not what.passes:
         return 0
-    start, stop = writes[what.passes[0]]
+    axis = strip_axis(what)
+    if axis != what.passes[0]:
+        return max(_between_bytes(what, what.reads(strip), strip) for strip in strips_of(what, reads, writes))
+    start, stop = writes[axis]
     between, size = _between_bytes(what, reads, writes), max(1, stop - start)
     return ceil_div(between, size) * ceil_div(size, _strip_count(between, size))
 
@@ -85,12 +112,14 @@ def takes_pieces(what: Resampling, stored: tuple[int, ...] | None) -> bool:
     Each is filtered along its rows while it is in a cache: so there are rows, which chunks cut only between positions,
     and at most one pass after that. None : there are no such chunks.
     """
-    if stored is None or not what.fixed_point or not 1 <= len(what.passes) <= 2 or calls_of(what)[0].row is None:
+    if stored is None or not what.fixed_point or len(calls_of(what)) != 1 or calls_of(what)[0].row is None:
         return False
     axis = what.passes[0]
     op = what.stages[0][axis]
     assert isinstance(op, Operator)
     wide = stored[axis] >= min(what.in_shape[axis], TAPS_PER_PIECE * op.taps)
+    outputs = ceil_div(stored[axis] * what.out_shape[axis], what.in_shape[axis])
+    wide = wide and axis_bytes(what, axis, outputs) <= TABLE_BYTES
     whole = stored[axis + 1 :] == what.in_shape[axis + 1 :]  # a row's positions hold all their channels
     return wide and whole and prod(stored) >= SMALLEST_PIECE
 
@@ -107,4 +136,6 @@ def pieces_bytes(what: Resampling, reads: Box, writes: Box, stored: tuple[int, .
     assert isinstance(op, Operator)
     rows = prod(min(size, stop - start) for size, (start, stop) in zip(stored[:axis], reads[:axis], strict=True))
     ends = rows * op.taps * prod(stored[axis + 1 :])
+    start, stop = writes[axis]
+    ends += 16 * (stop - start)  # where the taps of its outputs begin and end
     return ends + (size_of(between_pieces(what, reads, writes)) if len(what.passes) > 1 else 0)

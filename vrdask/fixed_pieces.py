@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.apply_fixed import contiguous, piece_filter, row_slices, run_call
-from vrdask.fixed_passes import Call, between_pieces
+from vrdask.fixed_passes import Call, between_pieces, weights_of
 from vrdask.intervals import Box, Interval, shape_of, size_of, within
 from vrdask.operators import Operator
 from vrdask.resampling import Resampling
@@ -60,13 +60,13 @@ class _FirstPass:
 
     def __init__(self, what: Resampling, reads: Box, writes: Box, target: Array, empty: Empty) -> None:
         self._reads, self._writes, self._target, self._empty = reads, writes, target, empty
-        self._axis = axis = what.passes[0]
+        self._what, self._axis = what, what.passes[0]
+        axis = self._axis
         op = what.stages[0][axis]
         assert isinstance(op, Operator)
         self._op = op
         self._channels = size_of(reads[axis + 1 :])
-        outputs = slice(*writes[axis])
-        self._start, self._stop = op.start[outputs], op.start[outputs] + op.count[outputs]
+        self._start, self._stop = op.extents(*writes[axis])
         self._columns: dict[Interval, _Column] = {}
         self._ends = np.empty((0, 0), np.uint8)
 
@@ -87,7 +87,7 @@ class _FirstPass:
         kept, keep = self._needed(first, start), self._needed(last, stop)
         origin = self._writes[self._axis][0]
         outputs = (origin + first, origin + last)
-        kernel = piece_filter(self._op, (start, stop), kept, keep, outputs, self._channels)
+        kernel = piece_filter(weights_of(self._what, self._axis), (start, stop), kept, keep, outputs, self._channels)
         found = self._columns[start, stop] = _Column(slice(first, last), kernel, workspace("row", kernel.scratch_bytes))
         return found
 

@@ -19,7 +19,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.operators import Operator, Weights
+from vrdask.bands import Rows, Weights
+from vrdask.operators import Operator
 
 MOST_BITS = 22
 """Pillow's precision. With more, a row could leave 32 bits: 255 * 2**22 is half of what they hold."""
@@ -31,53 +32,65 @@ LARGEST_SUM = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class FixedPoint:
-    """The weights of an operator in units of ``2**-bits``; zero beyond a row's count.
+    """The weights of an operator in units of ``2**-bits``.
 
-    weights : (n_out, taps) int32.
+    wide : whether 16 bits do not hold every weight.
     """
 
-    weights: npt.NDArray[np.int32]
+    op: Operator
     bits: int
+    wide: bool
+
+    def of(self, rows: Rows) -> npt.NDArray[np.int32]:
+        """(outputs, taps) int32: the weights of some rows; zero beyond a row's count."""
+        if not self.wide:
+            return _apportioned(rows, self.bits)
+        weights: npt.NDArray[np.int32] = np.floor(rows.weights * 2.0**self.bits + 0.5).astype(np.int32)
+        largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=1).max() + 2 ** (self.bits - 1)
+        assert largest <= LARGEST_SUM, "filters overshoot by a few tenths"
+        return weights
 
     @cached_property
-    def wide(self) -> bool:
-        """Whether 16 bits do not hold every weight."""
-        return bool(np.abs(self.weights).max() > LARGEST_WEIGHT)
+    def weights(self) -> npt.NDArray[np.int32]:
+        """(n_out, taps) int32: those of the whole table."""
+        return self.of(self.op.rows(0, self.op.n_out))
 
-    def parts(self, low_bits: int, outputs: slice = slice(None)) -> npt.NDArray[np.int16]:
-        """(parts, outputs, taps): their weights, or these in high and low parts: ``high * 2**low_bits + low``."""
-        weights = self.weights[outputs]
+    def parts(self, low_bits: int, weights: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int16]:
+        """(parts, outputs, taps): weights, of the whole table where none are given, or these in high and low parts:
+        ``high * 2**low_bits + low``.
+        """
+        weights = self.weights if weights is None else weights
         if not self.wide:
             return weights[None].astype(np.int16)
         return np.stack([weights >> low_bits, weights & ((1 << low_bits) - 1)]).astype(np.int16)
 
 
 @lru_cache(maxsize=128)
-def fixed_point(op: Operator) -> FixedPoint:
-    """An operator's weights: of 16 bits at the highest precision where that is precise, else of `MOST_BITS`.
+def fixed_point(op: Operator, precise: bool = False) -> FixedPoint:
+    """An operator's weights: of 16 bits at the highest precision where that will do, else of `MOST_BITS`.
+
+    precise : it will not do, although the weights are small.
 
     >>> from vrdask.operators import area
     >>> fixed_point(area(2, 1)).weights.tolist(), fixed_point(area(9, 1)).weights.tolist()
     ([[2097152, 2097152]], [[29128, 29127, 29127, 29127, 29127, 29127, 29127, 29127, 29127]])
     """
-    for bits in range(MOST_BITS, PRECISE_BITS - 1, -1):
-        if np.abs(op.weights).max() * 2**bits <= LARGEST_WEIGHT:
-            return FixedPoint(_apportioned(op, bits), bits)
-    weights = np.floor(op.weights * 2.0**MOST_BITS + 0.5).astype(np.int32)
-    largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=1).max() + 2 ** (MOST_BITS - 1)
-    assert largest <= LARGEST_SUM, "filters overshoot by a few tenths"
-    return FixedPoint(weights, MOST_BITS)
+    largest = op.largest_weight
+    for bits in range(MOST_BITS, PRECISE_BITS - 1, -1) if not precise else ():
+        if largest * 2**bits <= LARGEST_WEIGHT:
+            return FixedPoint(op, bits, wide=False)
+    return FixedPoint(op, MOST_BITS, wide=True)
 
 
-def _apportioned(op: Operator, bits: int) -> npt.NDArray[np.int32]:
+def _apportioned(rows: Rows, bits: int) -> npt.NDArray[np.int32]:
     """Each weight rounded down or up, those with the largest remainders up, such that rows add up to ``2**bits``."""
-    exact: Weights = op.weights * 2.0**bits
+    exact: Weights = rows.weights * 2.0**bits
     down = np.floor(exact)
     missing = 2**bits - down.sum(axis=1).astype(np.int64)
-    counted = np.arange(op.taps) < op.count[:, None]
+    counted = np.arange(rows.taps) < rows.count[:, None]
     remainder = np.where(counted & (exact != 0), exact - down, -1.0)
     rank = np.empty(exact.shape, np.int64)
     order = np.argsort(-remainder, axis=1, kind="stable")
-    np.put_along_axis(rank, order, np.broadcast_to(np.arange(op.taps), exact.shape), axis=1)
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(rows.taps), exact.shape), axis=1)
     result: npt.NDArray[np.int32] = (down + (rank < missing[:, None])).astype(np.int32)
     return result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise, product
 from math import prod
 
@@ -13,6 +14,15 @@ Interval = tuple[int, int]
 Box = tuple[Interval, ...]
 Edges = npt.NDArray[np.int64]
 """Ascending chunk boundaries of one axis, both ends included: chunk k is ``[edges[k], edges[k + 1])``."""
+
+
+def first_where(holds: Callable[[int], bool], start: int, stop: int) -> int:
+    """The first number of an interval for which something holds that holds for all after it; `stop` where none is.
+
+    >>> first_where(lambda i: i * i > 50, 0, 100), first_where(lambda i: False, 3, 9)
+    (8, 9)
+    """
+    return start + bisect_left(range(start, stop), True, key=holds)
 
 
 def require_known(shape: Sequence[int], whose: str = "the array's") -> None:

@@ -21,14 +21,16 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.bands import Indices
 from vrdask.between import between_bytes
 from vrdask.dtypes import native
 from vrdask.fixed_passes import peak_between_bytes
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, size_of, union_length
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, shape_of, size_of, union_length
 from vrdask.modes import MODES
-from vrdask.operators import Indices, Operator
+from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
 from vrdask.resampling import Resampling, resampling
+from vrdask.table_cuts import tables_bytes
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
 
@@ -122,8 +124,9 @@ class ResamplePlan:
 
     @property
     def peak_bytes(self) -> int:
-        """Most memory that one task holds at a time: what it reads, every intermediate, what it writes."""
-        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes
+        """Most memory that one task holds at a time: what it reads, every intermediate, what it writes, and the tables
+        of long axes."""
+        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes + self.peak_table_bytes
 
     @property
     def largest(self) -> tuple[Box, Box]:
@@ -151,6 +154,11 @@ class ResamplePlan:
             return 0
         widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
         return between_bytes(what, self[widest].writes)
+
+    @property
+    def peak_table_bytes(self) -> int:
+        """Bound on the tables that a task has at a time; 0 where those of the whole resampling are small."""
+        return tables_bytes(self.resampling, shape_of(self.largest[1]))
 
     @property
     def peak_write_bytes(self) -> int:

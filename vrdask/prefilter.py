@@ -13,16 +13,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
+from functools import lru_cache
+from math import prod, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.bands import Indices
 from vrdask.dtypes import DType
 from vrdask.intervals import Interval
-from vrdask.operators import Indices, reflect
+from vrdask.operators import reflect
 
-POLE = 3**0.5 - 2.0
+POLE = sqrt(3.0) - 2.0
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,17 @@ class Prefilter:
 
         The sum of the response is 1, as nearly as rounded weights have it (`_balanced`).
         """
-        powers = POLE ** (2.0 ** np.arange(self.doublings))
-        scale = 1 / np.prod(1 + powers) ** 2
-        return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
+        return _weights(self.doublings, dtype)
+
+
+@lru_cache(maxsize=8)
+def _weights(doublings: int, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
+    powers, gain = [POLE], 1 + POLE
+    for _ in range(1, doublings):
+        powers.append(powers[-1] * powers[-1])
+        gain *= 1 + powers[-1]
+    scale = 1 / (gain * gain)
+    return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
 
 
 def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:

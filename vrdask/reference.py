@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
-from vrdask.fixed_point import fixed_point
+from vrdask.fixed_passes import weights_of
+from vrdask.fixed_point import FixedPoint
 from vrdask.modes import MODES
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
@@ -50,9 +51,9 @@ def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
     return np.moveaxis(x, -1, axis)
 
 
-def fixed_pass(x: npt.NDArray[np.uint8], op: Operator, axis: int) -> npt.NDArray[np.uint8]:
-    """`op` in fixed point along one axis."""
-    table = fixed_point(op)
+def fixed_pass(x: npt.NDArray[np.uint8], table: FixedPoint, axis: int) -> npt.NDArray[np.uint8]:
+    """Weights in fixed point along one axis."""
+    op = table.op
     x = np.moveaxis(x, axis, -1).astype(np.int64)
     total = np.full((*x.shape[:-1], op.n_out), 1 << (table.bits - 1))
     for k in range(op.taps):
@@ -115,11 +116,8 @@ def resample(what: Resampling, x: Array) -> Array:
     if not what.stages:
         return x.copy() if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
     if what.fixed_point:
-        (passes,) = map(tables, what.stages)
         for axis in what.passes:
-            op = passes[axis]
-            assert op is not None
-            x = fixed_pass(x, op, axis)
+            x = fixed_pass(x, weights_of(what, axis), axis)
         return x
     pairs = [pair for pair in zip(what.in_shape, what.out_shape, strict=True) if pair[0] != pair[1]]
     if x.dtype.kind != "f" and is_mean(what.mode, pairs):

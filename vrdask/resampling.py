@@ -63,6 +63,11 @@ class Resampling:
         return np.dtype("float64" if self.double else "float32")
 
     @cached_property
+    def copies(self) -> bool:
+        """Whether every output is one input sample."""
+        return MODES[self.mode].copies
+
+    @cached_property
     def fixed_point(self) -> bool:
         """Whether sums are integers, of uint8 samples and fixed-point weights, with uint8 after every axis.
 
@@ -89,8 +94,20 @@ class Resampling:
 
     @cached_property
     def passes(self) -> tuple[int, ...]:
-        """The axes of a fixed-point resampling in the order of its passes: last to first, as Pillow's rows are."""
-        return tuple(axis for stage in self.stages for axis in reversed(range(len(stage))) if stage[axis] is not None)
+        """The axes of a fixed-point resampling in the order of its passes: last to first.
+
+        But Pillow's (from version 13 on) where the last two, a picture's rows and its columns within a row, shrink so
+        differently that there is less to do the other way: there the second last comes first.
+        """
+        last_to_first = [
+            axis for stage in self.stages for axis in reversed(range(len(stage))) if stage[axis] is not None
+        ]
+        if len(last_to_first) > 1:
+            width, height = last_to_first[:2]
+            fewer = [self.in_shape[axis] - self.out_shape[axis] for axis in (height, width)]
+            if fewer[0] > max(0, 2 * fewer[1]):
+                last_to_first[:2] = height, width
+        return tuple(last_to_first)
 
     def reads(self, writes: Box) -> Box:
         """The source box that an output box depends on."""

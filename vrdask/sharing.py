@@ -27,9 +27,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vrdask.bands import Indices
 from vrdask.columns import Columns, Index
 from vrdask.intervals import Box, Edges, Interval
-from vrdask.operators import Indices
 from vrdask.plan import AxisPlan, ResamplePlan
 
 WORTH_CUTTING = 0.75

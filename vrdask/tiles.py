@@ -12,8 +12,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.bands import Rows
 from vrdask.intervals import Interval, ceil_div
-from vrdask.operators import Operator
 from vrdask.resampling import Tables
 
 SCRATCH_BYTES = 512 * 1024
@@ -40,13 +40,14 @@ class Level:
 
     kind : loop, before, after, row or copy (kernels/contract.h says what each does).
     size : outputs; of a row, times channels.
-    start, stop : source interval of each output position, where there is an operator.
+    rows : of the operator, where there is one. start, stop : source interval of each output position.
     """
 
     kind: str
     axis: int
     size: int
     tile: int
+    rows: Rows | None = None
     start: npt.NDArray[np.int64] | None = None
     stop: npt.NDArray[np.int64] | None = None
     taps: int = 1
@@ -96,11 +97,9 @@ def levels_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Level]:
         if op is None:
             levels.append(Level("loop", axis, sizes[axis], sizes[axis]))
             continue
-        begin, end = writes[axis]
-        start = op.start[begin:end]
-        level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis], start)
-        level.stop = start + op.count[begin:end]
-        level.taps = _width(op, writes[axis])
+        level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
+        level.rows = rows = op.rows(*writes[axis])
+        level.start, level.stop, level.taps = rows.start, rows.stop, int(rows.count.max())
         if level.taps > FEW_TAPS:
             level.group = min(GROUP, sizes[axis])
             if not level.shares:
@@ -117,10 +116,6 @@ def levels_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Level]:
     else:
         levels.append(Level("copy", last + 1, trailing, trailing))
     return levels
-
-
-def _width(op: Operator, writes: Interval) -> int:
-    return int(op.count[writes[0] : writes[1]].max())
 
 
 def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
