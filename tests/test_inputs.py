@@ -277,8 +277,11 @@ def test_what_is_no_array_is_refused_by_its_name_with_the_way_out(function, make
         call()
 
 
-@pytest.mark.parametrize("x", [["a", "b"], [[1, None]], [[1.0], [stand_in("SimpleITK.SimpleITK", "Image")]],
-                               [np.ma.ones(3)], ([1], {2})], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "x",
+    [["a", "b"], [[1, None]], [[1.0], [stand_in("SimpleITK.SimpleITK", "Image")]], [np.ma.ones(3)], ([1], {2})],
+    ids=["text", "none", "image", "masked", "set"],
+)
 def test_lists_must_hold_numbers(x):
     with pytest.raises(TypeError, match=r"x must hold numbers; got (list|tuple) of [\w.]+$"):
         vrdask.resample(x, 2, "nearest")

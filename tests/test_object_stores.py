@@ -156,6 +156,18 @@ def test_a_lasting_error_costs_few_requests(s3, source, server, monkeypatch, tmp
         urllib.request.urlopen(urllib.request.Request(f"{server}/_heal", method="PUT")).close()
 
 
+@pytest.mark.parametrize(
+    ("key", "step"), [("lock.json", "lock.json"), ("done/", "done/00000001"), ("job.json", "job.json")]
+)
+def test_errors_at_the_lock_and_the_record_pass_or_name_the_key(s3, source, x, key, step):
+    s3(2, f"out.zarr/.vrdask/{key}", "PUT")
+    result = vrdask.resample_zarr(source, "s3://bucket/out.zarr", RESULT, **SETTINGS)
+    assert_array_equal(result[:], vrdask.resample(x, RESULT, "cubic"))
+    s3(1000, f"again.zarr/.vrdask/{key}", "PUT")
+    with pytest.raises(RuntimeError, match=f"writing s3://bucket/again.zarr/.vrdask/{step} failed"):
+        vrdask.resample_zarr(source, "s3://bucket/again.zarr", RESULT, **SETTINGS)
+
+
 class NoListing(LocalStore):
     """A store that gives and takes objects and can do nothing else."""
 

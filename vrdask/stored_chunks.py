@@ -214,8 +214,8 @@ def _said_of(pieces: Sequence[bytes]) -> tuple[int, int] | None:
 def _put(at: StorePath, pieces: Sequence[bytes]) -> None:
     """Store an object, or see to it that there is none where it has no pieces."""
     if not pieces:
-        stores.remove(at)
+        stores.remove_once(at)
     elif len(pieces) == 1:
-        stores.put(at, pieces[0])
+        stores.put_once(at, pieces[0])
     else:
         stores.put_pieces(at, pieces)

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from vrdask import zarr_internals
-from vrdask.attempts import RangeIgnoredError, ShortAnswerError
+from vrdask.attempts import RangeIgnoredError, ShortAnswerError, StoreError, may_pass, patiently
 from vrdask.zarr_internals import buffer as _buffer
 from vrdask.zarr_internals import described as described
 from vrdask.zarr_internals import sync
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
 
 def get(at: StorePath) -> bytes | None:
     """The object's bytes, or None where there is none."""
-    (value,) = get_many([at])
+    (value,) = _asked("reading", at, lambda: get_many([at]))
     return None if value is None else bytes(value)
 
 
@@ -80,6 +82,11 @@ def _require_answer(part: Any, value: Any) -> None:
 
 def put(at: StorePath, value: bytes) -> None:
     """Write an object; on a local file system it appears whole or not at all."""
+    _asked("writing", at, lambda: put_once(at, value))
+
+
+def put_once(at: StorePath, value: bytes) -> None:
+    """`put`, for callers that try again themselves."""
     if zarr_internals.answers_at_once(at.store):
         zarr_internals.set_at_once(at, value)
     else:
@@ -89,7 +96,7 @@ def put(at: StorePath, value: bytes) -> None:
 def put_pieces(at: StorePath, pieces: Sequence[bytes]) -> None:
     """Write an object that consists of some pieces; on a local file system they are not put together in memory."""
     if type(at.store) is not LocalStore:
-        put(at, b"".join(pieces))
+        put_once(at, b"".join(pieces))
         return
     path = at.store.root / at.path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +125,32 @@ def is_local(at: StorePath) -> bool:
 
 
 def remove(at: StorePath) -> None:
+    """Remove an object, where there is one."""
+    _asked("removing", at, lambda: remove_once(at))
+
+
+def remove_once(at: StorePath) -> None:
+    """`remove`, for callers that try again themselves."""
     sync(at.store.delete(at.path))
+
+
+def _asked(doing: str, at: StorePath, call: Callable[[], Result]) -> Result:
+    """`call()`, again for as long as an error of the network may pass; one that lasts names the object.
+
+    Raises
+    ------
+    StoreError
+        In place of such an error.
+    """
+    if is_local(at):
+        return call()
+    said = f"{doing} {url(at)}"
+    try:
+        return patiently(said, call)
+    except Exception as error:
+        if not may_pass(error):
+            raise
+        raise StoreError(f"{said} failed: {type(error).__name__}: {error}") from error
 
 
 def remove_all(at: StorePath, known: Iterable[str] = ()) -> None:
@@ -189,7 +221,7 @@ def names(at: StorePath) -> list[str]:
             files.invalidate_cache()  # another process may have written since
         return [name.rsplit("/", 1)[-1] async for name in at.store.list_dir(at.path)]
 
-    return sorted(filter(None, sync(collect())))
+    return sorted(filter(None, _asked("listing", at, lambda: sync(collect()))))
 
 
 CANNOT_LIST = (NotImplementedError, PermissionError)
@@ -225,7 +257,7 @@ def sizes_below(at: StorePath) -> dict[str, int] | None:
     files, top = at.store.fs, "/".join(filter(None, (at.store.path, at.path)))
     files.invalidate_cache()
     try:
-        found: dict[str, Any] = sync(files._find(top, detail=True, withdirs=False))
+        found: dict[str, Any] = _asked("listing", at, lambda: sync(files._find(top, detail=True, withdirs=False)))
     except FileNotFoundError:
         return {}
     except CANNOT_LIST:
