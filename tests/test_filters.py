@@ -17,6 +17,7 @@ from PIL import Image
 from strategies import DTYPES, chunks_of, problems
 
 import vrdask
+from vrdask.fixed_point import fixed_point
 from vrdask.modes import MODES, axis_operators
 
 FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021")
@@ -52,7 +53,7 @@ def written_out(mode, n_in, n_out):
     support, weight = {
         "box": (0.5, lambda x: float(-0.5 < x <= 0.5)),
         "bilinear": (1.0, lambda x: max(1 - abs(x), 0.0)),
-        "hamming": (1.0, lambda x: np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)) if abs(x) < 1 else 0.0),
+        "hamming": (1.0, lambda x: np.sinc(x) * hamming(x) if abs(x) < 1 else 0.0),
         "bicubic": (2.0, lambda x: keys(abs(x))),
         "lanczos": (3.0, lambda x: np.sinc(x) * np.sinc(x / 3) if -3 <= x < 3 else 0.0),
         "mks2013": (2.5, lambda x: magic(abs(x), MAGIC_2013)),
@@ -68,6 +69,11 @@ def written_out(mode, n_in, n_out):
         row = [weight((j - centre + 0.5) / stretch) for j in range(start, stop)]
         dense[i, start:stop] = np.array(row) / sum(row)
     return dense
+
+
+def hamming(x):
+    """The window, whose constants Pillow has in single precision."""
+    return float(np.float32(0.54)) + float(np.float32(0.46)) * np.cos(np.pi * x)
 
 
 def keys(x):
@@ -135,6 +141,25 @@ def test_uint8_has_pillows_passes_for_any_pair_of_ratios(mode):
         x = rng.choice(np.array([0, 255], np.uint8), in_shape)
         difference = np.abs(vrdask.resample(x, shape, mode).astype(int) - pillow(x, shape, mode)).max()
         assert difference <= max(map(is_above_four, in_shape, shape)), (in_shape, shape)
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_uint8_is_pillows_to_the_bit_up_to_a_ratio_of_four(mode):
+    # large enough that a weight that is off by one unit of 22 bits shows
+    rng = np.random.default_rng(FILTERS.index(mode))
+    for _ in range(10):
+        in_shape = tuple(map(int, rng.integers(200, 500, 2)))
+        shape = tuple(int(n / ratio) for n, ratio in zip(in_shape, rng.uniform(0.5, 3.9, 2), strict=True))
+        x = rng.choice(np.array([0, 255], np.uint8), in_shape)
+        assert_array_equal(vrdask.resample(x, shape, mode), pillow(x, shape, mode), str((in_shape, shape)))
+
+
+@pytest.mark.parametrize(("mode", "n_in", "n_out"), [("mks2021", 9, 2304), ("mks2013", 6, 3072), ("lanczos", 7, 31)])
+def test_weights_of_22_bits_are_rounded_as_pillow_rounds_them(mode, n_in, n_out):
+    # halves of negative weights, which large powers of two make, go down
+    _, op = axis_operators(mode, n_in, n_out, False, False)
+    expected = [[int(w * 2**22 + (0.5 if w >= 0 else -0.5)) for w in row] for row in op.weights.tolist()]
+    assert_array_equal(fixed_point(op).weights, expected)
 
 
 def is_above_four(n_in, n_out):

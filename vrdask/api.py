@@ -41,8 +41,9 @@ def resample(
     mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", \
             "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
-        ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter; and as Pillow's
-        ``Image.resize`` with the antialiased filters of the other names (Pillow 13).
+        ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
+        samples, too, where SciPy's is not before 1.18); and as Pillow's ``Image.resize`` with the antialiased filters
+        of the other names (Pillow 13).
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".

@@ -40,9 +40,13 @@ def _triangle(x: Floats) -> Floats:
     return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
 
 
+_HAMMING = float(np.float32(0.54)), float(np.float32(0.46))
+"""In single precision, as Pillow has them: that decides some weights of 22 bits."""
+
+
 def _hamming(x: Floats) -> Floats:
     x = np.clip(x, -1, 1)
-    window: Floats = 0.54 + 0.46 * cosine(np.pi * x)
+    window: Floats = _HAMMING[0] + _HAMMING[1] * cosine(np.pi * x)
     return np.where(np.abs(x) < 1, _sinc(x) * window, 0.0)
 
 

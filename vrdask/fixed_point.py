@@ -45,7 +45,8 @@ class FixedPoint:
         """(outputs, taps) int32: the weights of some rows; zero beyond a row's count."""
         if not self.wide:
             return _apportioned(rows, self.bits)
-        weights: npt.NDArray[np.int32] = np.floor(rows.weights * 2.0**self.bits + 0.5).astype(np.int32)
+        exact = rows.weights * 2.0**self.bits  # halves go away from zero, as Pillow rounds them
+        weights: npt.NDArray[np.int32] = np.trunc(exact + np.copysign(0.5, exact)).astype(np.int32)
         largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=1).max() + 2 ** (self.bits - 1)
         assert largest <= LARGEST_SUM, "filters overshoot by a few tenths"
         return weights
