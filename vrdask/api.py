@@ -42,7 +42,7 @@ def resample(
             "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
-        samples, too, where SciPy's is not before 1.18); and as Pillow's ``Image.resize`` with the antialiased filters
+        samples, too, where SciPy's, up to 1.17, is not); and as Pillow's ``Image.resize`` with the antialiased filters
         of the other names (Pillow 13).
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
