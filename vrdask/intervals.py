@@ -35,14 +35,28 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+MOST_CHUNKS = 1 << 18
+"""Along an axis. Plans and readers have some numbers for each; there is no bound on their product."""
+
+
 def regular_edges(size: int, chunk: int) -> Edges:
     """Boundaries of chunks of one size, the last one cut short.
+
+    Raises
+    ------
+    ValueError
+        There would be more than `MOST_CHUNKS`.
 
     >>> regular_edges(10, 4).tolist()
     [0, 4, 8, 10]
     """
     if size == 0:
         return np.zeros(2, np.int64)
+    if (count := ceil_div(size, max(chunk, 1))) > MOST_CHUNKS:
+        raise ValueError(
+            f"chunks must be at most {MOST_CHUNKS} along an axis; got {count}, of {chunk} samples each along {size}: "
+            "choose larger chunks"
+        )
     return np.append(np.arange(0, size, max(chunk, 1), dtype=np.int64), size)
 
 

@@ -1,0 +1,71 @@
+"""Planning is bounded: whatever sizes are asked for, a plan is made or refused in seconds and little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import zarr
+
+import vrdask
+
+LARGEST = 2**31
+CODE = """
+import resource, sys
+from vrdask.cli import main
+try:
+    main(standalone_mode=False, args=sys.argv[1:])
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="peaks are read with the module resource")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "said"),
+    [
+        ((1000,), ["--shape", str(LARGEST)], "chunks must be at most"),
+        ((1000,), ["--shape", str(LARGEST), "--mode", "cubic", "--chunks", str(2**16)], "tasks"),
+        ((1000,), ["--shape", str(LARGEST - 1), "--mode", "lanczos", "--chunks", str(2**16)], "tasks"),
+        ((1000,), ["--shape", "1000000000", "--chunks", "1", "--shards", "256"], "chunks must be at most"),
+        ((64, 64), ["--shape", f"{LARGEST},{LARGEST}"], "chunks must be at most"),
+        ((64, 64), ["--shape", f"{LARGEST},{LARGEST}", "--chunks", "65536,65536"], "tasks"),
+        ((64, 64), ["--factor", "0.5", "--chunks", "1,1", "--shards", "256,256"], "tasks"),
+        ((LARGEST, LARGEST), ["--factor", "0.5", "--mode", "area", "--chunks", "32768,32768"], "tasks"),
+    ],
+)
+def test_a_plan_is_made_or_refused_in_seconds(tmp_path, shape, options, said):
+    chunks = tuple(max(100, n // 2**15) for n in shape)
+    zarr.create_array(tmp_path / "in.zarr", shape=shape, dtype="uint8", chunks=chunks)
+    command = ["resample", str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), *options, "--dry-run"]
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *command], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert said in done.stdout
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout.split()[-1]) * unit < 500e6
+    assert time.monotonic() - begun < 60  # a fraction of it where nothing else runs
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("chunks", [{"in_chunks": 1}, {"out_chunks": 1}])
+def test_too_many_chunks_along_an_axis_are_refused(chunks):
+    with pytest.raises(ValueError, match=r"chunks must be at most 262144 along an axis; got \d+, of 1 samples"):
+        vrdask.plan_resample((10**9, 7), (10**9 - 1, 7), "cubic", **chunks)
+
+
+def test_any_number_of_tasks_is_a_plan():
+    plan = vrdask.plan_resample((10**9,) * 3, (5 * 10**8,) * 3, "area", in_chunks=10**5, out_chunks=10**5)
+    assert len(plan) == 5000**3
+    assert plan.read_amplification == 1
+    assert plan.bytes_read == 4 * 10**27
+    assert "read amplification" in str(plan)
+    last = plan[len(plan) - 1]
+    assert last.writes == ((5 * 10**8 - 10**5, 5 * 10**8),) * 3
+    assert np.prod([stop - start for start, stop in last.reads], dtype=float) == 8e15
