@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +86,13 @@ def source(s3, x) -> str:
     return "s3://bucket/in.zarr"
 
 
+@pytest.fixture
+def small(s3) -> str:
+    """A source of one chunk."""
+    zarr.create_array("s3://bucket/in.zarr", data=np.arange(64, dtype="uint16").reshape(4, 4, 4), chunks=(4, 4, 4))
+    return "s3://bucket/in.zarr"
+
+
 def keys(below: str) -> list[str]:
     return s3fs.S3FileSystem(skip_instance_cache=True).find(f"bucket/{below}")
 
@@ -129,7 +139,7 @@ def test_a_lasting_error_names_the_chunk_and_the_run_is_resumed(s3, source, x, s
     assert done, "what was done before is kept"
     with pytest.raises(FileNotFoundError):
         zarr.open_array("s3://bucket/out.zarr", mode="r")
-    urllib.request.urlopen(urllib.request.Request(f"{server}/_heal", method="PUT")).close()
+    heal(server)
     again = run("resample", source, "s3://bucket/out.zarr", "--factor", "0.5", "--mode", "linear", "--chunks", "8",
                 "--memory-limit", "1MB", "--quiet", "--resume")  # fmt: skip
     assert again.exit_code == 0, again.output
@@ -137,35 +147,120 @@ def test_a_lasting_error_names_the_chunk_and_the_run_is_resumed(s3, source, x, s
     assert not [key for key in keys("out.zarr") if ".vrdask" in key]
 
 
-def test_a_lasting_error_costs_few_requests(s3, source, server, monkeypatch, tmp_path):
-    # s3fs tries five times what botocore tries five times: neither does here
+@pytest.fixture
+def by_default(s3, monkeypatch, server) -> Callable[[], int]:
+    """s3fs and botocore as they are by themselves; how many requests have failed since this was last asked."""
     monkeypatch.delenv("AWS_MAX_ATTEMPTS")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 5)
+    before = [0]
 
     def failed() -> int:
         with urllib.request.urlopen(f"{server}/_failed") as answer:
-            return int(answer.read())
+            count = int(answer.read())
+        before[0], since = count, count - before[0]
+        return since
 
+    failed()
+    return failed
+
+
+def test_a_lasting_error_costs_few_requests(source, s3, by_default, tmp_path, server):
     for key in ("in.zarr/c/2/1/1", "in.zarr/zarr.json"):
-        before = failed()
         s3(1000, key)
         result = run("resample", source, tmp_path / "out.zarr", "--factor", "0.5", "--threads", "1", "--quiet")
         assert result.exit_code == 1
         assert source in result.output
-        assert 3 <= failed() - before <= 6  # three attempts, and three more to find out which of several it was
-        urllib.request.urlopen(urllib.request.Request(f"{server}/_heal", method="PUT")).close()
+        assert 3 <= by_default() <= 6  # three attempts, and three more to find out which of several it was
+        heal(server)
+
+
+def test_a_lasting_error_of_an_array_that_zarr_has_opened_costs_few_requests(source, s3, by_default, x):
+    array = zarr.open_array(source, mode="r")
+    kept = array.store.fs
+    s3(1000, "in.zarr/c/2/1/1")
+    with pytest.raises(attempts.StoreError, match="reading chunk c/2/1/1"):
+        vrdask.resample(array, RESULT, "linear").compute(scheduler="threads", num_workers=1)
+    assert 3 <= by_default() <= 6
+    assert array.store.fs is kept
+    assert kept.retries == 5, "the file system of others is left alone"
+
+
+def test_a_store_sent_to_another_process_asks_once(source, s3, by_default):
+    sent = pickle.dumps(vrdask.sources.store_path(source, "r"))
+    s3fs.S3FileSystem.clear_instance_cache()  # as in a new process
+    array = zarr.open_array(pickle.loads(sent), mode="r")
+    assert array.store.fs.retries == 1
+    s3(1000, "in.zarr/c/2/1/1")
+    with pytest.raises(OSError, match="asked to fail"):
+        array[:]
+    assert by_default() == 1
+
+
+def heal(server: str) -> None:
+    urllib.request.urlopen(urllib.request.Request(f"{server}/_heal", method="PUT")).close()
 
 
 @pytest.mark.parametrize(
-    ("key", "step"), [("lock.json", "lock.json"), ("done/", "done/00000001"), ("job.json", "job.json")]
+    ("text", "method"),
+    [
+        ("in.zarr/zarr.json", "GET"),
+        ("out.zarr/zarr.json", "PUT"),
+        (".vrdask/lock.json", "PUT"),
+        (".vrdask/lock.json", "GET"),
+        (".vrdask/job.json", "PUT"),
+        (".vrdask/done/", "PUT"),
+        ("prefix=out.zarr%252F&", "GET"),
+    ],
 )
-def test_errors_at_the_lock_and_the_record_pass_or_name_the_key(s3, source, x, key, step):
-    s3(2, f"out.zarr/.vrdask/{key}", "PUT")
-    result = vrdask.resample_zarr(source, "s3://bucket/out.zarr", RESULT, **SETTINGS)
-    assert_array_equal(result[:], vrdask.resample(x, RESULT, "cubic"))
-    s3(1000, f"again.zarr/.vrdask/{key}", "PUT")
-    with pytest.raises(RuntimeError, match=f"writing s3://bucket/again.zarr/.vrdask/{step} failed"):
-        vrdask.resample_zarr(source, "s3://bucket/again.zarr", RESULT, **SETTINGS)
+def test_errors_beside_the_chunks_are_retried(small, s3, by_default, text, method):
+    s3(2, text, method)
+    result = vrdask.resample_zarr(small, "s3://bucket/out.zarr", factor=0.5, mode="area")
+    assert by_default() == 2
+    assert_array_equal(result[:], vrdask.resample(zarr.open_array(small, mode="r")[:], (2, 2, 2), "area"))
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "said"),
+    [
+        ("in.zarr/zarr.json", "GET", "reading the metadata s3://bucket/in.zarr/zarr.json failed: "),
+        ("out.zarr/zarr.json", "PUT", "writing the metadata s3://bucket/out.zarr/zarr.json failed: "),
+        (".vrdask/lock.json", "PUT", "writing the lock s3://bucket/out.zarr/.vrdask/lock.json failed: "),
+        (".vrdask/lock.json", "GET", "reading the lock s3://bucket/out.zarr/.vrdask/lock.json failed: "),
+        (".vrdask/job.json", "PUT", "writing the record s3://bucket/out.zarr/.vrdask/job.json failed: "),
+        (".vrdask/done/", "PUT", "writing the record s3://bucket/out.zarr/.vrdask/done/00000001 failed: "),
+        ("prefix=out.zarr%252F&", "GET", "listing s3://bucket/out.zarr"),
+        ("out.zarr/c/0/0/0", "PUT", "writing chunk c/0/0/0"),
+    ],
+)
+def test_lasting_errors_name_the_key_and_the_step(small, s3, by_default, text, method, said):
+    s3(1000, text, method)
+    result = run("resample", small, "s3://bucket/out.zarr", "--factor", "0.5", "--threads", "1", "--quiet")
+    assert result.exit_code == 1
+    assert said in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert by_default() <= 12
+
+
+def test_a_lasting_error_takes_seconds(small, s3, by_default, tmp_path, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(attempts, "SECONDS_BEFORE_RETRIES", (0.1, 0.5, 2.0, 5.0))
+    monkeypatch.setattr(attempts.time, "sleep", slept.append)
+    s3(1000, "in.zarr/c/0/0/0")
+    begun = time.monotonic()
+    assert run("resample", small, tmp_path / "out.zarr", "--factor", "0.5", "--threads", "1").exit_code == 1
+    assert sum(slept) + time.monotonic() - begun < 20
+    assert by_default() == 5
+
+
+def test_without_the_right_to_list(source, s3, x, tmp_path):
+    # S3 then says 403 of objects that are not there
+    for name in ("in.zarr/.z", "in.zarr/c/0/0/0"):
+        s3(1000, name, status=403)
+    with pytest.raises(attempts.StoreError, match=r"reading chunk c/0/0/0 .*PermissionError.* not there, too"):
+        vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT)
+    s3(1000, "in.zarr/zarr.json", status=403)
+    with pytest.raises(PermissionError, match=r"reading the metadata s3://bucket/in.zarr/\S+ failed.* not there, too"):
+        vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT)
 
 
 class NoListing(LocalStore):
@@ -213,10 +308,12 @@ def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, sourc
     assert "PermissionError" in told(source, "s3://bucket/out.zarr")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert f"opening {source} failed: NoCredentialsError" in told(source, "s3://bucket/out.zarr")
+    said = told(source, "s3://bucket/out.zarr")
+    assert re.search(f"reading the metadata {source}/[.z]\\w+(.json)? failed: NoCredentialsError", said)
     local = tmp_path / "in.zarr"
     zarr.create_array(local, data=np.zeros((4, 4)))
-    assert "opening s3://bucket/out.zarr failed: NoCredentialsError" in told(str(local), "s3://bucket/out.zarr")
+    said = told(str(local), "s3://bucket/out.zarr")
+    assert "reading the lock s3://bucket/out.zarr/.vrdask/lock.json failed: NoCredentialsError" in said
 
 
 @pytest.fixture

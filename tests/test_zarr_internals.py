@@ -143,6 +143,14 @@ def test_an_array_without_anything_stored(tmp_path):
     assert_array_equal(array[:], X)
 
 
+def test_an_array_by_way_of_another_store(tmp_path):
+    array = zarr.create_array(tmp_path / "a", data=X, chunks=(2, 2), config={"write_empty_chunks": True})
+    by_another = zarr_internals.array_in(array, StorePath(LocalStore(tmp_path), "a"))
+    assert_array_equal(by_another[:], X)
+    assert by_another.store_path.path == "a"
+    assert zarr_internals.keeps_empty_chunks(by_another)
+
+
 def test_graphs_of_dask():
     parent = da.from_array(X, chunks=(4, 3))
     task, data, refs = dask_internals.Task, dask_internals.DataNode, dask_internals.TaskRef

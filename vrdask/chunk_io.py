@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask import durable, remote, stores, zarr_internals
-from vrdask.attempts import StoreError, attempt
+from vrdask import durable, stores, zarr_internals
+from vrdask.attempts import StoreError, attempt, may_pass
 from vrdask.block_plan import PLAIN, Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
+from vrdask.remote_store import in_remote_store
 from vrdask.reuse import Empty, OneAtATime
 from vrdask.shards import shard_format
 from vrdask.stored_chunks import Stored, StoredChunks, StoredShards
@@ -67,6 +68,8 @@ class ChunkIO:
     """
 
     def __init__(self, array: Any, empty: Empty = np.empty) -> None:
+        if isinstance(array, zarr.Array) and (at := in_remote_store(array.store_path)) is not array.store_path:
+            array = zarr_internals.array_in(array, at)
         self._array = array
         self._empty = empty
         self._codec = chunk_codec(array)
@@ -75,7 +78,6 @@ class ChunkIO:
         self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
         self._ends: list[list[int]] = [edges.tolist() for edges in self._edges]
         if self._codec is not None:
-            remote.try_once(array.store)
             form = shard_format(array)
             self._stored: Stored = (
                 StoredChunks(array, self._named) if form is None else StoredShards(array, form, self._named)
@@ -130,7 +132,7 @@ class ChunkIO:
         if (decode := self._decode) is not None:
             return attempt(lambda: f"reading {self._named(index)}", lambda: decode(index, empty))
         if self._codec is None:
-            return attempt(f"reading {self._named(index)}", lambda: np.asarray(self._array[slices_of(place)]))
+            return self._by_zarr(f"reading {self._named(index)}", place)
         ((_, whole),) = self._chunks([index], needed, empty)
         return self._fill_of(place) if whole is None else whole[tuple(slice(b - a) for a, b in place)]
 
@@ -225,11 +227,27 @@ class ChunkIO:
 
     def _read_by_zarr(self, box: Box) -> Array:
         try:
-            return attempt(f"reading the source at {_text(box)}", lambda: np.asarray(self._array[slices_of(box)]))
+            return self._by_zarr(f"reading the source at {_text(box)}", box)
         except StoreError:
             for index, _ in self.parts(box):
                 self.chunk(index)  # which one it is
             raise
+
+    def _by_zarr(self, doing: str, box: Box) -> Array:
+        """The samples of a box, as zarr, or whatever a source is made from, gives them."""
+
+        def read() -> Array:
+            return np.asarray(self._array[slices_of(box)])
+
+        def read_twice() -> Array:
+            try:
+                return read()
+            except Exception as error:
+                if stores.is_local(self._array.store_path) or may_pass(error):
+                    raise
+                return read()  # the end of a chunk may have been lost on the way
+
+        return attempt(doing, read_twice if isinstance(self._array, zarr.Array) else read)
 
     def _named(self, index: Index) -> str:
         """A chunk for people: its key where it has one, its place and the array."""

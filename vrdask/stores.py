@@ -62,8 +62,7 @@ def _fetched(requests: Sequence[tuple[StorePath, Any]]) -> list[Any]:
 
 
 def _require_answer(part: Any, value: Any) -> None:
-    """Refuse what a server must not answer: more than the bytes that were asked for, as those without ranges do; fewer;
-    or nothing at all, for what lies in a store has some.
+    """Refuse what a server must not answer: more than the bytes that were asked for, or fewer.
 
     Raises
     ------
@@ -71,13 +70,27 @@ def _require_answer(part: Any, value: Any) -> None:
     """
     if value is None:
         return
-    asked, size = zarr_internals.asked(part), len(value)
+    size, asked = len(value), zarr_internals.asked(part)
+    require_no_more(part, size)
+    if asked is not None and size < asked:
+        raise ShortAnswerError(f"the store must answer with {asked} bytes; got {size}")
+
+
+def require_no_more(part: Any, size: int) -> None:
+    """Refuse more bytes than were asked for, as servers answer that do not know ranges; and nothing at all in place of
+    a whole object, for what lies in a store has some.
+
+    Raises
+    ------
+    RangeIgnoredError, ShortAnswerError
+    """
+    asked = zarr_internals.asked(part)
     if asked is not None and size > asked:
         raise RangeIgnoredError(
             f"the store must answer with the {asked} bytes asked for; got {size} (does it know ranges?)"
         )
-    if size < (1 if asked is None else asked):
-        raise ShortAnswerError(f"the store must answer with {asked or 'some'} bytes; got {size}")
+    if part is None and not size:
+        raise ShortAnswerError("the store must answer with some bytes; got 0")
 
 
 def put(at: StorePath, value: bytes) -> None:

@@ -52,10 +52,10 @@ def last(count: int) -> Any:
 
 
 def asked(request: Any) -> int | None:
-    """How many bytes a request asks for; None for a whole object."""
-    if request is None:
-        return None
-    return int(request.suffix if isinstance(request, SuffixByteRequest) else request.end - request.start)
+    """How many bytes a request asks for; None for all, or all from somewhere on."""
+    if isinstance(request, SuffixByteRequest):
+        return int(request.suffix)
+    return int(request.end - request.start) if isinstance(request, RangeByteRequest) else None
 
 
 async def get(at: StorePath, part: Any = None) -> Any:
@@ -127,6 +127,13 @@ def unwrapped(store: Any) -> Any:
     while isinstance(inner := getattr(store, "_store", None), Store):
         store = inner
     return store
+
+
+def array_in(array: zarr.Array[Any], at: StorePath) -> zarr.Array[Any]:
+    """An array, asked for by way of another store that leads to it."""
+    inner = array._async_array
+    config = getattr(inner, "config", None) or inner._config  # the latter in the first of 3.1
+    return zarr.Array(zarr.AsyncArray(metadata=inner.metadata, store_path=at, config=config))
 
 
 def array_at(metadata: Any, at: StorePath) -> zarr.Array[Any]:

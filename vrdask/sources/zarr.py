@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, StorePath, ZipStore
 
 from vrdask import places, remote, zarr_internals
-from vrdask.attempts import patiently, said_of
+from vrdask.attempts import said_of
 from vrdask.geometry import image_from
 from vrdask.ome_zarr import Multiscale, read_multiscale
+from vrdask.remote_store import in_remote_store
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Layout, Source
@@ -50,13 +52,19 @@ def store_path(place: Any, mode: str | None) -> StorePath:
             return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
-        return remote.open_url(place, mode) if isinstance(place, str) else zarr_internals.place(place, mode)
+        return (
+            remote.open_url(place, mode)
+            if isinstance(place, str)
+            else in_remote_store(zarr_internals.place(place, mode))
+        )
     except ImportError as error:
         extra = remote.extra_of(str(place))
         raise ModuleNotFoundError(f"{place} needs another package: {error}: pip install 'vrdask[{extra}]'") from None
     except ValueError as error:
         if "rotocol" in str(error):  # fsspec's "Protocol not known: .."
             raise ValueError(f"a URL must have a protocol that fsspec knows; got {place}") from None
+        if isinstance(place, str):  # a file system that lacks credentials, for one
+            raise ValueError(f"a URL must lead to a store that can be opened; got {place}: {error}") from error
         raise
 
 
@@ -82,7 +90,7 @@ def open_zarr(source: Any, level: int = 0) -> Source:
             _require_metadata_of_some_size(Path(source))
         try:
             with said_of(f"opening {place}"):
-                node = patiently(f"opening {place}", lambda: zarr.open(store=store_path(source, "r"), mode="r"))
+                node = _open_node(source)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
@@ -106,6 +114,17 @@ def open_zarr(source: Any, level: int = 0) -> Source:
         )
     _said(place, array.ndim, lambda: image)
     return _source(array, image)
+
+
+def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:
+    at = store_path(source, "r")
+    try:
+        return zarr.open(store=at, mode="r")
+    except PermissionError:  # said of the other format's metadata, which are not there: see `remote_store`
+        for form in (3, 2):
+            with suppress(PermissionError, FileNotFoundError):
+                return zarr.open(store=at, mode="r", zarr_format=form)
+        raise
 
 
 def _require_metadata_of_some_size(path: Path) -> None:
