@@ -217,7 +217,7 @@ x = np.random.default_rng(0).random((160, 160, 160), np.float32)
 expected = vrdask.resample(x, (140, 160, 140), "cubic")
 zarr.create_array(os.environ["SOURCE"], data=x, chunks=(40, 40, 40), shards=(80, 80, 80))
 def work(k):
-    made = vrdask.resample_zarr(os.environ["SOURCE"], os.environ["SOURCE"] + str(k), (140, 160, 140), mode="cubic",
+    made = vrdask.resample_zarr(os.environ["SOURCE"], f"{os.environ['SOURCE']}.{k}.zarr", (140, 160, 140), mode="cubic",
                                 num_threads=2)
     return np.array_equal(made[:], expected) and np.array_equal(vrdask.resample(x, (140, 160, 140), "cubic"), expected)
 held, done = threading.Event(), threading.Event()
