@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,11 @@ class NiftiArray:
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         stored = self.stored
+        change = None if self.scaling is None else partial(_scaled, scaling=self.scaling)
         if not self.is_gzip:
-            return _scaled(stored[box], self.scaling)
+            return stored.changed(box, self.dtype, change)
         unpacked = inflated(stored.path, stored.stop, "a NIfTI source")  # held until the box is mapped
-        return _scaled(stored.read(unpacked.number, box), self.scaling)
+        return stored.read(unpacked.number, box, self.dtype, change)
 
 
 def open_nifti(path: Path) -> Source:
