@@ -23,6 +23,8 @@ from vrdask.dtypes import DType, native, plain
 
 SPAN_BYTES = 4 << 20
 """Of a file that is mapped, from the first sample that is copied at a time to the last."""
+CHANGED_BYTES = 1 << 20
+"""Of samples that are changed at a time."""
 AROUND_BYTES = 64 << 10
 """What Linux maps besides a page that is touched, on either side."""
 
@@ -52,6 +54,11 @@ class MappedArray:
     def stop(self) -> int:
         """Where the samples end in the file."""
         return self.offset + prod(self.shape) * self.stored.itemsize
+
+    @property
+    def passing_bytes(self) -> int:
+        """Of pages that are mapped at a time."""
+        return min(SPAN_BYTES, self.stop)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         return self.changed(box, self.dtype)
@@ -84,7 +91,8 @@ def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], change: Change | None, p
     reach = sum((size - 1) * stride for size, stride in zip(part.shape, part.strides, strict=True)) + part.itemsize
     if not part.size:
         return
-    if max(reach, part.size * to.itemsize) > SPAN_BYTES and part.size > 1:
+    many = change is not None and part.size * to.itemsize > CHANGED_BYTES
+    if (many or reach > SPAN_BYTES) and part.size > 1:
         axis = max(range(part.ndim), key=lambda axis: (part.shape[axis] > 1, part.strides[axis]))
         half = part.shape[axis] // 2
         for piece in (slice(half), slice(half, None)):

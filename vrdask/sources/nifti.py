@@ -20,7 +20,7 @@ import numpy.typing as npt
 from vrdask.dtypes import DType, plain
 from vrdask.geometry import UNITS, image_of
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
-from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_layout, file_stamp
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -45,6 +45,11 @@ class NiftiArray:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.stored.shape
+
+    @property
+    def passing_bytes(self) -> int:
+        """Of pages that are mapped at a time, and of samples times the slope, and plus the intercept."""
+        return self.stored.passing_bytes + (0 if self.scaling is None else 2 * CHANGED_BYTES)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         stored = self.stored
