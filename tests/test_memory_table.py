@@ -198,3 +198,43 @@ def test_runs_take_what_their_plans_say_or_less(tmp_path, python, name):
     for run, (planned, peak) in taken.items():
         print(f"{name}: {run}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
     assert not {run: each for run, each in taken.items() if each[1] > RATIO * each[0] + OBJECTS}
+
+
+LONG_AXIS = """
+import json, time, numpy, scipy.ndimage, vrdask
+
+def memory(name):
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+x = numpy.random.default_rng(0).random(2_000_000).astype("float32")
+vrdask.resample(x[:4000], 2000, "cubic", num_threads=1)
+scipy.ndimage.zoom(x[:4000], 0.5, order=3, mode="reflect", grid_mode=True)
+open("/proc/self/clear_refs", "w").write("5")
+before = memory("VmRSS")
+seconds, scipys = [], []
+for number in range(7):
+    begun = time.perf_counter()
+    ours = vrdask.resample(x, 1_000_000, "cubic", num_threads=1)
+    seconds.append(time.perf_counter() - begun)
+    growth = growth if number else memory("VmHWM") - before
+    begun = time.perf_counter()
+    expected = scipy.ndimage.zoom(x, 0.5, order=3, mode="reflect", grid_mode=True)
+    scipys.append(time.perf_counter() - begun)
+print(json.dumps([growth, min(seconds), min(scipys), float(abs(ours - expected).max())]))
+"""
+
+
+def test_an_axis_of_millions_takes_neither_the_memory_nor_the_time_of_its_tables(python):
+    growth, seconds, scipys, difference = json.loads(python(LONG_AXIS))
+    assert growth <= 32 << 20
+    assert seconds <= 3 * scipys
+    assert difference <= 2e-6
+
+
+def test_tables_of_long_rows_are_in_the_plan(tmp_path, python):
+    x = _noise((64, 200_000), "uint16")
+    options = {"mode": "cubic", "factor": 0.5, "memory_limit": "64MiB", "small": "uint16"}
+    source = _zarr(tmp_path / "in.zarr", x, chunks=(64, 4096))
+    ((planned, peak),) = json.loads(python(RUNS, JOBS=json.dumps([(str(source), str(tmp_path / "out.zarr"), options)])))
+    assert planned <= 64 << 20
+    assert peak <= RATIO * planned
