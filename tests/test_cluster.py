@@ -17,6 +17,7 @@ from numpy.testing import assert_array_equal
 
 import vrdask
 from vrdask.executors import cluster
+from vrdask.executors.affine_to_zarr import prepare as prepare_affine
 from vrdask.executors.cluster import run_on_cluster
 from vrdask.executors.zarr_to_zarr import prepare
 
@@ -151,3 +152,45 @@ def test_a_failed_task_on_a_worker_loses_no_other(client, source, tmp_path):
     result = job.run()
     assert seen[0] > np.prod(RESULT) / 2
     assert_array_equal(result[:], vrdask.resample(zarr.open_array(source, mode="r")[:], RESULT))
+
+
+def test_a_plan_that_takes_more_than_a_worker_has_is_refused_before_anything_is_written(source, tmp_path):
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", memory_limit="101MiB"
+        ) as small,
+        Client(small),
+    ):
+        said = (
+            r"dask workers must have .* MiB of memory for the tasks .* got 101.00 MiB for the smallest .* memory_limit="
+        )
+        with pytest.raises(ValueError, match=said):
+            vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT, mode="cubic")
+        with pytest.raises(ValueError, match=said):
+            prepare_affine(source, tmp_path / "out.zarr", np.eye(3), output_shape=SHAPE)
+        assert not (tmp_path / "out.zarr").exists()
+        prepare(source, tmp_path / "out.zarr", RESULT, mode="cubic", chunks=16, memory_limit="4MB")  # fits
+
+
+def test_workers_without_a_limit_take_any_plan(source, tmp_path):
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", memory_limit=0
+        ) as unlimited,
+        Client(unlimited),
+    ):
+        assert vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT).shape == RESULT
+
+
+def die(number: int) -> int:
+    os._exit(1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_workers_that_die_at_a_task_each_time_end_the_run_in_words(client, monkeypatch):
+    monkeypatch.setattr(cluster, "LOST_WORKERS_PER_BATCH", 0)
+    client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
+    said = r"dask workers died again and again .* the plan takes 3.00 MiB .* resume=True goes on"
+    with pytest.raises(RuntimeError, match=said):
+        list(run_on_cluster(die, range(4), client, "deaths", "0", 3 << 20))

@@ -27,7 +27,7 @@ OBJECTS = 4 << 20
 """What the interpreter and zarr hold besides samples, whatever the size."""
 
 RUN = """
-import json, os, resource, numpy, vrdask, zarr
+import json, os, resource, threading, numpy, vrdask, zarr
 from vrdask.executors.zarr_to_zarr import prepare
 
 def memory(name):
@@ -36,12 +36,13 @@ def memory(name):
 source, target, options = os.environ["SOURCE"], os.environ["TARGET"], json.loads(os.environ["OPTIONS"])
 small = zarr.create_array({}, data=numpy.zeros((40, 40, 40), "uint16"), chunks=(20, 20, 20))
 warm = {name: value for name, value in options.items() if name in ("mode", "num_threads", "factor")}
-vrdask.resample_zarr(small, target + ".warm", **warm)  # imports, threads, tables
+vrdask.resample_zarr(small, target + ".warm.zarr", **warm)  # imports, threads, tables
 job = prepare(source, target, **options)
 planned = job.blocks.peak_bytes
 open("/proc/self/clear_refs", "w").write("5")  # the peak is that of the run from here on
 before = memory("VmRSS")
 if "LIMITED" in os.environ:
+    threading.stack_size(512 << 10)  # address space that is not used: of threads that wait for the disk
     resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + planned + planned // 5,) * 2)
 result = job.run()
 print(json.dumps([planned, memory("VmHWM") - before]))

@@ -104,16 +104,24 @@ class BlockPlan:
     def thread_bytes(self) -> int:
         """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
         parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
-        if self.by_pieces:
-            assert self._stored is not None
-            held, between = self.reading.chunk_bytes, pieces_bytes(parts.resampling, *parts.largest, self._stored)
-        else:
-            held, between = parts.peak_read_bytes, parts.peak_between_bytes
-        kernel = min(KERNEL_BYTES, held + parts.peak_write_bytes)
-        held = self.reading.bytes_of(held) + self.writing.bytes_of(pieces)
+        held = self.reading.bytes_of(self._held_bytes) + self.writing.bytes_of(pieces)
         held += parts.peak_write_bytes if self.part != self.piece else 0
-        codec = min(CODEC_BYTES, 4 * self.writing.chunk_bytes)
-        return held + between + kernel + codec + parts.peak_table_bytes
+        return held + self._between_bytes + self._scratch_bytes
+
+    @cached_property
+    def pool_bytes(self) -> int:
+        """Of `peak_bytes`, what may be kept for the next arrays of samples: without what never is one, and may be there
+        at the same time.
+        """
+        threads = self.concurrent if self.shares_pieces else self.tasks_at_once
+        encoded = self.reading.encoded_bytes + self.writing.encoded_bytes
+        between = 0 if self.by_pieces else self._between_bytes
+        others = (
+            threads * (encoded + between + self._scratch_bytes)
+            + self.tasks_at_once * self.shard_bytes
+            + kept_bytes(self.plan.resampling)
+        )
+        return max(0, self.peak_bytes - others)
 
     @property
     def shard_bytes(self) -> int:
@@ -145,6 +153,26 @@ class BlockPlan:
         return tuple(
             int(np.searchsorted(axis.edges, start)) for axis, (start, _) in zip(self.part_plan.axes, part, strict=True)
         )
+
+    @property
+    def _held_bytes(self) -> int:
+        """Of the source's samples that are put together."""
+        return self.reading.chunk_bytes if self.by_pieces else self.part_plan.peak_read_bytes
+
+    @property
+    def _between_bytes(self) -> int:
+        parts = self.part_plan
+        if not self.by_pieces:
+            return parts.peak_between_bytes
+        assert self._stored is not None
+        return pieces_bytes(parts.resampling, *parts.largest, self._stored)
+
+    @property
+    def _scratch_bytes(self) -> int:
+        """Of the kernel, its tables and a compressor."""
+        parts = self.part_plan
+        kernel = min(KERNEL_BYTES, self._held_bytes + parts.peak_write_bytes)
+        return kernel + min(CODEC_BYTES, 4 * self.writing.chunk_bytes) + parts.peak_table_bytes
 
     @property
     def _stored(self) -> tuple[int, ...] | None:

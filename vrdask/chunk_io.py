@@ -16,7 +16,7 @@ import zarr
 
 from vrdask import durable, stores, zarr_internals
 from vrdask.attempts import StoreError, attempt, may_pass
-from vrdask.block_plan import PLAIN, Passage
+from vrdask.block_plan import Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
 from vrdask.dtypes import DType
@@ -93,7 +93,9 @@ class ChunkIO:
             return Passage(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
         if self._decode is not None:
             return Passage(self._chunk_bytes, self._chunk_bytes, by_format=True)
-        return PLAIN if self._array.chunks is None else Passage(self._chunk_bytes, by_zarr=True)
+        if self._array.chunks is None:
+            return Passage(getattr(self._array, "passing_bytes", 0))
+        return Passage(self._chunk_bytes, by_zarr=True)
 
     @property
     def writing(self) -> Passage:

@@ -18,7 +18,7 @@ from vrdask import durable, stores, threads
 from vrdask.affine import Affine, affine
 from vrdask.affine_plan import AffinePlan, plan_affine
 from vrdask.executors.at_target import Mark, Occupation, occupy, require_same_source
-from vrdask.executors.cluster import active_client
+from vrdask.executors.cluster import active_client, require_memory
 from vrdask.executors.run import run_tasks
 from vrdask.executors.store_access import store_access, written
 from vrdask.geometry import ATTRIBUTE, is_group
@@ -82,7 +82,8 @@ class AffineJob:
         work = AffineWork(self.plan, self.source.array, self.target, uuid4().hex, settles)
         done = sum(size_of(self.plan[number].writes) for number in finished)
         numbers = (number for number in range(len(self.plan)) if number not in finished)
-        for number, samples, units in run_tasks(work, numbers, self.plan.concurrent, client, "affine", work.run):
+        at_once, peak = self.plan.concurrent, self.plan.peak_bytes
+        for number, samples, units in run_tasks(work, numbers, at_once, client, "affine", work.run, peak_bytes=peak):
             done += samples
             mark(number, units)
             report(done, total)
@@ -156,6 +157,8 @@ def prepare(
     at = Occupation(made, target, settings, resume, overwrite, durable.wanted())
     _, previous = at.foreseen()
     plan = plan_affine(what, made.unit, concurrent, limit, None if previous is None else previous["blocks"])
+    if client is not None:
+        require_memory(client, plan.peak_bytes)
     settings["blocks"] = list(plan.block)
     return AffineJob(opened, made, plan, at, progress)
 

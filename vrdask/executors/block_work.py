@@ -37,7 +37,7 @@ class BlockWork:
         blocks = self.blocks
         task = blocks.plan[number]
         access = store_access(
-            self.run, self.source, self.target, blocks.cache_bytes, blocks.peak_bytes, lambda: blocks.sharing,
+            self.run, self.source, self.target, blocks.cache_bytes, blocks.pool_bytes, lambda: blocks.sharing,
             blocks.concurrent if blocks.shares_pieces else 1,
         )  # fmt: skip
         pieces = blocks.pieces(task)

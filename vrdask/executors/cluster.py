@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import zarr
 
+from vrdask.plan import format_bytes
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -27,8 +29,12 @@ BATCHES_PER_WORKER_THREAD = 4
 """Batches in the scheduler's hands, per worker thread: enough to keep it busy, few enough to keep it small."""
 SECONDS_PER_BATCH = 0.25
 TASKS_PER_BATCH = 256
-LOST_WORKERS_PER_BATCH = 20
-"""How often a batch is begun again because its worker died. It may not be the batch's fault."""
+LOST_WORKERS_PER_BATCH = 3
+"""How often a batch is begun again that dask has given up, after it saw several workers die at it. It may not be the
+batch's fault.
+"""
+WORKER_BYTES = 96 << 20
+"""What a worker's process takes before it does anything: the interpreter, dask, zarr and numpy."""
 
 
 def active_client() -> Any | None:
@@ -42,13 +48,39 @@ def active_client() -> Any | None:
         return None
 
 
+def require_memory(client: Any, peak_bytes: int) -> None:
+    """Refuse a plan that takes more than a worker has, which would be killed at its first tasks.
+
+    peak_bytes : of a process.
+
+    Raises
+    ------
+    ValueError
+        The smallest worker has less; says the way out.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    limits = [limit for worker in workers.values() if (limit := worker.get("memory_limit"))]  # 0 or None: no limit
+    if limits and peak_bytes + WORKER_BYTES > min(limits):
+        raise ValueError(
+            f"dask workers must have {format_bytes(peak_bytes)} of memory for the tasks of the plan, and "
+            f"{format_bytes(WORKER_BYTES)} for themselves; got {format_bytes(min(limits))} for the smallest worker: "
+            "give memory_limit= of what is left, or start fewer and larger workers, or workers with fewer threads"
+        )
+
+
 def run_on_cluster(
-    work: Callable[[Item], Result], items: Iterable[Item], client: Any, name: str, run: str
+    work: Callable[[Item], Result], items: Iterable[Item], client: Any, name: str, run: str, peak_bytes: int = 0
 ) -> Iterator[Result]:
     """Call `work` on every item on the workers; yield its results as they come. The first failure ends it, when what
     is done has been given.
 
-    name : of the tasks on the dashboard, such as "resample-cubic". run : tells apart runs of one name.
+    name : of the tasks on the dashboard, such as "resample-cubic". run : tells apart runs of one name. peak_bytes :
+    that a process takes, as planned.
+
+    Raises
+    ------
+    RuntimeError
+        Workers die at the same tasks again and again.
     """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
@@ -81,7 +113,7 @@ def run_on_cluster(
                 seconds, results, error = future.result()
             except KilledWorker:
                 if attempt >= LOST_WORKERS_PER_BATCH:
-                    raise
+                    raise _worker_lost(peak_bytes) from None
                 _log.warning("a worker died at %s; begun again", future.key)
                 running.add(submit(batch, attempt + 1))
                 continue
@@ -96,6 +128,14 @@ def run_on_cluster(
                 running.add(following)
     finally:
         client.cancel([*running.futures, shared])
+
+
+def _worker_lost(peak_bytes: int) -> RuntimeError:
+    return RuntimeError(
+        "dask workers died again and again at the same tasks, most likely for lack of memory: the plan takes "
+        f"{format_bytes(peak_bytes)} in each beyond what it has at rest; give a smaller memory_limit=, or workers with "
+        "more memory, and resume=True goes on from what is done"
+    )
 
 
 def _same(work: Item) -> Item:

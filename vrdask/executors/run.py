@@ -28,13 +28,14 @@ def run_tasks(
     name: str,
     run: str,
     codec_threads: int | None = None,
+    peak_bytes: int = 0,
 ) -> Iterator[Result]:
     """Run `work` on every item, on a dask client's workers, or on threads where `client` is None; yield its results as
-    they come. name, run : see `run_on_cluster`. codec_threads : of zarr, where it decodes or encodes; as many as
-    `threads` where None.
+    they come. name, run, peak_bytes : see `run_on_cluster`. codec_threads : of zarr, where it decodes or encodes; as
+    many as `threads` where None.
     """
     if client is not None:
-        yield from run_on_cluster(work, items, client, name, run)
+        yield from run_on_cluster(work, items, client, name, run, peak_bytes)
         return
     with zarr.config.set(
         {"threading.max_workers": codec_threads or threads}

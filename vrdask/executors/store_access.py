@@ -93,7 +93,7 @@ def store_access(
 ) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
-    source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : for all tasks.
+    source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : of all tasks.
     sharing : what the tasks of a plan share, where there is a plan. threads : that tasks share for their pieces; 1 for
     none but their own.
     """

@@ -18,7 +18,7 @@ from vrdask.block_plan import BlockPlan
 from vrdask.chunk_io import ChunkIO
 from vrdask.executors.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.executors.block_work import BlockWork
-from vrdask.executors.cluster import active_client
+from vrdask.executors.cluster import active_client, require_memory
 from vrdask.executors.run import run_tasks
 from vrdask.geometry import is_group
 from vrdask.intervals import size_of
@@ -64,7 +64,8 @@ class Job:
         numbers = (number for number in (self.blocks.numbers() if total else ()) if number not in done)
         name = f"resample-{self.plan.resampling.mode}"
         at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
-        for number, written, units in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads):
+        peak = self.blocks.peak_bytes
+        for number, written, units in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads, peak):
             samples += written
             mark(number, units)
             report(samples, total)
@@ -140,6 +141,8 @@ def prepare(
         ChunkIO(made.array).writing,
         shares=client is None,
     )
+    if client is not None:
+        require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
     return Job(opened, made, blocks, at, progress)
 

@@ -32,6 +32,10 @@ class ChannelArray:
     def chunks(self) -> tuple[int, ...] | None:
         return None if self.whole.chunks is None else self._rest(self.whole.chunks)
 
+    @property
+    def passing_bytes(self) -> int:
+        return int(getattr(self.whole, "passing_bytes", 0))
+
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         place = slice(self.index, self.index + 1)
         found: npt.NDArray[Any] = self.whole[(*box[: self.axis], place, *box[self.axis :])].squeeze(self.axis)

@@ -3,11 +3,14 @@
 A map shows the file's pages, and those around them, to the process that touches them: they count as its memory, and a
 box of short rows touches many times what it holds. So a box is copied out of its map, a few megabytes of pages at a
 time, each of which are given back. The map ends with the box; there is no open file to send to another process.
+
+What is copied is in C order, whatever the file's: kernels would have to copy it again otherwise.
 """
 
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,8 +23,13 @@ from vrdask.dtypes import DType, native, plain
 
 SPAN_BYTES = 4 << 20
 """Of a file that is mapped, from the first sample that is copied at a time to the last."""
+CHANGED_BYTES = 1 << 20
+"""Of samples that are changed at a time."""
 AROUND_BYTES = 64 << 10
 """What Linux maps besides a page that is touched, on either side."""
+
+Change = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+"""A function of each sample alone, called with some of them."""
 
 
 @dataclass(frozen=True)
@@ -47,38 +55,51 @@ class MappedArray:
         """Where the samples end in the file."""
         return self.offset + prod(self.shape) * self.stored.itemsize
 
-    def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        if 0 in self.shape:  # which cannot be mapped
-            return np.empty(self.shape, self.dtype)[box]
-        with open(self.path, "rb") as file:
-            return self.read(file.fileno(), box)
+    @property
+    def passing_bytes(self) -> int:
+        """Of pages that are mapped at a time."""
+        return min(SPAN_BYTES, self.stop)
 
-    def read(self, file: int, box: tuple[slice, ...]) -> npt.NDArray[Any]:
-        """A box of the array in an open file, which may be another one than that at `path`."""
+    def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        return self.changed(box, self.dtype)
+
+    def changed(self, box: tuple[slice, ...], dtype: DType, change: Change | None = None) -> npt.NDArray[Any]:
+        """A box of the array, as `read` gives it."""
+        if 0 in self.shape:  # which cannot be mapped
+            return np.empty(self.shape, dtype)[box]
+        with open(self.path, "rb") as file:
+            return self.read(file.fileno(), box, dtype, change)
+
+    def read(self, file: int, box: tuple[slice, ...], dtype: DType, change: Change | None = None) -> npt.NDArray[Any]:
+        """A box of the array in an open file, which may be another one than that at `path`.
+
+        dtype : of the result. change : what is done to the samples, a few at a time.
+        """
         try:
             pages = mmap.mmap(file, self.stop, access=mmap.ACCESS_READ)
         except ValueError as error:  # it was longer when it was opened
             raise ValueError(f"source must hold {self.stop} bytes; got {self.path}: {error}") from None
         whole = np.ndarray(self.shape, self.stored, pages, self.offset, order=self.order)
         part = whole[box]
-        result = np.empty_like(part, self.dtype)
-        _copy(part, result, pages, whole.__array_interface__["data"][0] - self.offset)
+        result = np.empty(part.shape, dtype)
+        _copy(part, result, change, pages, whole.__array_interface__["data"][0] - self.offset)
         return result
 
 
-def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], pages: mmap.mmap, base: int) -> None:
+def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], change: Change | None, pages: mmap.mmap, base: int) -> None:
     """Copy a part of the array in a map that begins at an address; the map's pages are given back."""
     reach = sum((size - 1) * stride for size, stride in zip(part.shape, part.strides, strict=True)) + part.itemsize
     if not part.size:
         return
-    if reach > SPAN_BYTES and part.size > 1:
+    many = change is not None and part.size * to.itemsize > CHANGED_BYTES
+    if (many or reach > SPAN_BYTES) and part.size > 1:
         axis = max(range(part.ndim), key=lambda axis: (part.shape[axis] > 1, part.strides[axis]))
         half = part.shape[axis] // 2
         for piece in (slice(half), slice(half, None)):
             index = (slice(None),) * axis + (piece,)
-            _copy(part[index], to[index], pages, base)
+            _copy(part[index], to[index], change, pages, base)
         return
-    to[...] = part
+    to[...] = part if change is None else change(part)
     if hasattr(pages, "madvise"):  # not on Windows
         first = part.__array_interface__["data"][0] - base
         start = max(0, first - AROUND_BYTES) // mmap.PAGESIZE * mmap.PAGESIZE

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from vrdask.dtypes import DType, plain
 from vrdask.geometry import UNITS, image_of
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
-from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_layout, file_stamp
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -45,12 +46,18 @@ class NiftiArray:
     def shape(self) -> tuple[int, ...]:
         return self.stored.shape
 
+    @property
+    def passing_bytes(self) -> int:
+        """Of pages that are mapped at a time, and of samples times the slope, and plus the intercept."""
+        return self.stored.passing_bytes + (0 if self.scaling is None else 2 * CHANGED_BYTES)
+
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
         stored = self.stored
+        change = None if self.scaling is None else partial(_scaled, scaling=self.scaling)
         if not self.is_gzip:
-            return _scaled(stored[box], self.scaling)
+            return stored.changed(box, self.dtype, change)
         unpacked = inflated(stored.path, stored.stop, "a NIfTI source")  # held until the box is mapped
-        return _scaled(stored.read(unpacked.number, box), self.scaling)
+        return stored.read(unpacked.number, box, self.dtype, change)
 
 
 def open_nifti(path: Path) -> Source:

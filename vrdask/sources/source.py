@@ -18,7 +18,8 @@ from vrdask.ome_zarr import Multiscale
 class Readable(Protocol):
     """What a source's array must do: know its form, give the samples of a box, and travel to other processes.
 
-    A file's array travels as the file's path; whoever receives it opens the file again.
+    A file's array travels as the file's path; whoever receives it opens the file again. One without `chunks` may say in
+    `passing_bytes` what reading a box takes beyond its samples, however large the box.
     """
 
     @property
