@@ -42,7 +42,6 @@ planned = job.blocks.peak_bytes
 open("/proc/self/clear_refs", "w").write("5")  # the peak is that of the run from here on
 before = memory("VmRSS")
 if "LIMITED" in os.environ:
-    threading.stack_size(512 << 10)  # address space that is not used: of threads that wait for the disk
     resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + planned + planned // 5,) * 2)
 result = job.run()
 print(json.dumps([planned, memory("VmHWM") - before]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from zarr.storage import StorePath
 
 from vrdask import stores
 from vrdask.checksums import crc32c_of
+from vrdask.threads import mapped
 
 VARIABLE = "VRDASK_SYNC"
 THREADS = 4
@@ -39,13 +39,7 @@ def sync_files(paths: Sequence[Path], top: Path) -> None:
     """Wait until files are on the disk, and the folders that lead to them, from the one that holds `top` on. What does
     not exist is passed over.
     """
-    if len(paths) > 1:
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="vrdask-sync") as pool:
-            for _ in pool.map(_sync, paths):
-                pass
-    else:
-        for path in paths:
-            _sync(path)
+    mapped(_sync, paths, THREADS, "vrdask-sync")
     folders = {top, top.parent}
     for folder in {path.parent for path in paths}:
         while folder not in folders and top in folder.parents:

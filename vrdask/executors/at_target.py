@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -149,10 +148,9 @@ def still_there(
                 yield number, units
 
     queue = iter(latest())
-    with ThreadPoolExecutor(threads.resolve_tasks(None), thread_name_prefix="vrdask-look") as pool:
-        while together := list(islice(queue, LOOKED_AT_TOGETHER)):
-            held = pool.map(lambda line: holds(*line), together)
-            found |= {number for (number, _), is_there in zip(together, held, strict=True) if is_there}
+    while together := list(islice(queue, LOOKED_AT_TOGETHER)):
+        held = threads.mapped(lambda line: holds(*line), together, threads.resolve_tasks(None), "vrdask-look")
+        found |= {number for (number, _), is_there in zip(together, held, strict=True) if is_there}
     return found
 
 
