@@ -26,7 +26,10 @@ DIGEST = "import strategies; print(strategies.digest_of_fixed_problems())"
 
 def dispatched() -> list[str]:
     """Instruction sets that numpy chooses among at run time, by its own names."""
-    from numpy._core import _multiarray_umath
+    try:
+        from numpy._core import _multiarray_umath
+    except ImportError:  # before numpy 2
+        from numpy.core import _multiarray_umath
 
     return [name for name in _multiarray_umath.__cpu_dispatch__ if _multiarray_umath.__cpu_features__.get(name)]
 

@@ -1,7 +1,7 @@
 """What is asked of zarr-python beyond its public interface, in one place: each function stands for one private name, or
 for one that has been renamed, and has a test of its own that fails when a new version of zarr moves it.
 
-From zarr 3.1.0 on. What the format says of an array is read from its metadata as JSON, whose names are the
+From zarr 3.1.3 on. What the format says of an array is read from its metadata as JSON, whose names are the
 specification's, and never from the attributes of zarr's codec objects.
 """
 
