@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clusters import two_workers
 from hypothesis import HealthCheck, settings
 
 import vrdask.apply
@@ -98,11 +99,6 @@ def machine() -> Callable[..., AbstractContextManager[None]]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """A dask client of two worker processes; the active one for as long as the fixture lives."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
-        Client(cluster) as connected,
-    ):
+    """A dask client of two worker processes; the active one for as long as the fixture lives, for the rest of a file."""
+    with two_workers() as connected:
         yield connected

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from clusters import two_workers
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
@@ -147,12 +148,20 @@ def test_a_file_goes_to_zarr_with_the_bits_of_its_array(file, mode, tmp_path):
     assert_array_equal(result[...], vrdask.resample(data, shape, mode, axes=space))
 
 
-def test_workers_open_files_themselves(file, tmp_path, client):
-    path, data, axes = file
-    result = vrdask.resample_zarr(path, tmp_path / "out.zarr", factor=0.5, mode="area")
-    space = [axis for axis, name in enumerate(axes or "xyz") if name in "xyz"]
-    shape = [int(data.shape[axis] * 0.5 + 0.5) for axis in space]
-    assert_array_equal(result[...], vrdask.resample(data, shape, "area", axes=space))
+class TestOnACluster:
+    """In a class, so that the client is no longer the active one in the tests that follow."""
+
+    @pytest.fixture(scope="class")
+    def client(self):
+        with two_workers() as connected:
+            yield connected
+
+    def test_workers_open_files_themselves(self, file, tmp_path, client):
+        path, data, axes = file
+        result = vrdask.resample_zarr(path, tmp_path / "out.zarr", factor=0.5, mode="area")
+        space = [axis for axis, name in enumerate(axes or "xyz") if name in "xyz"]
+        shape = [int(data.shape[axis] * 0.5 + 0.5) for axis in space]
+        assert_array_equal(result[...], vrdask.resample(data, shape, "area", axes=space))
 
 
 def test_levels_series_and_channels_are_chosen(tmp_path):

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 import vrdask
+from vrdask.chunk_io import ChunkIO
 from vrdask.intervals import Box, size_of
 
 SIDE, CHUNK = 2048, 128
@@ -71,11 +72,11 @@ def test_chunks_of_a_rotated_volume(eight_gigabytes, monkeypatch, mode, order, b
     middle, part = slice(960, 1088), slice(864, 1184)  # a corner of eight chunks; what of the volume it may weigh
     by_chunks = vrdask.affine_transform(eight_gigabytes, matrix, offset, mode=mode, chunks=CHUNK)
     at_once = vrdask.affine_transform(eight_gigabytes, matrix, offset, mode=mode, chunks=((960, 128, 960),) * 3)
-    taken, read = [], zarr.Array.__getitem__
-    monkeypatch.setattr(zarr.Array, "__getitem__", lambda self, box: (taken.append(box), read(self, box))[1])
+    taken, read = [], ChunkIO.read
+    monkeypatch.setattr(ChunkIO, "read", lambda self, box: (taken.append(box), read(self, box))[1])
     with dask.config.set(scheduler="synchronous"):
         got = by_chunks[middle, middle, middle].compute()
-        read_by_chunks = [prod(one.stop - one.start for one in box) for box in taken]
+        read_by_chunks = [size_of(box) for box in taken]
         assert_array_equal(got, at_once.blocks[1, 1, 1].compute())
     assert len(read_by_chunks) == 8
     chunk = spanned(matrix, offset, ((1024, 1024 + CHUNK),) * 3)

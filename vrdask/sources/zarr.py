@@ -49,7 +49,8 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         return StorePath(place)
     if isinstance(place, str) and "://" not in place:
         if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
-            return StorePath(zarr_internals.sync(ZipStore.open(Path(place), mode="r")))
+            absolute = Path(place).absolute()  # workers open it again, in folders of their own
+            return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
         return (
