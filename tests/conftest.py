@@ -99,6 +99,6 @@ def machine() -> Callable[..., AbstractContextManager[None]]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """A dask client of two worker processes; the active one for as long as the fixture lives, for the rest of a file."""
+    """A dask client of two worker processes; the active one until the tests of a file end."""
     with two_workers() as connected:
         yield connected

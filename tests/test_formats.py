@@ -148,13 +148,14 @@ def test_a_file_goes_to_zarr_with_the_bits_of_its_array(file, mode, tmp_path):
     assert_array_equal(result[...], vrdask.resample(data, shape, mode, axes=space))
 
 
+@pytest.fixture(scope="class")
+def client():
+    with two_workers() as connected:
+        yield connected
+
+
 class TestOnACluster:
     """In a class, so that the client is no longer the active one in the tests that follow."""
-
-    @pytest.fixture(scope="class")
-    def client(self):
-        with two_workers() as connected:
-            yield connected
 
     def test_workers_open_files_themselves(self, file, tmp_path, client):
         path, data, axes = file
