@@ -219,6 +219,7 @@ def test_info_says_what_an_image_is(image):
 
 
 def test_the_demo_proves_the_seams_exact_and_draws_them(tmp_path):
+    pytest.importorskip("matplotlib", reason="vrdask[pictures] is not installed")
     result = run("demo", "--size", "150", "--folder", tmp_path / "demo", "--quiet")
     assert result.exit_code == 0, result.output
     assert "0 of " in result.output
