@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -216,33 +217,21 @@ def from_taps(
     n_out: int,
     taps: Callable[[Indices], Taps],
     most_taps: int,
-    ascending: bool = True,
     period: Period | None = None,
     interior: Interval = (0, 0),
 ) -> Operator:
     """The operator whose row i adds weights onto source samples, as `taps` has them of any outputs (see `banded`)."""
-
-    def band(outputs: Indices) -> Band:
-        return banded(n_in, *taps(outputs))
-
-    return Operator(n_in, n_out, band, min(most_taps, n_in), ascending, period, interior)
+    return Operator(n_in, n_out, lambda i: banded(n_in, *taps(i)), min(most_taps, n_in), True, period, interior)
 
 
 def from_windows(
-    n_in: int,
-    n_out: int,
-    windows: Callable[[Indices], Windows],
-    most_taps: int,
-    ascending: bool = True,
-    period: Period | None = None,
-    interior: Interval = (0, 0),
+    n_in: int, n_out: int, windows: Callable[[Indices], Windows], most_taps: int, *repeating: Any
 ) -> Operator:
-    """The operator whose row i weighs the samples of a window, as `windows` has it of any outputs."""
+    """The operator whose row i weighs the samples of a window, as `windows` has it of any outputs.
 
-    def band(outputs: Indices) -> Band:
-        return windowed(*windows(outputs))
-
-    return Operator(n_in, n_out, band, min(most_taps, n_in), ascending, period, interior)
+    repeating : the last fields of an `Operator`: whether it ascends, its period and interior.
+    """
+    return Operator(n_in, n_out, lambda i: windowed(*windows(i)), min(most_taps, n_in), *repeating)
 
 
 def reflect(index: Indices, n: int) -> Indices:
@@ -264,7 +253,7 @@ def nearest(n_in: int, n_out: int, align_corners: bool) -> Operator:
 def linear(n_in: int, n_out: int, align_corners: bool) -> Operator:
     """The two neighbours of each position, clamped to the axis: torch ``interpolate(mode="linear")``."""
     taps = partial(_linear_taps, n_in, n_out, align_corners)
-    return from_taps(n_in, n_out, taps, 2, True, *_repeating(n_in, n_out, align_corners, (0, 1)))
+    return from_taps(n_in, n_out, taps, 2, *_repeating(n_in, n_out, align_corners, (0, 1)))
 
 
 def _linear_taps(n_in: int, n_out: int, align_corners: bool, i: Indices) -> Taps:
@@ -291,7 +280,7 @@ def _area_windows(n_in: int, n_out: int, i: Indices) -> Windows:
 def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:
     """Cubic B-spline values of coefficients, mirrored at both ends: four taps, to be applied after `prefilter`."""
     taps = partial(_b_spline_taps, n_in, n_out, align_corners)
-    return from_taps(n_in, n_out, taps, 4, True, *_repeating(n_in, n_out, align_corners, (-1, 2)))
+    return from_taps(n_in, n_out, taps, 4, *_repeating(n_in, n_out, align_corners, (-1, 2)))
 
 
 def _b_spline_taps(n_in: int, n_out: int, align_corners: bool, i: Indices) -> Taps:
@@ -318,7 +307,7 @@ def prefilter(n: int, radius: int) -> Operator:
         return index, np.broadcast_to(response, index.shape)
 
     inside = (radius, max(radius, n - radius))
-    return from_taps(n, n, taps, len(offset), True, Period(1, 1), inside)
+    return from_taps(n, n, taps, len(offset), Period(1, 1), inside)
 
 
 def compose(outer: Operator, inner: Operator) -> Operator:
