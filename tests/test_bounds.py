@@ -37,6 +37,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="peaks are read 
         ((64, 64), ["--shape", f"{LARGEST},{LARGEST}", "--chunks", "65536,65536"], "tasks"),
         ((64, 64), ["--factor", "0.5", "--chunks", "1,1", "--shards", "256,256"], "tasks"),
         ((LARGEST, LARGEST), ["--factor", "0.5", "--mode", "area", "--chunks", "32768,32768"], "tasks"),
+        ((2**24,) * 3, ["--factor", "0.5", "--mode", "cubic"], "tasks"),
+        ((2**24,) * 2, ["--factor", "0.7", "--mode", "lanczos"], "tasks"),
+        ((64,) * 3, ["--shape", "262144,262144,262144", "--chunks", "1", "--mode", "cubic"], "tasks"),
+        ((64,) * 3, ["--shape", "262144,262144,262144", "--chunks", "1", "--shards", "256"], "tasks"),
     ],
 )
 def test_a_plan_is_made_or_refused_in_seconds(tmp_path, shape, options, said):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrdask import frames
+from vrdask import decoding, frames
 from vrdask.chunk_codec import ChunkCodec
 from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
@@ -105,6 +105,22 @@ def test_runs_decode_what_their_plans_say_in_the_memory_that_they_say(plan):
     for choice in choices:
         decoded, most = run(plan, choice)
         assert decoded <= choice.decoded  # less where what is kept for a later layer serves a neighbour, too
+        assert most <= choice.cache
+
+
+@given(plans(), st.integers(1, 20), st.integers(0, 40))
+def test_where_too_much_is_shared_fewer_ways_are_looked_at_that_hold_as_well(plan, columns_of, most_shared):
+    least = min(one.decoded for one in decodings(plan, 1, by_rows=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "COLUMNS_OF", columns_of)
+        patch.setattr(decoding, "MOST_SHARED", most_shared)
+        choices = decodings(plan, 1, by_rows=False)
+    assert choices[0].cache == 0
+    assert choices[0].decoded == plan.bytes_read
+    for choice in choices:
+        assert choice.decoded >= least
+        decoded, most = run(plan, choice)
+        assert decoded <= choice.decoded
         assert most <= choice.cache
 
 

@@ -14,15 +14,15 @@ would not do for a whole layer of blocks, tasks come in columns (see `columns`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import lcm
+from dataclasses import dataclass, field, replace
+from math import lcm, prod
 
 import numpy as np
 
 from vrdask.block_plan import PLAIN, BlockPlan, Passage
-from vrdask.decoding import Decoding, decodings
-from vrdask.intervals import Edges, ceil_div, longest, regular_edges
-from vrdask.plan import counted, format_bytes, plan_chunks
+from vrdask.decoding import Decoding, Known, decodings
+from vrdask.intervals import MOST_CHUNKS, Edges, ceil_div, longest, regular_edges
+from vrdask.plan import AxisPlan, ResamplePlan, counted, format_bytes, plan_axis
 from vrdask.resampling import Resampling
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
@@ -86,7 +86,11 @@ def plan_blocks(
 
 @dataclass(frozen=True)
 class _Run:
-    """What is to be planned (see `plan_blocks`), and the plans that it can have."""
+    """What is to be planned (see `plan_blocks`), and the plans that it can have.
+
+    cuts : axes that have been planned, by their numbers, blocks and parts. ways : what can be kept along some of them.
+    Of the many plans that are compared most differ along one axis.
+    """
 
     what: Resampling
     unit: tuple[int, ...]
@@ -97,6 +101,8 @@ class _Run:
     reading: Passage
     writing: Passage
     shares: bool
+    cuts: dict[tuple[int, int, int], AxisPlan] = field(default_factory=dict)
+    ways: Known = field(default_factory=dict)
 
     @property
     def limit(self) -> int:
@@ -109,27 +115,40 @@ class _Run:
 
     def in_blocks(self, block: Sequence[int], part: Sequence[int] | None = None) -> BlockPlan:
         """With blocks of these sizes, computed in parts of these sizes; without a cache."""
-        out_shape, block = self.what.out_shape, tuple(block)
-        edges = [regular_edges(n, size) for n, size in zip(out_shape, block, strict=True)]
-        plan = parts = plan_chunks(self.what, edges, self.in_edges)
+        block = tuple(block)
+        plan = parts = self._cut_into(block, block)
         piece, part = block, block if part is None else tuple(part)
         if part != block:
-            cuts = [_cut(n, b, p) for n, b, p in zip(out_shape, block, part, strict=True)]
-            parts = plan_chunks(self.what, cuts, self.in_edges)
+            parts = self._cut_into(block, part)
             if self.writing.shard_copies:
                 piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, self.chunk, strict=True))
         found = BlockPlan(plan, parts, block, part, piece, self.concurrent, self.reading, self.writing)
-        tasks, shared = min(self.concurrent, max(len(plan), 1)), self.shares and piece != block
+        tasks, shared = min(self.concurrent, max(prod(plan.shape), 1)), self.shares and piece != block
         if shared and found.shard_bytes:
             tasks = max(1, min(tasks, (self.limit - self.concurrent * found.thread_bytes) // found.shard_bytes))
         return replace(found, tasks_at_once=tasks, shares_pieces=shared)
+
+    def _cut_into(self, block: Sequence[int], part: Sequence[int]) -> ResamplePlan:
+        """The plan whose chunks are the parts of every block."""
+        axes = []
+        for key in zip(range(len(block)), block, part, strict=True):
+            if key not in self.cuts:
+                axis, n = key[0], self.what.out_shape[key[0]]
+                self.cuts[key] = plan_axis(self.what, axis, _cut(n, *key[1:]))
+            axes.append(self.cuts[key])
+        return ResamplePlan(self.what, tuple(axes), None if self.in_edges is None else tuple(self.in_edges))
+
+    def _is_countable(self, block: Sequence[int], part: Sequence[int]) -> bool:
+        """Whether there are not too many parts along any axis."""
+        along = zip(self.what.out_shape, block, part, strict=True)
+        return all(ceil_div(n, b) * ceil_div(b, p) <= MOST_CHUNKS for n, b, p in along)
 
     def with_cache(self, found: BlockPlan) -> BlockPlan:
         """A plan with the cache that what its tasks leave of the limit can hold."""
         room = self.limit - found.peak_bytes
         if self.memory_limit is None and not found.shares_pieces:
             room = min(room, self.concurrent * CACHE_BYTES_PER_THREAD)
-        best = _affordable(found, room, self.worth_keeping)
+        best = _affordable(found, room, self.worth_keeping, self.ways)
         return replace(found, cache_bytes=best.cache, keep=best.keep, column=best.column, decoded_bytes=best.decoded)
 
     def fitted(self, block: Sequence[int]) -> BlockPlan:
@@ -168,6 +187,8 @@ class _Run:
             size, rest = divmod(longest(self.in_edges[axis]) * n_out, max(n_in, 1))
             if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
                 part[axis] = size
+        if not self._is_countable(found.block, part):
+            return None
         parts = self.in_blocks(found.block, part)
         read = parts.part_plan
         worth = read.bytes_read == found.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES
@@ -185,6 +206,8 @@ class _Run:
         axis, part, best = what.passes[-1], list(found.block), found
         while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
             part[axis] = ceil_div(part[axis], 2)
+            if not self._is_countable(found.block, part):
+                break
             bands = self.in_blocks(found.block, part)
             count = ceil_div(found.block[axis], part[axis])
             if count * bands.part_plan.peak_read_bytes > BAND_MARGINS * found.plan.peak_read_bytes:
@@ -194,11 +217,11 @@ class _Run:
         return best if best.peak_bytes <= self.limit and best.decoded_bytes <= found.decoded_bytes else None
 
     def _fits(self, found: BlockPlan) -> bool:
-        busy = not self.shares or len(found.plan) * found.pieces_per_task >= PIECES_PER_THREAD * self.concurrent
+        busy = not self.shares or prod(found.plan.shape) * found.pieces_per_task >= PIECES_PER_THREAD * self.concurrent
         return found.peak_bytes <= self.limit and busy
 
     def _in_smaller_parts(self, block: Sequence[int]) -> Iterator[BlockPlan]:
-        """The block at once, then in smaller and smaller parts, down to single chunks."""
+        """The block at once, then in smaller and smaller parts, down to single chunks, or as many as can be counted."""
         part, chunk = list(block), self.chunk
         while True:
             yield self.in_blocks(block, part)
@@ -207,6 +230,8 @@ class _Run:
                 return
             axis = max(axes, key=lambda axis: (part[axis] / chunk[axis], -axis))
             part[axis] = chunk[axis] * ceil_div(ceil_div(part[axis], chunk[axis]), 2)
+            if not self._is_countable(block, part):
+                return
 
     def _larger(self, found: BlockPlan) -> list[BlockPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
@@ -216,20 +241,23 @@ class _Run:
                 sizes = list(found.block)
                 sizes[axis] = min(2 * sizes[axis], u * ceil_div(n, u))
                 candidate = self.in_blocks(sizes)
-                if candidate.peak_bytes <= self.limit and len(candidate.plan) >= TASKS_PER_THREAD * self.concurrent:
+                if (
+                    candidate.peak_bytes <= self.limit
+                    and prod(candidate.plan.shape) >= TASKS_PER_THREAD * self.concurrent
+                ):
                     candidates.append(candidate)
         return candidates
 
 
-def _affordable(found: BlockPlan, room: int, worth_keeping: float) -> Decoding:
+def _affordable(found: BlockPlan, room: int, worth_keeping: float, known: Known) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
-        choices = decodings(found.part_plan, concurrent, by_rows, in_columns=False)
+        choices = decodings(found.part_plan, concurrent, by_rows, in_columns=False, known=known)
     else:
-        choices = decodings(found.plan, concurrent, by_rows, found.part != found.block)
+        choices = decodings(found.plan, concurrent, by_rows, found.part != found.block, known=known)
         if found.part != found.block:  # parts of a block overlap, too: without a cache they decode for themselves
-            choices.append(decodings(found.part_plan, concurrent, by_rows)[0])
+            choices.append(decodings(found.part_plan, concurrent, by_rows, known=known)[0])
     possible = [one for one in choices if one.cache <= max(room, 0)]
     least = min(one.decoded for one in possible)
     small = found.concurrent * SMALL_CACHE_BYTES
@@ -239,5 +267,7 @@ def _affordable(found: BlockPlan, room: int, worth_keeping: float) -> Decoding:
 
 def _cut(n: int, block: int, part: int) -> Edges:
     """Boundaries of the parts of every block of an axis."""
-    starts = [at for begin in range(0, n, block) for at in range(begin, min(begin + block, n), part)]
-    return np.asarray([*starts, n] if starts else [0, 0], np.int64)
+    if block == part or not n:
+        return regular_edges(n, block)
+    starts = (np.arange(0, n, block)[:, None] + np.arange(0, block, part)).reshape(-1)
+    return np.append(starts[starts < n], n)

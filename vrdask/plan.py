@@ -150,7 +150,7 @@ class ResamplePlan:
             return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
         if len(what.stages) < 2:
             return 0
-        if not len(self):
+        if 0 in self.shape:
             return 0
         widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
         return between_bytes(what, self[widest].writes)
@@ -185,7 +185,7 @@ class ResamplePlan:
                 "resample",
                 f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, {mode}",
             ),
-            ("tasks", f"{len(self):,} of up to {_sizes(chunk)}"),
+            ("tasks", f"{prod(self.shape):,} of up to {_sizes(chunk)}"),
             ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
             ("bytes written", format_bytes(self.bytes_written)),
             ("peak bytes per task", format_bytes(self.peak_bytes)),
@@ -282,13 +282,16 @@ def plan_resample(
 
 def plan_chunks(what: Resampling, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None) -> ResamplePlan:
     """Plan a resampling whose output is cut at `out_edges`."""
-    axes = []
-    for axis, edges in enumerate(out_edges):
-        starts, stops = edges[:-1], edges[1:]
-        for stage in reversed(what.stages):
-            starts, stops = _reads_many(stage[axis], starts, stops)
-        axes.append(AxisPlan(edges, starts, stops))
-    return ResamplePlan(what, tuple(axes), None if in_edges is None else tuple(in_edges))
+    axes = tuple(plan_axis(what, axis, edges) for axis, edges in enumerate(out_edges))
+    return ResamplePlan(what, axes, None if in_edges is None else tuple(in_edges))
+
+
+def plan_axis(what: Resampling, axis: int, edges: Edges) -> AxisPlan:
+    """Plan one axis of a resampling, cut at `edges`."""
+    starts, stops = edges[:-1], edges[1:]
+    for stage in reversed(what.stages):
+        starts, stops = _reads_many(stage[axis], starts, stops)
+    return AxisPlan(edges, starts, stops)
 
 
 def chunk_edges(shape: Sequence[int], chunks: ChunksLike, name: str = "chunks") -> tuple[Edges, ...]:
