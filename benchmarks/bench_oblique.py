@@ -26,8 +26,8 @@ from bench_kernels import machine
 
 import vrdask
 from vrdask.affine import affine
-from vrdask.affine_plan import AffinePlan
-from vrdask.intervals import Box, size_of
+from vrdask.box_plan import BoxPlan
+from vrdask.intervals import Box, regular_edges, size_of
 from vrdask.plan import format_bytes
 
 SIDE, CHUNK, DEGREES = 2048, 128, 10.0
@@ -50,7 +50,7 @@ def kilobytes(name):
 def run(source, target, shape):
     if how == "zarr":
         job = prepare(source, target, matrix, offset, shape, chunks=CHUNK, memory_limit=limit, num_threads=threads)
-        return job.plan.peak_bytes, job.run
+        return job.blocks.peak_bytes, job.run
     lazy = vrdask.affine_transform(zarr.open_array(source), matrix, offset, shape, chunks=CHUNK)
     made = zarr.create_array(target, shape=lazy.shape, chunks=(CHUNK,) * 3, dtype=lazy.dtype)
     with dask.config.set(scheduler="threads", num_workers=threads):
@@ -98,7 +98,7 @@ def spanned(matrix: np.ndarray, offset: np.ndarray, writes: Box) -> int:
 
 def tell_plan() -> None:
     matrix, offset = rotation()
-    plan = AffinePlan(affine((SIDE,) * 3, "uint8", matrix, offset), (CHUNK,) * 3, 1, 0)
+    plan = BoxPlan(affine((SIDE,) * 3, "uint8", matrix, offset), (regular_edges(SIDE, CHUNK),) * 3, None)
     shares = [size_of(task.reads) / spanned(matrix, offset, task.writes) for task in plan]
     print(f"{len(plan)} tasks of {CHUNK}^3: none reads more than {max(shares):.3f} times what its corners span; "
           f"all together read {plan.bytes_read / SIDE**3:.2f} times the volume")  # fmt: skip

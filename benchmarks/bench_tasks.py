@@ -26,11 +26,11 @@ from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.table import Table
 
-from vrdask.block_plan import BlockPlan
 from vrdask.executors.cluster import run_on_cluster
 from vrdask.memory import plan_blocks
 from vrdask.records import Record
 from vrdask.resampling import resampling
+from vrdask.run_plan import RunPlan
 from vrdask.sources import store_path
 
 SAMPLES = 20
@@ -41,14 +41,14 @@ SAMPLES = 20
 class NoWork:
     """A task of a run that reads, computes and writes nothing; like a real one, it holds the plan."""
 
-    blocks: BlockPlan
+    blocks: RunPlan
 
     def __call__(self, number: int) -> tuple[int, int, list[int]]:
         task = self.blocks.plan[number]
         return number, math.prod(stop - start for start, stop in task.writes), [0]
 
 
-def plan_of(tasks: int) -> BlockPlan:
+def plan_of(tasks: int) -> RunPlan:
     """A plan of at least so many blocks of 64^3: uint8, half size."""
     side = math.ceil(tasks ** (1 / 3))
     shape = (64 * side, 64 * side, 64 * math.ceil(tasks / side**2))

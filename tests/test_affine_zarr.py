@@ -10,10 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import vrdask
 from vrdask.affine import affine
-from vrdask.affine_plan import plan_affine
 from vrdask.cli import main
 from vrdask.executors.affine_to_zarr import affine_zarr, prepare
-from vrdask.intervals import shape_of, size_of, slices_of
+from vrdask.intervals import regular_edges, shape_of, size_of, slices_of
+from vrdask.memory import plan_blocks
 from vrdask.ome_zarr import read_multiscale
 
 TURN = np.deg2rad(25)
@@ -36,26 +36,76 @@ def test_block_by_block_equals_at_once(source, tmp_path, mode, options):
     assert_array_equal(made[:], expected, strict=True)
 
 
-def test_on_a_cluster(source, tmp_path, client):
-    expected = vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, mode="cubic")
-    assert_array_equal(affine_zarr(source, tmp_path / "target.zarr", MATRIX, OFFSET, mode="cubic")[:], expected)
-
-
+@pytest.mark.parametrize("in_chunk", [None, 24])
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
-def test_a_plan_tiles_the_result_and_bounds_every_read(mode):
+def test_a_plan_tiles_the_result_and_bounds_every_read(mode, in_chunk):
     what = affine((300, 310, 320), "uint8", MATRIX, OFFSET, (200, 210, 220), mode)
-    plan = plan_affine(what, (16, 16, 32), 2, 64 << 20)
+    in_edges = in_chunk and [regular_edges(n, in_chunk) for n in what.in_shape]
+    unit = (16, 16, 32)
+    blocks = plan_blocks(what, unit, unit, in_edges, 2, 64 << 20)
+    plan = blocks.plan
     written = np.zeros(what.out_shape, int)
     for task in plan:
         written[slices_of(task.writes)] += 1
-        assert size_of(task.reads) <= plan.most_read
-        assert all(b % u == 0 for b, u in zip(plan.block, (16, 16, 32), strict=True))
-        assert max(n - b for n, b in zip(shape_of(task.writes), plan.block, strict=True)) <= 0
+        assert all(n <= most for n, most in zip(shape_of(task.reads), shape_of(plan.largest[0]), strict=True))
+        assert all(n <= most for n, most in zip(shape_of(task.writes), blocks.block, strict=True))
+    assert all(b % u == 0 for b, u in zip(blocks.block, unit, strict=True))
     assert (written == 1).all()
-    assert plan.peak_bytes <= 64 << 20
-    assert plan.bytes_read == sum(size_of(task.reads) for task in plan)
+    assert blocks.peak_bytes <= 64 << 20
+    asked = sum(size_of(task.reads) for task in plan)
+    assert asked <= plan.bytes_read <= plan.most_decoded_bytes
+    assert in_chunk or plan.bytes_read == asked
+    assert (blocks.cache_bytes > 0) == (in_chunk is not None)
     with pytest.raises(ValueError, match=r"memory_limit must be at least \d+ bytes .* 16x16x32 of the target"):
-        plan_affine(what, (16, 16, 32), 2, 1000)
+        plan_blocks(what, unit, unit, in_edges, 2, 1000)
+
+
+def test_a_shard_is_made_in_parts_where_it_does_not_fit(source, tmp_path):
+    limit = 12 << 20
+    job = prepare(source, tmp_path / "target.zarr", MATRIX, OFFSET, (128, 128, 128), "cubic", chunks=16, shards=128,
+                  memory_limit=limit, num_threads=2)  # fmt: skip
+    assert job.blocks.part != job.blocks.block == (128,) * 3
+    assert job.blocks.peak_bytes <= limit
+    made = job.run()
+    assert_array_equal(
+        made[:], vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, (128, 128, 128), "cubic")
+    )
+
+
+def test_an_array_is_a_target(source, tmp_path):
+    x = zarr.open_array(source)[:]
+    target = zarr.create_array(tmp_path / "there.zarr", shape=(40, 41, 42), chunks=(9, 20, 42), dtype="f4")
+    vrdask.affine_zarr(source, target, MATRIX, OFFSET, (40, 41, 42), dtype="f4")
+    assert_array_equal(target[:], vrdask.affine_transform(x, MATRIX, OFFSET, (40, 41, 42), dtype="f4"))
+    for wrong, message in (
+        ({"output_shape": (40, 41, 43), "dtype": "f4"}, "a target array must have shape"),
+        ({"output_shape": (40, 41, 42)}, "a target array must have shape"),
+        ({"output_shape": (40, 41, 42), "dtype": "f4", "resume": True}, "resume must be False when the target is an"),
+        ({"output_shape": (40, 41, 42), "dtype": "f4", "chunks": 8}, "chunks and shards must be None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prepare(source, target, MATRIX, OFFSET, **wrong)
+    with pytest.raises(ValueError, match="target must lie outside the source"):
+        prepare(source, zarr.open_array(source), MATRIX)
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), [("uint8", "float64"), (">u2", ">u2"), ("float32", "uint8")])
+@pytest.mark.parametrize("options", [{}, {"memory_limit": "3MiB"}, {"chunks": 8, "shards": 48, "memory_limit": "3MiB"}])
+def test_types_and_small_limits(tmp_path, in_dtype, out_dtype, options):
+    x = (np.random.default_rng(0).random((3, 40, 50)) * 200).astype(in_dtype)
+    source = zarr.create_array(tmp_path / "source.zarr", data=x, chunks=(2, 13, 17))
+    matrix, offset = [[0.8, 0.3], [-0.3, 0.9]], (3.0, 11.5)
+    made = vrdask.affine_zarr(source, tmp_path / "target.zarr", matrix, offset, (48, 48), dtype=out_dtype, **options)
+    assert_array_equal(made[:], vrdask.affine_transform(x, matrix, offset, (48, 48), dtype=out_dtype), strict=True)
+
+
+def test_a_plan_of_very_many_tasks_is_made_at_once():
+    what = affine((2**20,) * 3, "uint8", MATRIX, OFFSET, mode="cubic")
+    edges = [regular_edges(n, 64) for n in what.in_shape]
+    blocks = plan_blocks(what, (16,) * 3, (16,) * 3, edges, 2, 64 << 20)
+    assert not blocks.plan.is_counted
+    assert "bytes read          up to" in str(blocks.plan)
+    assert blocks.plan[12345].reads
 
 
 def test_an_image_keeps_its_scale_where_the_map_has_one(tmp_path):
@@ -135,6 +185,9 @@ def test_refusals_leave_no_trace(source, tmp_path):
             prepare(source, target, **options)
     with pytest.raises(ValueError, match="target must lie outside the source"):
         prepare(source, source / "inside.zarr", MATRIX)
-    with pytest.raises(TypeError, match="target must be a place"):
-        prepare(source, zarr.create_array({}, shape=(3,), dtype="f4"), MATRIX)
     assert not target.exists()
+
+
+def test_on_a_cluster(source, tmp_path, client):
+    expected = vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, mode="cubic")
+    assert_array_equal(affine_zarr(source, tmp_path / "target.zarr", MATRIX, OFFSET, mode="cubic")[:], expected)

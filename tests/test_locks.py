@@ -317,7 +317,7 @@ def test_an_error_midway_is_not_hidden_by_those_of_the_clean_up(source, tmp_path
     def refuses(at):
         raise PermissionError(13, "no", str(at))
 
-    monkeypatch.setattr(block_work, "apply", fails)
+    monkeypatch.setattr(block_work, "compute_box", fails)
     monkeypatch.setattr(stores, "remove", refuses)
     with pytest.raises(RuntimeError, match="what went wrong"):
         RUNS["resample"](source, tmp_path / "out.zarr")
@@ -361,7 +361,7 @@ def test_a_store_that_takes_no_keys_but_zarrs(source, run, monkeypatch):
 
 
 def test_an_unfinished_run_in_such_a_store_is_gone_on_from_in_this_process(source, monkeypatch):
-    store, apply, calls = ZarrKeysAlone(), block_work.apply, []
+    store, apply, calls = ZarrKeysAlone(), block_work.compute_box, []
 
     def failing(*args, **kwargs):
         calls.append(1)
@@ -369,7 +369,7 @@ def test_an_unfinished_run_in_such_a_store_is_gone_on_from_in_this_process(sourc
             raise RuntimeError("cut off")
         return apply(*args, **kwargs)
 
-    monkeypatch.setattr(block_work, "apply", failing)
+    monkeypatch.setattr(block_work, "compute_box", failing)
     how = {"num_threads": 1, "memory_limit": "30kB"}
     with pytest.raises(RuntimeError, match="cut off"):
         RUNS["resample"](source, store, **how)

@@ -13,12 +13,13 @@ import zarr
 
 import vrdask
 from vrdask import chunk_io
-from vrdask.block_plan import BlockPlan, Passage
+from vrdask.costs import TransferCost
 from vrdask.decoding import decodings
 from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.intervals import regular_edges
 from vrdask.memory import CACHE_BYTES_PER_THREAD, plan_blocks
 from vrdask.resampling import resampling
+from vrdask.run_plan import RunPlan
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
@@ -120,10 +121,10 @@ def test_a_run_lives_in_the_address_space_that_its_plan_says(source, tmp_path, p
 
 
 def test_the_memory_of_a_run_does_not_grow_with_the_volume_by_default():
-    def plan(side: int) -> BlockPlan:
+    def plan(side: int) -> RunPlan:
         what = resampling((side,) * 3, (side // 2,) * 3, "cubic", in_dtype="uint16")
         edges = [regular_edges(side, 128)] * 3
-        zstd = Passage(chunk_bytes=2 * 128**3, encoded_bytes=2 * 128**3, by_rows=True)
+        zstd = TransferCost(chunk_bytes=2 * 128**3, encoded_bytes=2 * 128**3, by_rows=True)
         return plan_blocks(what, (128,) * 3, (128,) * 3, edges, 2, None, reading=zstd, writing=zstd, shares=True)
 
     small, large, huge = map(plan, (1024, 2048, 8192))

@@ -25,11 +25,11 @@ SHAPE, RESULT = (120, 96, 64), (60, 48, 32)
 RUN = """
 import sys, time, vrdask
 from vrdask.executors import block_work
-apply = block_work.apply
+apply = block_work.compute_box
 def slowly(*args, **kwargs):
     time.sleep(0.02)
     return apply(*args, **kwargs)
-block_work.apply = slowly
+block_work.compute_box = slowly
 vrdask.resample_zarr(sys.argv[1], sys.argv[2], {shape}, mode="cubic", chunks=8, num_threads=2, resume=True,
                      memory_limit="1MB")
 """
@@ -79,7 +79,7 @@ def interrupted(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, aft
     """A run that fails at its task number `after`."""
     from vrdask.executors import block_work
 
-    apply, calls = block_work.apply, []
+    apply, calls = block_work.compute_box, []
 
     def failing(*args, **kwargs):
         calls.append(args)
@@ -89,7 +89,7 @@ def interrupted(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, aft
 
     arguments = {"mode": "cubic", "chunks": 8, "memory_limit": "1MB", "num_threads": 1} | settings
     with monkeypatch.context() as patch:
-        patch.setattr(block_work, "apply", failing)
+        patch.setattr(block_work, "compute_box", failing)
         with pytest.raises(RuntimeError, match="cut off"):
             vrdask.resample_zarr(source, target, RESULT, **arguments)
 
@@ -99,8 +99,8 @@ def test_resume_does_only_what_was_not_recorded_empty_chunks_included(source, tm
 
     target = tmp_path / "out.zarr"
     interrupted(source, target, monkeypatch, after=7)
-    apply, calls = block_work.apply, []
-    monkeypatch.setattr(block_work, "apply", lambda *args, **kwargs: calls.append(args) or apply(*args, **kwargs))
+    apply, calls = block_work.compute_box, []
+    monkeypatch.setattr(block_work, "compute_box", lambda *args, **kwargs: calls.append(args) or apply(*args, **kwargs))
     job = prepare(source, target, RESULT, mode="cubic", chunks=8, memory_limit="1MB", num_threads=1, resume=True)
     result = job.run()
     assert len(calls) == len(job.plan) - 7
@@ -286,7 +286,7 @@ def test_an_affine_run_is_gone_on_from_and_is_finished_once(source, tmp_path):
         affine_zarr(source, target, matrix, progress=stop, memory_limit="20MB", **how)
     assert "resume=True (--resume) goes on" in interrupted.value.__notes__[0]
     job = prepare(source, target, matrix, resume=True, **how)
-    assert job.plan.block == tuple(json.loads((target / ".vrdask" / "job.json").read_text())["blocks"])
+    assert job.blocks.block == tuple(json.loads((target / ".vrdask" / "job.json").read_text())["blocks"])
     for changed in ({"offset": 1}, {"mode": "linear"}, {"padding_mode": "mirror"}, {"fill_value": 0}):
         with pytest.raises(ValueError, match=f"resume must have the settings .*{next(iter(changed))}"):
             affine_zarr(source, target, matrix, resume=True, **(how | changed))
@@ -303,11 +303,11 @@ def test_an_affine_run_is_gone_on_from_and_is_finished_once(source, tmp_path):
 SLOW = """
 import sys, time
 from vrdask.executors import block_work
-apply = block_work.apply
+apply = block_work.compute_box
 def slowly(*args, **kwargs):
     time.sleep(0.1)
     return apply(*args, **kwargs)
-block_work.apply = slowly
+block_work.compute_box = slowly
 from vrdask.cli import main
 main(sys.argv[1:])
 """
@@ -372,13 +372,13 @@ def test_a_second_run_into_one_target_is_refused(source, tmp_path, settings):
 def test_a_source_that_changes_during_the_run_is_noticed(source, tmp_path, monkeypatch):
     from vrdask.executors import block_work
 
-    apply = block_work.apply
+    apply = block_work.compute_box
 
     def growing(*args, **kwargs):
         zarr.open_array(source, mode="r+").resize((SHAPE[0] + 1, *SHAPE[1:]))
         return apply(*args, **kwargs)
 
-    monkeypatch.setattr(block_work, "apply", growing)
+    monkeypatch.setattr(block_work, "compute_box", growing)
     with pytest.raises(ValueError, match="source must not change during a run"):
         vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT, num_threads=1)
     assert not opens(tmp_path / "out.zarr")

@@ -130,6 +130,6 @@ job(small, "first").run()
 volume = zarr.create_array({}, shape=(2048,) * 3, chunks=(128,) * 3, dtype="uint8", fill_value=7)
 volume[600:728, 600:728, 600:728] = 3
 work = job(volume, "second")
-check(work.plan.peak_bytes, work.run)
+check(work.blocks.peak_bytes, work.run)
 """, MODE=mode, PLACE=str(tmp_path / "x")).split())  # fmt: skip
     assert peak <= planned <= 256 << 20

@@ -4,6 +4,7 @@
     grid_sample(input, grid, mode)          the same arrays at any positions
     affine_transform(x, matrix, offset)     rotated, sheared, shifted
     resample_zarr(source, target, shape)    Zarr to Zarr, with bounded memory
+    affine_zarr(source, target, matrix)     the same through an affine map
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
 
 Names are imported when first used, so that planning needs neither dask nor zarr nor the compiled kernels.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vrdask.affines import affine_transform as affine_transform
     from vrdask.api import resample as resample
+    from vrdask.executors.affine_to_zarr import affine_zarr as affine_zarr
     from vrdask.executors.zarr_to_zarr import resample_zarr as resample_zarr
     from vrdask.grids import grid_sample as grid_sample
     from vrdask.plan import ResamplePlan as ResamplePlan
@@ -30,6 +32,7 @@ _HOMES = {
     "resample": "vrdask.api",
     "grid_sample": "vrdask.grids",
     "affine_transform": "vrdask.affines",
+    "affine_zarr": "vrdask.executors.affine_to_zarr",
     "resample_zarr": "vrdask.executors.zarr_to_zarr",
     "plan_resample": "vrdask.plan",
     "ResamplePlan": "vrdask.plan",
@@ -41,6 +44,7 @@ __all__ = [
     "ResamplePlan",
     "__version__",
     "affine_transform",
+    "affine_zarr",
     "get_num_threads",
     "grid_sample",
     "plan_resample",

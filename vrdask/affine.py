@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,32 @@ class Affine:
         if self.prefilter is None or any(start >= stop for start, stop in window):
             return window
         return self.prefilter.reads(window)
+
+    def most_read(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """No output box of these sizes reads more along any axis: its image's bounding box, and what that weighs."""
+        read = [min(size, n) for size, n in zip(sizes, self.in_shape, strict=True)]
+        filtered = 0 if self.prefilter is None else 2 * self.prefilter.radius
+        for axis, row in zip(self.axes, self.matrix, strict=True):
+            span = sum(abs(factor) * (sizes[other] - 1) for factor, other in zip(row, self.axes, strict=True))
+            read[axis] = int(min(self.in_shape[axis], ceil(span) + self.sampling.taps + 1 + filtered))
+        return tuple(read)
+
+    @property
+    def label(self) -> str:
+        return f"affine-{self.sampling.mode}"
+
+    def settings(self) -> dict[str, Any]:
+        """What two runs must agree in for one to go on from the other: JSON."""
+        return {
+            "shape": self.out_shape,
+            "matrix": [list(map(repr, row)) for row in self.matrix],
+            "offset": list(map(repr, self.offset)),
+            "axes": self.axes,
+            "mode": self.sampling.mode,
+            "padding_mode": repr(self.sampling.padding),
+            "fill_value": repr(self.sampling.fill),
+            "dtype": str(self.out_dtype),
+        }
 
 
 def position(row: Sequence[float], offset: float, index: Sequence[int]) -> float:

@@ -16,9 +16,9 @@ import zarr
 
 from vrdask import durable, stores, zarr_internals
 from vrdask.attempts import StoreError, attempt, may_pass
-from vrdask.block_plan import Passage
 from vrdask.chunk_codec import chunk_codec
 from vrdask.columns import Index
+from vrdask.costs import TransferCost
 from vrdask.dtypes import DType
 from vrdask.intervals import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
 from vrdask.remote_store import in_remote_store
@@ -87,22 +87,22 @@ class ChunkIO:
             self._keeps_empty = zarr_internals.keeps_empty_chunks(array)
 
     @property
-    def reading(self) -> Passage:
+    def reading(self) -> TransferCost:
         """What reading takes."""
         if self._codec is not None:
-            return Passage(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
+            return TransferCost(self._chunk_bytes, self._stored.fetched_bytes, by_rows=self._codec.by_rows)
         if self._decode is not None:
-            return Passage(self._chunk_bytes, self._chunk_bytes, by_format=True)
+            return TransferCost(self._chunk_bytes, self._chunk_bytes, by_format=True)
         if self._array.chunks is None:
-            return Passage(getattr(self._array, "passing_bytes", 0))
-        return Passage(self._chunk_bytes, by_zarr=True)
+            return TransferCost(getattr(self._array, "passing_bytes", 0))
+        return TransferCost(self._chunk_bytes, by_zarr=True)
 
     @property
-    def writing(self) -> Passage:
+    def writing(self) -> TransferCost:
         """What writing takes."""
         if self._codec is None:
-            return Passage(self._chunk_bytes, by_zarr=True)
-        return Passage(self._chunk_bytes, self._chunk_bytes, shard_copies=self._stored.shard_copies)
+            return TransferCost(self._chunk_bytes, by_zarr=True)
+        return TransferCost(self._chunk_bytes, self._chunk_bytes, shard_copies=self._stored.shard_copies)
 
     @property
     def _chunk_bytes(self) -> int:

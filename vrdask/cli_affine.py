@@ -56,7 +56,9 @@ def affine(
         opened = open_source(source, level=level, series=series, channel=channel)
         job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
-            click.echo(job.plan)
+            from vrdask.show import describe_job
+
+            click.echo(describe_job(job))
             return
         result = (without_sync(job) if no_sync else job).run()
         if not quiet:

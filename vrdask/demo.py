@@ -18,7 +18,8 @@ from vrdask import threads
 from vrdask.apply import apply
 from vrdask.executors.at_target import Mark, Occupation, occupy
 from vrdask.executors.in_memory import resample_in_memory
-from vrdask.executors.zarr_to_zarr import Job, prepare
+from vrdask.executors.job import Job
+from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of, within
 from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom

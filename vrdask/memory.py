@@ -19,11 +19,14 @@ from math import lcm, prod
 
 import numpy as np
 
-from vrdask.block_plan import PLAIN, BlockPlan, Passage
+from vrdask.affine import Affine
+from vrdask.box_plan import BoxPlan
+from vrdask.costs import PLAIN, TransferCost
 from vrdask.decoding import Decoding, Known, decodings
 from vrdask.intervals import MOST_CHUNKS, Edges, ceil_div, longest, regular_edges
 from vrdask.plan import AxisPlan, ResamplePlan, counted, format_bytes, plan_axis
 from vrdask.resampling import Resampling
+from vrdask.run_plan import RunPlan
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 CACHE_BYTES_PER_THREAD = 168 << 20
@@ -47,17 +50,17 @@ SMALL_CACHE_BYTES = 32 << 20
 
 
 def plan_blocks(
-    what: Resampling,
+    what: Resampling | Affine,
     unit: Sequence[int],
     chunk: Sequence[int],
     in_edges: Sequence[Edges] | None,
     concurrent: int,
     memory_limit: int | None,
     block: Sequence[int] | None = None,
-    reading: Passage = PLAIN,
-    writing: Passage = PLAIN,
+    reading: TransferCost = PLAIN,
+    writing: TransferCost = PLAIN,
     shares: bool = False,
-) -> BlockPlan:
+) -> RunPlan:
     """The plan of a run.
 
     unit : write unit of the target, a multiple of its `chunk`.
@@ -92,14 +95,14 @@ class _Run:
     Of the many plans that are compared most differ along one axis.
     """
 
-    what: Resampling
+    what: Resampling | Affine
     unit: tuple[int, ...]
     chunk: tuple[int, ...]
     in_edges: Sequence[Edges] | None
     concurrent: int
     memory_limit: int | None
-    reading: Passage
-    writing: Passage
+    reading: TransferCost
+    writing: TransferCost
     shares: bool
     cuts: dict[tuple[int, int, int], AxisPlan] = field(default_factory=dict)
     ways: Known = field(default_factory=dict)
@@ -109,11 +112,16 @@ class _Run:
         return self.concurrent * DEFAULT_BYTES_PER_THREAD if self.memory_limit is None else self.memory_limit
 
     @property
+    def limit_of_tasks(self) -> int:
+        """Up to which blocks grow; half where boxes turn: their neighbours read the same stored chunks."""
+        return self.limit // 2 if isinstance(self.what, Affine) and self.in_edges is not None else self.limit
+
+    @property
     def worth_keeping(self) -> float:
         """How many times as much may be decoded rather than kept."""
         return WORTH_KEEPING_DEAR if self.reading.by_zarr or self.reading.by_format else WORTH_KEEPING
 
-    def in_blocks(self, block: Sequence[int], part: Sequence[int] | None = None) -> BlockPlan:
+    def in_blocks(self, block: Sequence[int], part: Sequence[int] | None = None) -> RunPlan:
         """With blocks of these sizes, computed in parts of these sizes; without a cache."""
         block = tuple(block)
         plan = parts = self._cut_into(block, block)
@@ -122,36 +130,42 @@ class _Run:
             parts = self._cut_into(block, part)
             if self.writing.shard_copies:
                 piece = tuple(min(b, lcm(p, c)) for b, p, c in zip(block, part, self.chunk, strict=True))
-        found = BlockPlan(plan, parts, block, part, piece, self.concurrent, self.reading, self.writing)
+        found = RunPlan(plan, parts, block, part, piece, self.concurrent, self.reading, self.writing)
         tasks, shared = min(self.concurrent, max(prod(plan.shape), 1)), self.shares and piece != block
         if shared and found.shard_bytes:
             tasks = max(1, min(tasks, (self.limit - self.concurrent * found.thread_bytes) // found.shard_bytes))
         return replace(found, tasks_at_once=tasks, shares_pieces=shared)
 
-    def _cut_into(self, block: Sequence[int], part: Sequence[int]) -> ResamplePlan:
+    def _cut_into(self, block: Sequence[int], part: Sequence[int]) -> ResamplePlan | BoxPlan:
         """The plan whose chunks are the parts of every block."""
+        stored = None if self.in_edges is None else tuple(self.in_edges)
+        if isinstance(self.what, Affine):
+            return BoxPlan(self.what, tuple(map(_cut, self.what.out_shape, block, part)), stored)
         axes = []
         for key in zip(range(len(block)), block, part, strict=True):
             if key not in self.cuts:
                 axis, n = key[0], self.what.out_shape[key[0]]
                 self.cuts[key] = plan_axis(self.what, axis, _cut(n, *key[1:]))
             axes.append(self.cuts[key])
-        return ResamplePlan(self.what, tuple(axes), None if self.in_edges is None else tuple(self.in_edges))
+        return ResamplePlan(self.what, tuple(axes), stored)
 
     def _is_countable(self, block: Sequence[int], part: Sequence[int]) -> bool:
         """Whether there are not too many parts along any axis."""
         along = zip(self.what.out_shape, block, part, strict=True)
         return all(ceil_div(n, b) * ceil_div(b, p) <= MOST_CHUNKS for n, b, p in along)
 
-    def with_cache(self, found: BlockPlan) -> BlockPlan:
+    def with_cache(self, found: RunPlan) -> RunPlan:
         """A plan with the cache that what its tasks leave of the limit can hold."""
         room = self.limit - found.peak_bytes
         if self.memory_limit is None and not found.shares_pieces:
             room = min(room, self.concurrent * CACHE_BYTES_PER_THREAD)
+        if isinstance(found.part_plan, BoxPlan):  # what it will spare is not known
+            cache = 0 if self.in_edges is None else max(room, 0)
+            return replace(found, cache_bytes=cache, decoded_bytes=found.part_plan.most_decoded_bytes)
         best = _affordable(found, room, self.worth_keeping, self.ways)
         return replace(found, cache_bytes=best.cache, keep=best.keep, column=best.column, decoded_bytes=best.decoded)
 
-    def fitted(self, block: Sequence[int]) -> BlockPlan:
+    def fitted(self, block: Sequence[int]) -> RunPlan:
         """The block, in the largest parts that fit, or that fit with a cache that spares more; in the smallest where
         none do.
         """
@@ -161,7 +175,7 @@ class _Run:
             return fitting[0]
         return min(fitting, key=lambda found: self.with_cache(found).decoded_bytes)
 
-    def grown(self, found: BlockPlan) -> BlockPlan:
+    def grown(self, found: RunPlan) -> RunPlan:
         """Of a plan and those with larger and larger blocks, one that decodes about as little as any with small ones,
         with its cache.
         """
@@ -175,12 +189,14 @@ class _Run:
         good = [one for one in seen if one.decoded_bytes <= self.worth_keeping * least]
         return next((one for one in good if one.plan.peak_bytes > SMALL_TASK_BYTES), good[-1])
 
-    def in_single_chunks(self, found: BlockPlan) -> BlockPlan | None:
+    def in_single_chunks(self, found: RunPlan) -> RunPlan | None:
         """Its blocks in parts that read one source chunk each, along the axes where such parts are: these chunks need
         not be copied together first. None where others would be decoded for that, parts would be too small, or there
         are none.
         """
-        if self.in_edges is None or self.reading.by_zarr or not (self.shares or found.part == found.block):
+        if isinstance(self.what, Affine) or self.in_edges is None or self.reading.by_zarr:
+            return None
+        if not (self.shares or found.part == found.block):
             return None
         part = list(found.part)
         for axis, (n_in, n_out) in enumerate(zip(self.what.in_shape, self.what.out_shape, strict=True)):
@@ -194,14 +210,14 @@ class _Run:
         worth = read.bytes_read == found.plan.bytes_read and read.peak_read_bytes >= SMALL_PART_BYTES
         return parts if worth and parts.part != found.part else None
 
-    def in_bands(self, found: BlockPlan) -> BlockPlan | None:
+    def in_bands(self, found: RunPlan) -> RunPlan | None:
         """Its blocks in parts along the first resampled axis for the integer filters: small ones, but not mostly
         margins. None where that is of no use, or would decode more.
         """
         what = self.what
-        if not (what.fixed_point and what.stages) or self.in_edges is None or found.part != found.block:
+        if isinstance(what, Affine) or not (what.fixed_point and what.stages) or self.in_edges is None:
             return None
-        if found.by_pieces:  # nothing is copied together
+        if found.part != found.block or found.by_pieces:  # of pieces nothing is copied together
             return None
         axis, part, best = what.passes[-1], list(found.block), found
         while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
@@ -216,11 +232,11 @@ class _Run:
         best = self.with_cache(replace(best, cache_bytes=0))
         return best if best.peak_bytes <= self.limit and best.decoded_bytes <= found.decoded_bytes else None
 
-    def _fits(self, found: BlockPlan) -> bool:
+    def _fits(self, found: RunPlan) -> bool:
         busy = not self.shares or prod(found.plan.shape) * found.pieces_per_task >= PIECES_PER_THREAD * self.concurrent
         return found.peak_bytes <= self.limit and busy
 
-    def _in_smaller_parts(self, block: Sequence[int]) -> Iterator[BlockPlan]:
+    def _in_smaller_parts(self, block: Sequence[int]) -> Iterator[RunPlan]:
         """The block at once, then in smaller and smaller parts, down to single chunks, or as many as can be counted."""
         part, chunk = list(block), self.chunk
         while True:
@@ -233,7 +249,7 @@ class _Run:
             if not self._is_countable(block, part):
                 return
 
-    def _larger(self, found: BlockPlan) -> list[BlockPlan]:
+    def _larger(self, found: RunPlan) -> list[RunPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
         candidates = []
         for axis, (n, u) in enumerate(zip(self.what.out_shape, self.unit, strict=True)):
@@ -242,16 +258,18 @@ class _Run:
                 sizes[axis] = min(2 * sizes[axis], u * ceil_div(n, u))
                 candidate = self.in_blocks(sizes)
                 if (
-                    candidate.peak_bytes <= self.limit
+                    candidate.peak_bytes <= self.limit_of_tasks
                     and prod(candidate.plan.shape) >= TASKS_PER_THREAD * self.concurrent
                 ):
                     candidates.append(candidate)
         return candidates
 
 
-def _affordable(found: BlockPlan, room: int, worth_keeping: float, known: Known) -> Decoding:
+def _affordable(found: RunPlan, room: int, worth_keeping: float, known: Known) -> Decoding:
     """Of the decodings whose cache there is room for, one that decodes about as little as any with little memory."""
     concurrent, by_rows = found.concurrent, found.reading.by_rows
+    assert isinstance(found.plan, ResamplePlan)
+    assert isinstance(found.part_plan, ResamplePlan)
     if found.shares_pieces:  # threads go through the parts of a block as they would through blocks
         choices = decodings(found.part_plan, concurrent, by_rows, in_columns=False, known=known)
     else:

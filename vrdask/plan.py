@@ -22,15 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.bands import Indices
-from vrdask.between import between_bytes
-from vrdask.dtypes import native
-from vrdask.fixed_passes import peak_between_bytes
-from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, shape_of, size_of, union_length
-from vrdask.modes import MODES
+from vrdask.footprint import between_bytes, table_bytes
+from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regular_edges, size_of, union_length
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
 from vrdask.resampling import Resampling, resampling
-from vrdask.table_cuts import tables_bytes
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
 
@@ -67,6 +63,16 @@ class ResamplePlan:
     axes: tuple[AxisPlan, ...]
     in_edges: tuple[Edges, ...] | None
     """Boundaries of the source's stored chunks; None where any sample can be read alone."""
+
+    @property
+    def transform(self) -> Resampling:
+        """The resampling: what plans of any transform call it."""
+        return self.resampling
+
+    @property
+    def edges(self) -> tuple[Edges, ...]:
+        """Boundaries of the output chunks along each axis."""
+        return tuple(axis.edges for axis in self.axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,22 +149,18 @@ class ResamplePlan:
     def peak_between_bytes(self) -> int:
         """The largest intermediate arrays of any task: B-spline coefficients, copies to be converted, or uint8 between
         the passes of a filter."""
-        what = self.resampling
-        if what.fixed_point:
-            return peak_between_bytes(what, *self.largest)
-        if MODES[what.mode].copies and what.stages and native(what.in_dtype) != native(what.out_dtype):
-            return self.peak_write_bytes // what.out_dtype.itemsize * what.in_dtype.itemsize
-        if len(what.stages) < 2:
-            return 0
         if 0 in self.shape:
             return 0
-        widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
-        return between_bytes(what, self[widest].writes)
+        reads, writes = self.largest
+        if not self.resampling.fixed_point and len(self.resampling.stages) > 1:  # which depend on the place
+            widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
+            reads, writes = self[widest].reads, self[widest].writes
+        return between_bytes(self.resampling, reads, writes)
 
     @property
     def peak_table_bytes(self) -> int:
         """Bound on the tables that a task has at a time; 0 where those of the whole resampling are small."""
-        return tables_bytes(self.resampling, shape_of(self.largest[1]))
+        return table_bytes(self.resampling, self.largest[1])
 
     @property
     def peak_write_bytes(self) -> int:

@@ -113,6 +113,19 @@ class Resampling:
         """The source box that an output box depends on."""
         return boxes_between(self, writes)[0]
 
+    @property
+    def label(self) -> str:
+        return f"resample-{self.mode}"
+
+    def settings(self) -> dict[str, object]:
+        """What two runs must agree in for one to go on from the other: JSON."""
+        return {
+            "shape": self.out_shape,
+            "mode": self.mode,
+            "align_corners": self.align_corners,
+            "dtype": str(self.out_dtype),
+        }
+
     def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -9,7 +9,7 @@ from typing import Any
 import zarr
 
 from vrdask.executors.cluster import active_client
-from vrdask.executors.zarr_to_zarr import Job
+from vrdask.executors.job import Job
 from vrdask.geometry import is_group
 from vrdask.plan import counted, format_bytes
 from vrdask.sources import Source
@@ -96,7 +96,8 @@ def describe_job(job: Job) -> str:
     )
     if blocks.cache_bytes:
         again = blocks.decoded_bytes / max(job.plan.source_bytes, 1)
-        rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)}: the source is decoded {again:.2f} times"))
+        spares = f"the source is decoded {again:.2f} times" if blocks.keep else "for the latest chunks"
+        rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)}: {spares}"))
     if blocks.column not in ((), job.plan.shape):
         rows.append(("order of tasks", f"in columns of {_sizes(blocks.column)} tasks"))
     each = " in each worker" if client is not None else " in all"

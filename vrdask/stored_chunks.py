@@ -46,7 +46,7 @@ INDEX_BYTES = 8 << 20
 class Stored(Protocol):
     """Where the bytes of chunks are.
 
-    fetched_bytes : of chunks that are fetched at the same time. shard_copies : as in `memory.Passage`.
+    fetched_bytes : of chunks that are fetched at the same time. shard_copies : as in `memory.TransferCost`.
     """
 
     fetched_bytes: int

@@ -1,4 +1,4 @@
-"""The work of one task of a Zarr to Zarr run: read, resample, write whole units. Travels to workers as it is."""
+"""The work of one task of a Zarr to Zarr run: read, compute, write whole units. Travels to workers as it is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.apply import apply
-from vrdask.block_plan import BlockPlan
+from vrdask.compute_box import compute_box
 from vrdask.executors.store_access import Reading, StoreAccess, store_access, written
 from vrdask.fixed_pieces import filter_pieces
 from vrdask.intervals import Box, shape_of, size_of, slices_of
 from vrdask.records import Units
+from vrdask.resampling import Resampling
 from vrdask.reuse import Empty
+from vrdask.run_plan import RunPlan
 from vrdask.targets import Target
 
 
@@ -29,7 +30,7 @@ class BlockWork:
 
     source: Any
     target: Target
-    blocks: BlockPlan
+    blocks: RunPlan
     run: str
     settles: bool = False
 
@@ -37,7 +38,7 @@ class BlockWork:
         blocks = self.blocks
         task = blocks.plan[number]
         access = store_access(
-            self.run, self.source, self.target, blocks.cache_bytes, blocks.pool_bytes, lambda: blocks.sharing,
+            self.run, self.source, self.target, blocks.cache_capacity, blocks.pool_bytes, lambda: blocks.sharing,
             blocks.concurrent if blocks.shares_pieces else 1,
         )  # fmt: skip
         pieces = blocks.pieces(task)
@@ -57,7 +58,7 @@ class BlockWork:
 
     def _write(self, access: StoreAccess, piece: Box, reading: Callable[[Box], Reading]) -> None:
         """Compute a piece and write it. reading : while it lasts, what reads for a part."""
-        what, parts = self.blocks.plan.resampling, self.blocks.parts(piece)
+        what, parts = self.blocks.transform, self.blocks.parts(piece)
         if len(parts) == 1:
             result = self._computed(access, piece, reading, access.memory.empty)
         else:
@@ -72,12 +73,12 @@ class BlockWork:
         self, access: StoreAccess, part: Box, reading: Callable[[Box], Reading], empty: Empty
     ) -> npt.NDArray[Any]:
         """The samples of a part. empty : makes their array."""
-        what = self.blocks.plan.resampling
+        what = self.blocks.transform
         reads = what.reads(part)
         with reading(part) as read:
-            if self.blocks.by_pieces:
+            if isinstance(what, Resampling) and self.blocks.by_pieces:
                 result = empty(shape_of(part), what.out_dtype)
                 filter_pieces(what, read.pieces(reads), reads, part, result, access.memory.empty)
                 return result
             samples = read(reads)
-        return apply(what, samples, reads, part, 1, empty)
+        return compute_box(what, samples, reads, part, 1, empty)

@@ -88,14 +88,14 @@ def store_access(
     target: Target,
     cache_bytes: int,
     most_bytes: int,
-    sharing: Callable[[], Sharing] | None = None,
+    sharing: Callable[[], Sharing | None],
     threads: int = 1,
 ) -> StoreAccess:
     """The access of a run, made by its first task in this process; an earlier run's is let go.
 
     source : a source's array. cache_bytes : for its decoded chunks, 0 for no cache. most_bytes : of all tasks.
-    sharing : what the tasks of a plan share, where there is a plan. threads : that tasks share for their pieces; 1 for
-    none but their own.
+    sharing : what the tasks of a plan share; None where the latest chunks are to be kept. threads : that tasks share
+    for their pieces; 1 for none but their own.
     """
     global _latest
     with _mutex:
@@ -104,12 +104,10 @@ def store_access(
             chunks = ChunkIO(source, memory.empty)
             cached = cache_bytes and source.chunks is not None
             reader: ChunkIO | ChunkCache | SharedChunks = chunks
-            if cached:
-                reader = (
-                    ChunkCache(chunks, source.dtype, cache_bytes, memory.empty)
-                    if sharing is None
-                    else SharedChunks(chunks, sharing(), source.dtype, cache_bytes, memory.empty)
-                )
+            if cached and (shared := sharing()) is not None:
+                reader = SharedChunks(chunks, shared, source.dtype, cache_bytes, memory.empty)
+            elif cached:
+                reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty)
             pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
             _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
         return _latest[1]

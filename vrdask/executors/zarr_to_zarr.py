@@ -2,76 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import numpy.typing as npt
 import zarr
-from zarr.storage import MemoryStore
 
-from vrdask import durable, stores, threads
-from vrdask.block_plan import BlockPlan
-from vrdask.chunk_io import ChunkIO
-from vrdask.executors.at_target import Mark, Occupation, occupy, require_same_source
-from vrdask.executors.block_work import BlockWork
-from vrdask.executors.cluster import active_client, require_memory
-from vrdask.executors.run import run_tasks
-from vrdask.geometry import is_group
-from vrdask.intervals import size_of
-from vrdask.memory import plan_blocks
-from vrdask.pictures import is_picture, picture_target
-from vrdask.places import normal
-from vrdask.plan import ResamplePlan
-from vrdask.progress import Report, reporting
-from vrdask.resampling import Resampling, resampling
+from vrdask.executors.job import Job, prepare_job
+from vrdask.resampling import resampling
 from vrdask.signatures import with_parameters_of
-from vrdask.sizes import parse_bytes, target_sizes
-from vrdask.sources import Source, open_source
-from vrdask.targets import Target, array_arguments, existing_target, new_target, refuse_place, refuse_same_array
-
-
-@dataclass(frozen=True)
-class Job:
-    """A checked Zarr to Zarr run: nothing has been written yet."""
-
-    source: Source
-    target: Target
-    blocks: BlockPlan
-    at: Occupation
-    progress: Any = None
-
-    @property
-    def plan(self) -> ResamplePlan:
-        return self.blocks.plan
-
-    def run(self) -> zarr.Array[Any]:
-        """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
-        with reporting(self.progress, math.prod(self.plan.resampling.out_shape), "resample") as report:
-            count = len(self.plan) if math.prod(self.plan.resampling.out_shape) else 0
-            run_tasks = partial(self._run_tasks, report)
-            return occupy(self.at, lambda number: self.plan[number].writes, count, run_tasks, self._require_same_source)
-
-    def _run_tasks(self, report: Report, done: set[int], mark: Mark) -> None:
-        total = math.prod(self.plan.resampling.out_shape)
-        client = None if self.target.is_local else active_client()
-        settles = client is not None and self.at.durable
-        work = BlockWork(self.source.array, self.target, self.blocks, uuid4().hex, settles)
-        samples = sum(size_of(self.plan[number].writes) for number in done)
-        numbers = (number for number in (self.blocks.numbers() if total else ()) if number not in done)
-        name = f"resample-{self.plan.resampling.mode}"
-        at_once, codec_threads = self.blocks.tasks_at_once, self.blocks.concurrent
-        peak = self.blocks.peak_bytes
-        for number, written, units in run_tasks(work, numbers, at_once, client, name, work.run, codec_threads, peak):
-            samples += written
-            mark(number, units)
-            report(samples, total)
-
-    def _require_same_source(self) -> None:
-        require_same_source(self.source, self.at.settings)
+from vrdask.sizes import target_sizes
+from vrdask.sources import open_source
 
 
 def prepare(
@@ -95,56 +36,16 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    target = normal(target)
-    if resume and overwrite:
-        raise ValueError("at most one of resume and overwrite may be True; got both")
-    client = None if is_picture(target) else active_client()
-    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
-    limit = parse_bytes(memory_limit)
     opened = open_source(source)
     array = opened.array
     axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
     what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
     image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners)
-    settings: dict[str, Any] = {}
-    if isinstance(target, zarr.Array):
-        if resume:
-            raise ValueError("resume must be False when the target is an array; give the place of a target instead")
-        refuse_same_array(opened, target)
-        made = existing_target(target, what, chunks, shards)
-    elif is_picture(target):
-        refuse_place(source, opened, target)
-        if resume:
-            raise ValueError(f"resume must be False for a picture, which is written at once; got {target}")
-        if chunks is not None or shards is not None:
-            raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
-        made = picture_target(target, what, image, opened.layout.chunks, limit, overwrite)
-    else:
-        refuse_place(source, opened, target)
-        arguments = array_arguments(opened.layout, image, what, chunks, shards, compressors)
-        made = new_target(target, replace(image, path="0") if image and is_group(image) else None, **arguments)
-        settings = _settings(opened, what, made)
-    if client is not None and not is_picture(target) and isinstance(made.array.store_path.store, MemoryStore):
-        raise TypeError("target must be a store that all workers share; got one in this process's memory")
-    at = Occupation(made, target, settings, resume, overwrite, durable.wanted())
-    _, previous = at.foreseen()
-    chosen = None if previous is None else previous["blocks"]
-    blocks = plan_blocks(
-        what,
-        made.unit,
-        made.array.chunks,
-        opened.edges,
-        concurrent,
-        limit,
-        chosen,
-        ChunkIO(array).reading,
-        ChunkIO(made.array).writing,
-        shares=client is None,
-    )
-    if client is not None:
-        require_memory(client, blocks.peak_bytes)
-    settings["blocks"] = list(blocks.block)
-    return Job(opened, made, blocks, at, progress)
+    return prepare_job(
+        source, opened, what, image, target,
+        chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
+        overwrite=overwrite, progress=progress, num_threads=num_threads,
+    )  # fmt: skip
 
 
 @with_parameters_of(prepare)
@@ -213,17 +114,3 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     array([0.5, 2.5, 4.5, 6.5])
     """
     return prepare(*args, **kwargs).run()
-
-
-def _settings(source: Source, what: Resampling, target: Target) -> dict[str, Any]:
-    """What two runs must agree in for one to go on from the other."""
-    return {
-        "record": 2,
-        "source": source.place,
-        "source metadata": source.stamp(),
-        "shape": what.out_shape,
-        "mode": what.mode,
-        "align_corners": what.align_corners,
-        "dtype": str(what.out_dtype),
-        "target metadata": stores.described(target.array),
-    }

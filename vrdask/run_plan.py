@@ -1,4 +1,4 @@
-"""The plan of a Zarr to Zarr run in blocks, and what a run takes that follows it: pure arithmetic on plans.
+"""The plan of a Zarr to Zarr run of any transform in blocks, and what a run takes that follows it: pure arithmetic.
 
 How blocks, parts and caches are chosen is `memory`'s.
 """
@@ -13,51 +13,23 @@ from math import prod
 
 import numpy as np
 
-from vrdask import tiles
+from vrdask.box_plan import BoxPlan
 from vrdask.columns import Columns, Index
-from vrdask.fixed_passes import pieces_bytes, takes_pieces
+from vrdask.costs import TransferCost
+from vrdask.footprint import KERNEL_BYTES, kept_bytes, pieces_bytes, takes_pieces
 from vrdask.intervals import Box, ceil_div, longest
 from vrdask.plan import ResamplePlan, Task
 from vrdask.sharing import Keep, Sharing
-from vrdask.table_cuts import kept_bytes
+from vrdask.transform import Transform
 
-CODEC_FACTOR = 3
-"""What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 CODEC_BYTES = 3 << 20
 """Of a compressor's state at most, for large chunks."""
-KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
-"""Of a kernel's scratch at most, for the tiles of a large box."""
+HOLES = 3 / 16
+"""Of the memory for whole decoded chunks, what is left to the C library's heap between them."""
 
 
 @dataclass(frozen=True)
-class Passage:
-    """How samples get in or out of a store.
-
-    chunk_bytes : of a decoded stored chunk. encoded_bytes : of the encoded chunks that are on their way at a time.
-    by_zarr : whether zarr decodes or encodes a box as a whole; else it is done chunk by chunk (see `chunk_codec`).
-    by_format : whether the library of a file's format decodes these chunks, at its own pace.
-    by_rows : whether a chunk can be decoded up to what is needed of it. shard_copies : how many times the encoded
-    chunks of an unfinished shard are held; 0 where there are no shards.
-    """
-
-    chunk_bytes: int = 0
-    encoded_bytes: int = 0
-    by_zarr: bool = False
-    by_format: bool = False
-    by_rows: bool = False
-    shard_copies: int = 0
-
-    def bytes_of(self, box_bytes: int) -> int:
-        """Bound on what is held for a box: its samples, and chunks on their way, stored and decoded."""
-        return CODEC_FACTOR * box_bytes if self.by_zarr else box_bytes + self.chunk_bytes + self.encoded_bytes
-
-
-PLAIN = Passage()
-"""Samples as they are, from memory or a map of a file."""
-
-
-@dataclass(frozen=True)
-class BlockPlan:
+class RunPlan:
     """A plan whose chunks are the blocks of a run.
 
     block : sizes of the blocks. part : sizes of the parts in which a block is computed; the block's where it is
@@ -69,14 +41,14 @@ class BlockPlan:
     cache decodes.
     """
 
-    plan: ResamplePlan
-    part_plan: ResamplePlan
+    plan: ResamplePlan | BoxPlan
+    part_plan: ResamplePlan | BoxPlan
     block: tuple[int, ...]
     part: tuple[int, ...]
     piece: tuple[int, ...]
     concurrent: int
-    reading: Passage
-    writing: Passage
+    reading: TransferCost
+    writing: TransferCost
     tasks_at_once: int = 1
     shares_pieces: bool = False
     cache_bytes: int = 0
@@ -85,11 +57,24 @@ class BlockPlan:
     decoded_bytes: int = 0
 
     @property
-    def sharing(self) -> Sharing:
-        """What the tasks share, of a plan that keeps it; where threads share their pieces, what the parts do."""
+    def transform(self) -> Transform:
+        return self.plan.transform
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """What the tasks share, of a plan that keeps it; where threads share their pieces, what the parts do. None
+        where that is not known before they read: then the latest chunks are kept.
+        """
+        if not (isinstance(self.plan, ResamplePlan) and isinstance(self.part_plan, ResamplePlan)):
+            return None
         if self.shares_pieces:
             return Sharing(self.part_plan, self.keep, self.concurrent, in_parts=False)
         return Sharing(self.plan, self.keep, self.concurrent, in_parts=self.part != self.block, column=self.column)
+
+    @property
+    def cache_capacity(self) -> int:
+        """Bytes of decoded chunks to keep, so that the cache takes no more than `cache_bytes`."""
+        return self.cache_bytes if isinstance(self.plan, ResamplePlan) else int(self.cache_bytes * (1 - HOLES))
 
     def numbers(self) -> Iterator[int]:
         """The tasks in the order in which they come, each by its number in C order."""
@@ -98,12 +83,12 @@ class BlockPlan:
     @cached_property
     def by_pieces(self) -> bool:
         """Whether what a part reads is filtered stored chunk by stored chunk, rather than put together first."""
-        return takes_pieces(self.plan.resampling, self._stored)
+        return takes_pieces(self.transform, self._stored)
 
     @property
     def thread_bytes(self) -> int:
         """Bound on what one thread holds at a time: what a part reads, its intermediates, and the piece it is for."""
-        parts, pieces = self.part_plan, self._most_samples(self.piece) * self.plan.resampling.out_dtype.itemsize
+        parts, pieces = self.part_plan, self._most_samples(self.piece) * self.transform.out_dtype.itemsize
         held = self.reading.bytes_of(self._held_bytes) + self.writing.bytes_of(pieces)
         held += parts.peak_write_bytes if self.part != self.piece else 0
         return held + self._between_bytes + self._scratch_bytes
@@ -119,7 +104,7 @@ class BlockPlan:
         others = (
             threads * (encoded + between + self._scratch_bytes)
             + self.tasks_at_once * self.shard_bytes
-            + kept_bytes(self.plan.resampling)
+            + kept_bytes(self.transform)
         )
         return max(0, self.peak_bytes - others)
 
@@ -133,7 +118,7 @@ class BlockPlan:
         """Bound on what one process holds at a time, beyond the interpreter and its libraries."""
         threads = self.concurrent if self.shares_pieces else self.tasks_at_once
         held = threads * self.thread_bytes + self.tasks_at_once * self.shard_bytes + self.cache_bytes
-        return held + kept_bytes(self.plan.resampling)
+        return held + kept_bytes(self.transform)
 
     @property
     def pieces_per_task(self) -> int:
@@ -151,7 +136,7 @@ class BlockPlan:
     def part_index(self, part: Box) -> Index:
         """Where a part stands in the grid of all parts."""
         return tuple(
-            int(np.searchsorted(axis.edges, start)) for axis, (start, _) in zip(self.part_plan.axes, part, strict=True)
+            int(np.searchsorted(edges, start)) for edges, (start, _) in zip(self.part_plan.edges, part, strict=True)
         )
 
     @property
@@ -165,7 +150,7 @@ class BlockPlan:
         if not self.by_pieces:
             return parts.peak_between_bytes
         assert self._stored is not None
-        return pieces_bytes(parts.resampling, *parts.largest, self._stored)
+        return pieces_bytes(parts.transform, *parts.largest, self._stored)
 
     @property
     def _scratch_bytes(self) -> int:
@@ -181,7 +166,7 @@ class BlockPlan:
         return None if edges is None else tuple(map(longest, edges))
 
     def _most_samples(self, sizes: Sequence[int]) -> int:
-        return prod(min(size, n) for size, n in zip(sizes, self.plan.resampling.out_shape, strict=True))
+        return prod(min(size, n) for size, n in zip(sizes, self.transform.out_shape, strict=True))
 
 
 def _cut_up(box: Box, sizes: Sequence[int]) -> list[Box]:
