@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vrdask import decoding, frames
+from vrdask.cache_policies import ByPlan, ByRecency
+from vrdask.chunk_cache import ChunkCache
 from vrdask.chunk_codec import ChunkCodec
 from vrdask.columns import Columns
 from vrdask.decoding import Decoding, decodings
 from vrdask.executors.run import run_on_threads
-from vrdask.intervals import parts_of, slices_of, within
+from vrdask.intervals import parts_of, regular_edges, slices_of, within
 from vrdask.plan import ResamplePlan, plan_resample
-from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import WORTH_CUTTING, Sharing
 
 
@@ -79,7 +80,8 @@ def run(
     shape = plan.resampling.in_shape
     x = np.arange(prod(shape), dtype=np.uint16).reshape(shape)
     chunks = Chunks(x, plan.in_edges, seconds=0.0002 if threads > 1 else 0)
-    cache = SharedChunks(chunks, Sharing(plan, choice.keep, threads, in_parts, choice.column), x.dtype, choice.cache)
+    policy = ByPlan(Sharing(plan, choice.keep, threads, in_parts, choice.column), x.dtype, choice.cache)
+    cache = ChunkCache(chunks, policy, x.dtype)
     most = 0
 
     def read(number: int) -> None:
@@ -91,7 +93,7 @@ def run(
             for cut in cuts:
                 box = (cut, *task.reads[1:])
                 np.testing.assert_array_equal(read(box), x[slices_of(box)])
-                most = max(most, cache._bytes)
+                most = max(most, policy.bytes)
 
     in_order = Columns(plan.shape, choice.column).numbers()
     list(run_on_threads(read, in_order if numbers is None else numbers, threads))
@@ -158,7 +160,8 @@ def test_pieces_come_in_c_order_whoever_decodes_them():
     x = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     chunks = Chunks(x, plan.in_edges, seconds=0.001)
     choice = decodings(plan, 2, by_rows=True)[-1]
-    cache = SharedChunks(chunks, Sharing(plan, choice.keep, 2, column=choice.column), x.dtype, choice.cache)
+    policy = ByPlan(Sharing(plan, choice.keep, 2, column=choice.column), x.dtype, choice.cache)
+    cache = ChunkCache(chunks, policy, x.dtype)
 
     def read(number: int) -> None:
         task = plan[number]
@@ -183,13 +186,35 @@ def test_parts_of_a_task_share_what_they_decode():
 def test_a_chunk_that_cannot_be_decoded_is_tried_again_by_the_next_task():
     plan = plan_resample((32,), (16,), "cubic", in_chunks=32, out_chunks=8)
     chunks = Chunks(np.arange(32, dtype=np.float32), plan.in_edges)
-    cache = SharedChunks(chunks, Sharing(plan, decodings(plan, 1, False)[-1].keep), chunks.x.dtype, 1 << 20)
+    policy = ByPlan(Sharing(plan, decodings(plan, 1, False)[-1].keep), chunks.x.dtype, 1 << 20)
+    cache = ChunkCache(chunks, policy, chunks.x.dtype)
     chunks.x, kept = None, chunks.x
     with pytest.raises(TypeError), cache.reading((0,)) as read:
         read(((0, 20),))
     chunks.x = kept
     with cache.reading((1,)) as read:
         np.testing.assert_array_equal(read(((4, 32),)), kept[4:])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_latest_chunks_are_kept_within_their_bytes(threads):
+    x = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    chunks = Chunks(x, [regular_edges(64, 16)] * 2, seconds=0.001)
+    policy = ByRecency(4 * 16 * 16 * x.itemsize)
+    cache = ChunkCache(chunks, policy, x.dtype)
+    boxes = [((at, at + 8), (k, k + 16)) for at in range(0, 56, 4) for k in (0, 16, 24, 32, 48)]
+
+    def read(number: int) -> None:
+        with cache.reading((number,)) as reader:
+            np.testing.assert_array_equal(reader(boxes[number]), x[slices_of(boxes[number])])
+        assert policy.bytes <= 4 * 16 * 16 * x.itemsize
+
+    list(run_on_threads(read, range(len(boxes)), threads))
+    assert x.nbytes <= chunks.decoded <= 2.5 * x.nbytes
+    many = ByRecency(x.nbytes)
+    cache, before = ChunkCache(chunks, many, x.dtype), chunks.decoded
+    list(run_on_threads(read, range(len(boxes)), threads))
+    assert chunks.decoded - before == x.nbytes == many.bytes
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "f8"])

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vrdask.chunk_cache import ChunkCache
+from vrdask.cache_policies import ByPlan, ByRecency
+from vrdask.chunk_cache import ChunkCache, Policy
 from vrdask.chunk_io import ChunkIO, Reader
 from vrdask.columns import Index
 from vrdask.intervals import Box
 from vrdask.records import Units
 from vrdask.reuse import Pool
-from vrdask.shared_chunks import SharedChunks
 from vrdask.sharing import Sharing
 from vrdask.targets import Target
 
@@ -37,14 +37,14 @@ class StoreAccess:
     pool : threads for the pieces of all tasks; None where each task's thread computes its own.
     """
 
-    source: ChunkIO | ChunkCache | SharedChunks
+    source: ChunkIO | ChunkCache
     target: ChunkIO
     memory: Pool
     pool: ThreadPoolExecutor | None
 
     def reading(self, task: Index) -> Reading:
         """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
-        if isinstance(self.source, SharedChunks):
+        if isinstance(self.source, ChunkCache):
             return self.source.reading(task)
         return nullcontext(Reader(self.source.read, self.source.pieces))
 
@@ -102,12 +102,12 @@ def store_access(
         if _latest is None or _latest[0] != run:
             memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
             chunks = ChunkIO(source, memory.empty)
-            cached = cache_bytes and source.chunks is not None
-            reader: ChunkIO | ChunkCache | SharedChunks = chunks
-            if cached and (shared := sharing()) is not None:
-                reader = SharedChunks(chunks, shared, source.dtype, cache_bytes, memory.empty)
-            elif cached:
-                reader = ChunkCache(chunks, source.dtype, cache_bytes, memory.empty)
+            reader: ChunkIO | ChunkCache = chunks
+            if cache_bytes and source.chunks is not None:
+                policy: Policy = ByRecency(cache_bytes)
+                if (shared := sharing()) is not None:
+                    policy = ByPlan(shared, source.dtype, cache_bytes, memory.empty)
+                reader = ChunkCache(chunks, policy, source.dtype, memory.empty)
             pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
             _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
         return _latest[1]
