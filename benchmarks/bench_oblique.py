@@ -28,7 +28,7 @@ import vrdask
 from vrdask.affine import affine
 from vrdask.box_plan import BoxPlan
 from vrdask.intervals import Box, regular_edges, size_of
-from vrdask.plan import format_bytes
+from vrdask.text import format_bytes
 
 SIDE, CHUNK, DEGREES = 2048, 128, 10.0
 

@@ -19,7 +19,8 @@ import vrdask
 from vrdask.apply import apply
 from vrdask.executors.in_memory import resample_in_memory
 from vrdask.intervals import shape_of, slices_of
-from vrdask.plan import ResamplePlan, chunk_edges, format_bytes, plan_chunks
+from vrdask.plan import ResamplePlan, chunk_edges, plan_chunks
+from vrdask.text import format_bytes
 
 
 def planned(problem, out_chunks=None, in_chunks=None) -> ResamplePlan:

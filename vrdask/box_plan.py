@@ -15,7 +15,8 @@ import numpy as np
 from vrdask.affine import Affine
 from vrdask.footprint import between_bytes, table_bytes
 from vrdask.intervals import Box, Edges, longest, shape_of, size_of, touched, whole
-from vrdask.plan import Task, format_bytes
+from vrdask.plan import Task
+from vrdask.text import by_axis, format_bytes
 
 COUNTED_TASKS = 1 << 14
 """What so many tasks read is added up; of more a bound is said."""
@@ -126,9 +127,9 @@ class BoxPlan:
         what = self.transform
         most = "" if self.is_counted else "up to "
         rows = (
-            ("affine", f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, "
+            ("affine", f"{by_axis(what.in_shape)} {what.in_dtype} -> {by_axis(what.out_shape)} {what.out_dtype}, "
                        f"{what.sampling.mode}"),
-            ("tasks", f"{len(self):,} of up to {_sizes(shape_of(self.largest[1]))}"),
+            ("tasks", f"{len(self):,} of up to {by_axis(shape_of(self.largest[1]))}"),
             ("bytes read", f"{most}{format_bytes(self.bytes_read)} (read amplification {most}"
                            f"{self.read_amplification:.2f})"),
             ("bytes written", format_bytes(self.bytes_written)),
@@ -141,7 +142,3 @@ def _most_touched(size: int, edges: Edges) -> int:
     """Samples of the stored chunks that an interval of a size lies in, at most."""
     most = longest(edges)
     return min(int(edges[-1]), (max(size - 1, 0) // most + 2) * most) if size and most else 0
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

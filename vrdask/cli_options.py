@@ -119,7 +119,8 @@ def cluster(scheduler: str | None, workers: int | None, threads: int | None) -> 
         with Client(scheduler):
             yield
         return
-    from vrdask.threads import resolve_tasks, usable_cores
+    from vrdask.cores import usable_cores
+    from vrdask.threads import resolve_tasks
 
     each = threads or max(1, usable_cores() // workers)
     resolve_tasks(workers * each)  # tells of more than there are cores

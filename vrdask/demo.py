@@ -23,10 +23,10 @@ from vrdask.executors.zarr_to_zarr import prepare
 from vrdask.intervals import Box, intervals_of, regular_edges, shape_of, slices_of, within
 from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom
-from vrdask.plan import counted, format_bytes
 from vrdask.progress import rate, reporting
 from vrdask.resampling import Resampling, resampling
 from vrdask.targets import new_target
+from vrdask.text import counted, format_bytes
 
 Array = npt.NDArray[Any]
 

@@ -24,9 +24,10 @@ from vrdask.box_plan import BoxPlan
 from vrdask.costs import PLAIN, TransferCost
 from vrdask.decoding import Decoding, Known, decodings
 from vrdask.intervals import MOST_CHUNKS, Edges, ceil_div, longest, regular_edges
-from vrdask.plan import AxisPlan, ResamplePlan, counted, format_bytes, plan_axis
+from vrdask.plan import AxisPlan, ResamplePlan, plan_axis
 from vrdask.resampling import Resampling
 from vrdask.run_plan import RunPlan
+from vrdask.text import by_axis, counted, format_bytes
 
 DEFAULT_BYTES_PER_THREAD = 320 << 20
 CACHE_BYTES_PER_THREAD = 168 << 20
@@ -80,7 +81,7 @@ def plan_blocks(
     if memory_limit is not None and smallest.peak_bytes > memory_limit:
         raise ValueError(
             f"memory_limit must be at least {smallest.peak_bytes} bytes ({format_bytes(smallest.peak_bytes)}) for "
-            f"{counted(concurrent, 'thread')} whose tasks each write {'x'.join(map(str, unit))} of the target at once; "
+            f"{counted(concurrent, 'thread')} whose tasks each write {by_axis(unit)} of the target at once; "
             f"got {memory_limit}: use fewer threads, or smaller chunks or shards"
         )
     chosen = run.with_cache(smallest) if block is not None else run.grown(smallest)

@@ -23,8 +23,8 @@ from zarr.storage import MemoryStore
 from vrdask import durable, places
 from vrdask.dtypes import DType, plain
 from vrdask.ome_zarr import Multiscale
-from vrdask.plan import format_bytes
 from vrdask.targets import Form, Target
+from vrdask.text import format_bytes
 
 MAGICS = {
     ".png": (b"\x89PNG\r\n\x1a\n",),

@@ -27,6 +27,7 @@ from vrdask.intervals import Box, Edges, edges_of, intervals_of, longest, regula
 from vrdask.operators import Operator
 from vrdask.prefilter import Prefilter
 from vrdask.resampling import Resampling, resampling
+from vrdask.text import by_axis, format_bytes
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
 
@@ -185,9 +186,9 @@ class ResamplePlan:
         return [
             (
                 "resample",
-                f"{_sizes(what.in_shape)} {what.in_dtype} -> {_sizes(what.out_shape)} {what.out_dtype}, {mode}",
+                f"{by_axis(what.in_shape)} {what.in_dtype} -> {by_axis(what.out_shape)} {what.out_dtype}, {mode}",
             ),
-            ("tasks", f"{prod(self.shape):,} of up to {_sizes(chunk)}"),
+            ("tasks", f"{prod(self.shape):,} of up to {by_axis(chunk)}"),
             ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
             ("bytes written", format_bytes(self.bytes_written)),
             ("peak bytes per task", format_bytes(self.peak_bytes)),
@@ -199,32 +200,6 @@ class ResamplePlan:
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
         return f"<table>{rows}</table>"
-
-
-def format_bytes(count: float) -> str:
-    """A number of bytes for people.
-
-    >>> format_bytes(1536), format_bytes(12)
-    ('1.50 KiB', '12 B')
-    """
-    units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    while count >= 1024 and len(units) > 1:
-        count /= 1024
-        units.pop(0)
-    return f"{count:.0f} B" if units[0] == "B" else f"{count:.2f} {units[0]}"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number of things for people.
-
-    >>> counted(1, "thread"), counted(2, "thread")
-    ('1 thread', '2 threads')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _sizes(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _reads_many(axis_operator: Operator | Prefilter | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import zarr
@@ -11,8 +11,8 @@ import zarr
 from vrdask.executors.cluster import active_client
 from vrdask.executors.job import Job
 from vrdask.geometry import is_group
-from vrdask.plan import counted, format_bytes
 from vrdask.sources import Source
+from vrdask.text import by_axis, counted, format_bytes
 
 
 def describe_source(source: Source) -> list[tuple[str, str]]:
@@ -21,14 +21,14 @@ def describe_source(source: Source) -> list[tuple[str, str]]:
     is_zarr = isinstance(array, zarr.Array)
     rows = [
         *source.details,
-        ("shape", _sizes(array.shape) or "()"),
+        ("shape", by_axis(array.shape) or "()"),
         ("dtype", str(array.dtype)),
         ("size", format_bytes(math.prod(array.shape) * array.dtype.itemsize)),
-        ("chunks", "none" if array.chunks is None else _sizes(array.chunks)),
+        ("chunks", "none" if array.chunks is None else by_axis(array.chunks)),
     ]
     if isinstance(array, zarr.Array):
         rows += [
-            ("shards", "none" if array.shards is None else _sizes(array.shards)),
+            ("shards", "none" if array.shards is None else by_axis(array.shards)),
             ("compressors", ", ".join(map(_codec, array.compressors)) or "none"),
             ("zarr format", str(array.metadata.zarr_format)),
         ]
@@ -55,10 +55,6 @@ def _size(axis: Mapping[str, Any], scale: float) -> str:
     return f"{scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else "unknown"
 
 
-def _sizes(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
 def _codec(codec: Any) -> str:
     """A codec for people: its name, and its level where it has one."""
     level = getattr(codec, "level", getattr(codec, "clevel", None))
@@ -69,14 +65,14 @@ def _codec(codec: Any) -> str:
 def describe_job(job: Job) -> str:
     """The plan of a run, with what it costs and on what it runs."""
     target, blocks = job.target.array, job.blocks
-    shards = "" if target.shards is None else f", shards {_sizes(target.shards)}"
+    shards = "" if target.shards is None else f", shards {by_axis(target.shards)}"
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
-    rows = [("target", f"chunks {_sizes(target.chunks)}{shards}, {codecs}")]
+    rows = [("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
     plan = str(job.plan).splitlines()
     if blocks.part != blocks.block or blocks.by_pieces:
         plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
     if blocks.part != blocks.block:
-        rows.append(("parts", f"each task computes up to {_sizes(blocks.part)} at a time"))
+        rows.append(("parts", f"each task computes up to {by_axis(blocks.part)} at a time"))
     client = None if job.target.is_local else active_client()
     if client is None:
         tasks = "a task" if blocks.tasks_at_once == 1 else f"up to {blocks.tasks_at_once} tasks"
@@ -99,7 +95,7 @@ def describe_job(job: Job) -> str:
         spares = f"the source is decoded {again:.2f} times" if blocks.keep else "for the latest chunks"
         rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)}: {spares}"))
     if blocks.column not in ((), job.plan.shape):
-        rows.append(("order of tasks", f"in columns of {_sizes(blocks.column)} tasks"))
+        rows.append(("order of tasks", f"in columns of {by_axis(blocks.column)} tasks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
     return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

@@ -22,7 +22,6 @@ The bits are the same for any count.
 from __future__ import annotations
 
 import logging
-import math
 import operator
 import os
 import sys
@@ -30,11 +29,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from vrdask import isa
 from vrdask.beside import among_others
+from vrdask.cores import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -72,32 +71,6 @@ _asked = _whole(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0])
 _limit = _whole(os.environ.get("OMP_THREAD_LIMIT", ""))
 _used = False
 _forked = False
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: affinity, cut down to the cgroup's CPU quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        cores = os.cpu_count() or 1
-    return max(1, min(cores, _quota()))
-
-
-def _quota() -> int:
-    """CPU quota in whole cores, rounded up (cgroup versions 2 and 1); huge where there is none."""
-    for quota_file, period_file in (
-        ("/sys/fs/cgroup/cpu.max", None),
-        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-    ):
-        try:
-            words = Path(quota_file).read_text().split()
-            if period_file is not None:
-                words += Path(period_file).read_text().split()
-            if words[0] not in ("max", "-1"):
-                return math.ceil(int(words[0]) / int(words[1]))
-        except (OSError, ValueError, IndexError):
-            continue
-    return 1 << 30
 
 
 _cores = lru_cache(maxsize=1)(usable_cores)

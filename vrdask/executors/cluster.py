@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import zarr
 
-from vrdask.plan import format_bytes
+from vrdask.text import format_bytes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -5,8 +5,8 @@
     nifti    .nii, .nii.gz                          local files; vrdask[nifti]
     npy      .npy                                   local files
 
-Each file opens one format and gives a `Source`: an array, the geometry of its axes, and how a target made from it is
-stored.
+Each module opens one format, which it describes in its `FORMAT`, and gives a `Source`: an array, the geometry of its
+axes, and how a target made from it is stored.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from vrdask import places
+from vrdask.sources import nifti, npy, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
-from vrdask.sources.opening import opening
+from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.source import Layout, Readable, Source
 from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
+
+FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)
+"""Of files. What a file begins with counts before its name."""
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
@@ -58,25 +62,19 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
 
 
 def _open(source: Any, level: int, series: int) -> Source:
-    from vrdask.sources import nifti, npy, tiff
-
-    path = Path(source) if isinstance(source, str) else None
-    name = source.lower() if isinstance(source, str) else ""
-    if "://" in name and name.endswith((*tiff.SUFFIXES, *nifti.SUFFIXES, ".npy")):
-        raise ValueError(f"a source other than Zarr must be a local file; got {source}")
-    if path is not None and "://" not in name and path.is_file():
+    if isinstance(source, str) and "://" in source:
+        if any(one.is_named(source) for one in FORMATS):
+            raise ValueError(f"a source other than Zarr must be a local file; got {source}")
+    elif isinstance(source, str) and (path := Path(source)).is_file():
         with path.open("rb") as file:
-            magic = file.read(8)
-        if name.endswith(tiff.SUFFIXES) or magic[:4] in tiff.MAGICS:
-            return tiff.open_tiff(path, level, series)
-        if series or level:
-            raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
-        if name.endswith(nifti.SUFFIXES):
-            return nifti.open_nifti(path)
-        if name.endswith(".npy") or magic[: len(npy.MAGIC)] == npy.MAGIC:
-            return npy.open_npy(path)
-        if not name.endswith(ZIPPED):
-            raise ValueError(f"source must be Zarr, or a TIFF, NIfTI or .npy file; got {path}, which is none of these")
+            begins = file.read(8)
+        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(source)]
+        if found:
+            if (series or level) and not found[0].has_levels:
+                raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
+            return found[0].open(path, level, series)
+        if not source.lower().endswith(ZIPPED):
+            raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     return open_zarr(source, level)

@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType, plain
 from vrdask.geometry import UNITS, image_of
+from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_layout, file_stamp
 
-SUFFIXES = (".nii", ".nii.gz")
 _AXES = "xyztuvw"
 _HEADER_BYTES = 540
 """Of NIfTI-2; of NIfTI-1 348."""
@@ -146,3 +146,6 @@ def _scaled(stored: npt.NDArray[Any], scaling: tuple[float, float] | None) -> np
     with np.errstate(all="ignore"):
         scaled: npt.NDArray[Any] = apply_read_scaling(stored, *scaling)
     return scaled
+
+
+FORMAT = Format("NIfTI", (".nii", ".nii.gz"), (), lambda path, level, series: open_nifti(path))

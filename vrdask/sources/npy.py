@@ -6,10 +6,10 @@ from pathlib import Path
 
 from numpy.lib import format as npy_format
 
+from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Layout, Source, file_stamp, square_chunks
 
-MAGIC = npy_format.MAGIC_PREFIX
 MOST_HEADER_BYTES = 1 << 20
 
 
@@ -41,3 +41,6 @@ def open_npy(path: Path) -> Source:
     require_whole(array, "a .npy source")
     layout = Layout(square_chunks(array.shape, dtype.itemsize))
     return Source(array, layout, str(path), file_stamp(path), details=(("format", "npy, memory-mapped"),))
+
+
+FORMAT = Format(".npy", (".npy",), (npy_format.MAGIC_PREFIX,), lambda path, level, series: open_npy(path))

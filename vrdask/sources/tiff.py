@@ -22,24 +22,24 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.columns import Index
+from vrdask.cores import usable_cores
 from vrdask.dtypes import DType, plain
 from vrdask.geometry import image_of
 from vrdask.ome_zarr import Multiscale
 from vrdask.reuse import Empty
+from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import is_damage, quiet, reason_of
 from vrdask.sources.source import Layout, Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
-from vrdask.threads import usable_cores
+from vrdask.text import by_axis
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
-MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 OLD_JPEG = 6
-SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8")
 
 
 class TiffArray:
@@ -141,7 +141,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
     chosen = file.series[series]
     levels = chosen.levels
     if not 0 <= level < len(levels):
-        there = ", ".join(f"{k} ({_sizes(one.shape)})" for k, one in enumerate(levels))
+        there = ", ".join(f"{k} ({by_axis(one.shape)})" for k, one in enumerate(levels))
         raise ValueError(f"level must be one of {there} of {path}; got {level}")
     one = levels[level]
     _require_readable(one, path)
@@ -193,7 +193,7 @@ def _details(file: TiffFile, series: int, level: int) -> Iterator[tuple[str, str
     yield "format", f"TIFF ({chosen.kind}), axes {chosen.axes}, {stored}{mapped}"
     yield "compression", _compression(page)
     yield "series", f"{series} of " + ", ".join(f"{k}: {_named(one)}" for k, one in enumerate(file.series))
-    yield "levels", ", ".join(f"{k}: {_sizes(one.shape)}" for k, one in enumerate(chosen.levels))
+    yield "levels", ", ".join(f"{k}: {by_axis(one.shape)}" for k, one in enumerate(chosen.levels))
     yield "level", str(level)
 
 
@@ -270,13 +270,18 @@ def _tifffile(path: Any) -> Any:
 
 
 def _named(series: TiffPageSeries) -> str:
-    return f"{series.name} {_sizes(series.shape)}".strip()
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return f"{series.name} {by_axis(series.shape)}".strip()
 
 
 def _compression(page: Any) -> str:
     name = getattr(page.compression, "name", None)
     return f"{name.lower()} ({int(page.compression)})" if name else str(int(page.compression))
+
+
+FORMAT = Format(
+    "TIFF",
+    (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".tf8"),
+    (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    open_tiff,
+    has_levels=True,
+)

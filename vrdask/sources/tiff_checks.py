@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from vrdask.text import by_axis
+
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
@@ -97,7 +99,7 @@ def require_all_pages(level: TiffPageSeries, path: Path) -> None:
         if min(len(offsets), len(counts)) < pieces:
             raise ValueError(
                 f"a TIFF source must say where all its samples are; got {path}, which has "
-                f"{_sizes(keyframe.shape)} in {pieces} tiles or strips and says it of "
+                f"{by_axis(keyframe.shape)} in {pieces} tiles or strips and says it of "
                 f"{min(len(offsets), len(counts))}: it is truncated or damaged"
             )
         stop = max(a + n for a, n in zip(offsets, counts, strict=False))
@@ -115,7 +117,7 @@ def _require_enough_bytes(page: Any, path: Path) -> None:
     if tile_length * tile_width * tile_samples > max(LARGE_TILE, 4 * prod(keyframe.shape)):
         raise ValueError(
             f"the tiles of a TIFF source must not be much larger than its image; got {path} of "
-            f"{_sizes(keyframe.shape)} in tiles of {tile_length}x{tile_width}: it is damaged"
+            f"{by_axis(keyframe.shape)} in tiles of {tile_length}x{tile_width}: it is damaged"
         )
     most = MOST_PER_BYTE.get(keyframe.compression)
     stored = max(page.databytecounts, default=0)
@@ -126,7 +128,7 @@ def _require_enough_bytes(page: Any, path: Path) -> None:
     needed = depth * length * (row_bits // 8)
     if needed > most * stored:
         raise ValueError(
-            f"a TIFF source must hold all its samples; got {path} of {_sizes(keyframe.shape)}, whose tiles or strips "
+            f"a TIFF source must hold all its samples; got {path} of {by_axis(keyframe.shape)}, whose tiles or strips "
             f"of {depth}x{length}x{width}x{samples} take at least {-(-needed // most)} bytes each where it holds at "
             f"most {stored}: it is truncated or damaged"
         )
@@ -213,7 +215,3 @@ def _two_numbers(data: bytes, at: int, width: int) -> tuple[int, int]:
 
 SIZE_IN = dict.fromkeys((6, 7, 33007, 34892), jpeg_size) | dict.fromkeys((33003, 33005, 34712), jpeg_2000_size)
 """What finds the size that a tile or strip says itself, by compression."""
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
