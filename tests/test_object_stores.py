@@ -21,7 +21,7 @@ from zarr.storage import LocalStore
 import vrdask
 from vrdask import attempts
 from vrdask.cli import main
-from vrdask.targets import refuse_same_place
+from vrdask.executors.apart import refuse_same_place
 
 s3fs = pytest.importorskip("s3fs", reason="vrdask[s3] is not installed")
 

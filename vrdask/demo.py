@@ -25,7 +25,7 @@ from vrdask.ome_zarr import Multiscale
 from vrdask.phantom import SPACING, phantom
 from vrdask.progress import rate, reporting
 from vrdask.resampling import Resampling, resampling
-from vrdask.targets import new_target
+from vrdask.targets.zarr import new_target
 from vrdask.text import counted, format_bytes
 
 Array = npt.NDArray[Any]

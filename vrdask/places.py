@@ -21,8 +21,6 @@ from vrdask import zarr_internals
 _LOCAL_URL = re.compile(r"(?:file|local):(?://(?P<rest>.*)|(?P<path>/.*))", re.IGNORECASE | re.DOTALL)
 _SUFFIX = re.compile(r"[^./\\](\.[A-Za-z][\w+-]*)$")
 """A dot and a letter: the ".5mm" of "scan_0.5mm" is no suffix."""
-ZARR_SUFFIXES = ("", ".zarr")
-PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _ONE_SERVICE = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
 
 
@@ -88,25 +86,6 @@ def suffix_of(place: Any) -> str:
         return ""
     found = _SUFFIX.search(name)
     return found[1].lower() if found else ""
-
-
-def require_known_suffix(target: Any) -> None:
-    """A folder of Zarr that is called `out.nii.gz` would be a lie.
-
-    Raises
-    ------
-    ValueError
-        The target's name promises a format that is not written.
-    """
-    suffix = suffix_of(target)
-    if suffix in ZARR_SUFFIXES or (suffix in PICTURE_SUFFIXES and local_path(target) is not None):
-        return
-    if suffix in PICTURE_SUFFIXES:
-        raise ValueError(f"a picture must be a local file; got {target}: write it here and copy it, or write Zarr")
-    raise ValueError(
-        f"target must have no suffix or end in .zarr, for Zarr, or in {', '.join(PICTURE_SUFFIXES)}, for a picture; "
-        f"got {target}: the format {suffix} is not written"
-    )
 
 
 @dataclass(frozen=True)

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import zarr
-from zarr.storage import MemoryStore
 
 from vrdask import durable, stores, threads
 from vrdask.affine import Affine
 from vrdask.chunk_io import ChunkIO
+from vrdask.executors.apart import require_apart
 from vrdask.executors.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.executors.block_work import BlockWork
 from vrdask.executors.cluster import active_client, require_memory
 from vrdask.executors.run import run_tasks
-from vrdask.geometry import ATTRIBUTE, is_group
 from vrdask.intervals import size_of
 from vrdask.memory import plan_blocks
 from vrdask.ome_zarr import Multiscale
-from vrdask.pictures import is_picture, picture_target
 from vrdask.places import normal
 from vrdask.progress import Report, reporting
 from vrdask.resampling import Resampling
 from vrdask.run_plan import RunPlan
 from vrdask.sizes import parse_bytes
 from vrdask.sources import Source
-from vrdask.targets import (
-    Target,
-    array_arguments,
-    existing_target,
-    new_target,
-    refuse_place,
-    refuse_same_array,
-)
+from vrdask.targets import Request, Target, format_of, open_target
 from vrdask.transform import Transform
 
 
@@ -111,32 +102,17 @@ def prepare_job(
     """
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
-    target = normal(target)
-    client = None if is_picture(target) else active_client()
+    target, limit = normal(target), parse_bytes(memory_limit)
+    if not isinstance(target, zarr.Array):
+        format_of(target)
+    require_apart(given, source, target)
+    request = Request(chunks, shards, compressors, limit, resume, overwrite)
+    made = open_target(target, source.layout, image, transform, request)
+    client = None if made.is_whole else active_client()
     concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
-    limit = parse_bytes(memory_limit)
-    settings: dict[str, Any] = {}
-    if isinstance(target, zarr.Array):
-        if resume:
-            raise ValueError("resume must be False when the target is an array; give the place of a target instead")
-        refuse_same_array(source, target)
-        made = existing_target(target, transform, chunks, shards)
-    elif is_picture(target):
-        refuse_place(given, source, target)
-        if resume:
-            raise ValueError(f"resume must be False for a picture, which is written at once; got {target}")
-        if chunks is not None or shards is not None:
-            raise ValueError(f"chunks and shards must be None for a picture; got {chunks} and {shards}")
-        made = picture_target(target, transform, image, source.layout.chunks, limit, overwrite)
-    else:
-        refuse_place(given, source, target)
-        arguments = array_arguments(source.layout, image, transform, chunks, shards, compressors)
-        if image is None:  # what the source's attributes say of its geometry is not true of the result
-            arguments["attributes"].pop(ATTRIBUTE, None)
-        made = new_target(target, replace(image, path="0") if image and is_group(image) else None, **arguments)
-        settings = _settings(source, transform, made)
-    if client is not None and not is_picture(target) and isinstance(made.array.store_path.store, MemoryStore):
+    if client is not None and made.is_local:
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
+    settings = {} if made.root is None else _settings(source, transform, made)
     at = Occupation(made, target, settings, resume, overwrite, durable.wanted())
     _, previous = at.foreseen()
     blocks = plan_blocks(

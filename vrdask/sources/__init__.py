@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from vrdask import places
+from vrdask.layout import Layout
 from vrdask.sources import nifti, npy, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
-from vrdask.sources.source import Layout, Readable, Source
+from vrdask.sources.source import Readable, Source
 from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
 
 FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ import numpy as np
 
 from vrdask.dtypes import DType
 from vrdask.intervals import Edges, regular_edges
+from vrdask.layout import Layout
 from vrdask.ome_zarr import Multiscale
 
 
@@ -32,18 +33,6 @@ class Readable(Protocol):
 
     def __getitem__(self, box: Any, /) -> Any:
         """The samples of a box, given as slices."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a target is stored where nothing else is asked for: as its source is."""
-
-    chunks: tuple[int, ...]
-    shards: tuple[int, ...] | None = None
-    compressors: Any = "auto"
-    fill_value: Any = 0
-    dimension_names: tuple[str | None, ...] | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from zarr.storage import LocalStore, StorePath, ZipStore
 from vrdask import places, remote, zarr_internals
 from vrdask.attempts import said_of
 from vrdask.geometry import image_from
+from vrdask.layout import Layout
 from vrdask.ome_zarr import Multiscale, read_multiscale
 from vrdask.remote_store import in_remote_store
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
-from vrdask.sources.source import Layout, Source
+from vrdask.sources.source import Source
 from vrdask.stores import described, url
 
 ZIPPED = (".zip", ".ozx")

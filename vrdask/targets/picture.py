@@ -22,8 +22,9 @@ from zarr.storage import MemoryStore
 
 from vrdask import durable, places
 from vrdask.dtypes import DType, plain
+from vrdask.layout import Layout
 from vrdask.ome_zarr import Multiscale
-from vrdask.targets import Form, Target
+from vrdask.targets.target import Form, Request, Target, TargetFormat
 from vrdask.text import format_bytes
 
 MAGICS = {
@@ -46,6 +47,10 @@ class PictureTarget(Target):
     geometry: Multiscale | None
     overwrite: bool
 
+    @property
+    def is_whole(self) -> bool:
+        return True
+
     def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
         beside = self.path.with_name(f".{self.path.name}.{uuid4().hex}.partial")  # another run may make the same
         encode = _write_png if self.path.suffix.lower() == ".png" else _write_tiff
@@ -59,54 +64,45 @@ class PictureTarget(Target):
         return self.array
 
 
-def is_picture(target: Any) -> bool:
-    """Whether a target is a picture: a local path whose name ends like one."""
-    path = places.local_path(target)
-    return path is not None and path.suffix.lower() in places.PICTURE_SUFFIXES
-
-
-def picture_target(
-    target: str | Path,
-    what: Form,
-    image: Multiscale | None,
-    chunks: Sequence[int],
-    memory_limit: int | None,
-    overwrite: bool,
-) -> PictureTarget:
+def open_picture(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> PictureTarget:
     """A picture to write; nothing is written yet.
 
     Raises
     ------
     FileExistsError
-        There is something at `target` and `overwrite` is False.
+        There is something at `place` and `overwrite` is False.
     ValueError
         The result does not fit in memory, or the format cannot hold it.
     ModuleNotFoundError
         The package that writes the format is not installed.
     """
-    path = places.local_path(target) or Path(target)
-    _require_replaceable(path, overwrite)
+    if request.resume:
+        raise ValueError(f"resume must be False for a picture, which is written at once; got {place}")
+    if request.chunks is not None or request.shards is not None:
+        raise ValueError(f"chunks and shards must be None for a picture; got {request.chunks} and {request.shards}")
+    path = places.local_path(place) or Path(place)
+    _require_replaceable(path, request.overwrite)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder of a picture must exist; got {target}")
-    needed, limit = COPIES * prod(what.out_shape) * what.out_dtype.itemsize, memory_limit or _half_of_memory()
-    if needed > limit:
+        raise FileNotFoundError(f"the folder of a picture must exist; got {place}")
+    needed = COPIES * prod(form.out_shape) * form.out_dtype.itemsize
+    if needed > (limit := request.memory_limit or _half_of_memory()):
         raise ValueError(
             f"a picture must fit in memory, {format_bytes(limit)}; got a result that takes {format_bytes(needed)} "
-            f"for {target}: write Zarr, or ask for a smaller result"
+            f"for {place}: write Zarr, or ask for a smaller result"
         )
     if path.suffix.lower() == ".png":
-        png_order(what.out_shape, what.out_dtype, image, str(target))
+        png_order(form.out_shape, form.out_dtype, image, str(place))
         _package("PIL", "pillow", "images", path)
     else:
         _package("tifffile", "tifffile", "tiff", path)
     array = zarr.create_array(
         MemoryStore(),
-        shape=what.out_shape,
-        dtype=plain(what.out_dtype.newbyteorder("=")),
-        chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, what.out_shape, strict=True)),
+        shape=form.out_shape,
+        dtype=plain(form.out_dtype.newbyteorder("=")),
+        chunks=tuple(max(1, min(c, n)) for c, n in zip(layout.chunks, form.out_shape, strict=True)),
         compressors=None,
     )
-    return PictureTarget(array, None, image, path, image, overwrite)
+    return PictureTarget(array, None, image, path, image, request.overwrite)
 
 
 def _require_replaceable(path: Path, overwrite: bool) -> None:
@@ -217,3 +213,6 @@ def _half_of_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):  # Windows
         return 1 << 62
+
+
+FORMAT = TargetFormat("a picture", (".png", ".tif", ".tiff"), open_picture, is_local=True)

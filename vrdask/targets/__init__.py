@@ -1,0 +1,60 @@
+"""Targets: whatever can be written, a format a file.
+
+    zarr      arrays, OME-Zarr images       paths, URLs, stores, arrays that are there
+    picture   PNG, TIFF                     local files, for results that fit in memory; vrdask[images], vrdask[tiff]
+
+Each module opens one format, which it describes in its `FORMAT`, and gives a `Target`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zarr import Array
+
+from vrdask import places
+from vrdask.layout import Layout
+from vrdask.ome_zarr import Multiscale
+from vrdask.targets import picture, zarr
+from vrdask.targets.target import Form, Request, Target, TargetFormat
+
+FORMATS = (zarr.FORMAT, picture.FORMAT)
+
+__all__ = ["FORMATS", "Form", "Request", "Target", "TargetFormat", "format_of", "open_target"]
+
+
+def open_target(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> Target:
+    """A target for a result; nothing is written yet.
+
+    place : a path, URL, store, or array that is there. layout : what it takes over where nothing else is asked for.
+    image : what is known of the result's axes.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError, TypeError, ValueError
+        It cannot be made as asked for.
+    """
+    if isinstance(place, Array):
+        return zarr.existing_target(place, form, request)
+    return format_of(place).open(place, layout, image, form, request)
+
+
+def format_of(place: Any) -> TargetFormat:
+    """What a place's name promises: a folder of Zarr that is called `out.nii.gz` would be a lie.
+
+    Raises
+    ------
+    ValueError
+        It promises a format that is not written, or not there.
+    """
+    suffix = places.suffix_of(place)
+    found = next((one for one in FORMATS if suffix in one.suffixes), None)
+    if found is None:
+        known = ", or in ".join(f"{', '.join(one.suffixes)}, for {one.name}" for one in FORMATS if one.is_local)
+        raise ValueError(
+            f"target must have no suffix or end in .zarr, for Zarr, or in {known}; "
+            f"got {place}: the format {suffix} is not written"
+        )
+    if found.is_local and places.local_path(place) is None:
+        raise ValueError(f"{found.name} must be a local file; got {place}: write it here and copy it, or write Zarr")
+    return found

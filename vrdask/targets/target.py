@@ -1,0 +1,130 @@
+"""A target: an array to write that becomes visible when it is complete, and the formats of targets.
+
+Chunks are written first and the metadata last: until `Target.finish`, no reader takes the target for an array. This
+holds on any store, object stores too, which cannot rename.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import zarr
+from zarr.storage import MemoryStore, StorePath
+
+from vrdask import durable, stores, zarr_internals
+from vrdask.dtypes import DType
+from vrdask.intervals import Box
+from vrdask.layout import Layout
+from vrdask.ome_zarr import Multiscale
+from vrdask.standing import with_digests
+
+
+class Form(Protocol):
+    """What a target has to know of the result that it is for."""
+
+    @property
+    def in_dtype(self) -> DType: ...
+    @property
+    def out_dtype(self) -> DType: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a caller wants a result to be stored: as in `resample_zarr`; memory_limit in bytes."""
+
+    chunks: Sequence[int] | int | None = None
+    shards: Sequence[int] | int | None = None
+    compressors: Any = "auto"
+    memory_limit: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """An array to write. `array` can be written and pickled before its metadata exists."""
+
+    array: zarr.Array[Any]
+    root: StorePath | None
+    image: Multiscale | None
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """What one task must write whole: a shard, or a chunk where there are none."""
+        return self.array.shards or self.array.chunks
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this process can write it: an array in its memory."""
+        return isinstance(self.array.store, MemoryStore)
+
+    def keys(self, box: Box) -> list[str]:
+        """Keys, below the array, of the units of a box of whole units."""
+        units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, self.unit, strict=True))
+        key = zarr_internals.chunk_keys(self.array)
+        return [key(unit) for unit in product(*units)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is written at once, by this process, when all of it is there."""
+        return False
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the units lie in a file system of this machine; None for another kind of store."""
+        return stores.local_folder(self.array.store_path)
+
+    @property
+    def metadata_first(self) -> bool:
+        """Whether the store knows no chunks of arrays that it does not know, as that of a session that is committed."""
+        return hasattr(self.array.store, "session")
+
+    def settle(self, boxes: Iterable[Box]) -> None:
+        """See to it that the units of some boxes are on the disk."""
+        if self.folder is not None:
+            durable.sync_files([self.folder / key for box in boxes for key in self.keys(box)], self.folder)
+
+    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+        """Write the metadata, innermost first; the array as it is read from now on. made : see `standing`."""
+        if self.root is None:
+            return self.array
+        self.describe(made or {})
+        return zarr.open_array(self.array.store_path, mode="r+")
+
+    def describe(self, made: Mapping[str, str]) -> None:
+        """Write the metadata."""
+        assert self.root is not None
+        _put_metadata(self.array.store_path, self.array.metadata, made)
+        if self.image is not None:
+            group = zarr.create_group(MemoryStore(), attributes=self.image.attributes())
+            _put_metadata(self.root, group.metadata)
+
+
+@dataclass(frozen=True)
+class TargetFormat:
+    """What is written at places that are called so.
+
+    name : for people, with its article. suffixes : of places, in lower case; "" is a place without any. open : makes a
+    target at a place, and writes nothing. is_local : whether it is a file of this machine.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    open: Callable[[Any, Layout, Multiscale | None, Form, Request], Target]
+    is_local: bool = False
+
+
+def _put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = None) -> None:
+    for key, value in zarr_internals.metadata_objects(metadata).items():
+        if made:
+            said = json.loads(value)
+            said["attributes"] = with_digests(said.get("attributes", {}), made)
+            value = json.dumps(said, indent=2).encode()
+        durable.put(at / key, value)

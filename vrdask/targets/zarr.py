@@ -1,0 +1,108 @@
+"""Zarr targets: a new array or OME-Zarr image of one level, or an array that is there already."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import zarr
+from zarr.storage import MemoryStore
+
+from vrdask import codecs, zarr_internals
+from vrdask.dtypes import native, plain
+from vrdask.geometry import ATTRIBUTE, attributes_of, is_group
+from vrdask.intervals import ceil_div
+from vrdask.layout import Layout
+from vrdask.ome_zarr import Multiscale
+from vrdask.sources import store_path
+from vrdask.standing import without_digests
+from vrdask.targets.target import Form, Request, Target, TargetFormat
+
+
+def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> Target:
+    """A target at a place that is free, or will be by the time it is written; writes nothing.
+
+    array_arguments : of `zarr.create_array`.
+    """
+    root = store_path(place, "a")
+    blank = zarr.create_array(MemoryStore(), zarr_format=3, **array_arguments)
+    at = root / image.path if image is not None else root
+    return Target(zarr_internals.array_at(blank.metadata, at), root, image)
+
+
+def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Target:
+    """An array that is there already, to be written into as it is."""
+    if request.resume:
+        raise ValueError("resume must be False when the target is an array; give the place of a target instead")
+    if array.read_only:
+        raise ValueError(f"target must be writable; got {array.store_path}, which is read-only")
+    if array.shape != form.out_shape or native(array.dtype) != form.out_dtype:
+        raise ValueError(
+            f"a target array must have shape {form.out_shape} and dtype {form.out_dtype}; "
+            f"got {array.shape} and {array.dtype}"
+        )
+    if request.chunks is not None or request.shards is not None:
+        raise ValueError(
+            f"chunks and shards must be None when the target is an array, which has its own; "
+            f"got {request.chunks} and {request.shards}"
+        )
+    return Target(array, None, None)
+
+
+def open_zarr_target(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> Target:
+    """A result's new array; an OME-Zarr image where enough is known of its axes."""
+    arguments = array_arguments(layout, image, form, request.chunks, request.shards, request.compressors)
+    if image is None:  # what the source's attributes say of its geometry is not true of the result
+        arguments["attributes"].pop(ATTRIBUTE, None)
+    return new_target(place, replace(image, path="0") if image is not None and is_group(image) else None, **arguments)
+
+
+def array_arguments(
+    layout: Layout,
+    image: Multiscale | None,
+    form: Form,
+    chunks: Sequence[int] | int | None,
+    shards: Sequence[int] | int | None,
+    compressors: Any,
+) -> dict[str, Any]:
+    """Arguments of `zarr.create_array` for a result: as its source is stored where nothing else is asked for."""
+    ndim = len(form.out_shape)
+    chunk = _per_axis("chunks", chunks, ndim) or layout.chunks
+    chunk = tuple(max(1, min(c, n)) for c, n in zip(chunk, form.out_shape, strict=True))
+    shard = _per_axis("shards", shards, ndim)
+    if shard is None and chunks is None and layout.shards is not None:
+        shard = tuple(c * ceil_div(min(s, n), c) for s, c, n in zip(layout.shards, chunk, form.out_shape, strict=True))
+    if shard is not None:
+        for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
+            if s % c:
+                raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
+    by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
+    return {
+        "shape": form.out_shape,
+        "dtype": plain(form.out_dtype.newbyteorder("=")),
+        "chunks": chunk,
+        "shards": shard,
+        "compressors": codecs.compressors(compressors, layout.compressors),
+        "fill_value": layout.fill_value if form.out_dtype == form.in_dtype else 0,
+        "dimension_names": image.axis_names if image is not None else layout.dimension_names,
+        "attributes": {**without_digests(layout.attributes), **by_itself},
+    }
+
+
+def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    try:
+        given = tuple(map(operator.index, sizes)) if isinstance(sizes, Iterable) else (operator.index(sizes),) * ndim
+    except TypeError:
+        raise TypeError(f"{name} must be integers; got {sizes!r}") from None
+    if len(given) != ndim:
+        raise ValueError(f"{name} must have one size per axis; got {len(given)} for {ndim} axes")
+    if min(given, default=1) < 1:
+        raise ValueError(f"{name} must be positive integers; got {given}")
+    return given
+
+
+FORMAT = TargetFormat("Zarr", ("", ".zarr"), open_zarr_target)
