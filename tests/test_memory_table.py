@@ -39,12 +39,13 @@ DTYPES = ("uint8", "uint16", "float32")
 
 RUNS = """
 import ctypes, json, os, re, zarr, numpy, vrdask
-from vrdask.executors.zarr_to_zarr import prepare
+from vrdask.executors import affine_to_zarr, zarr_to_zarr
 
 def memory(name):
     return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 
 def prepared(source, target, options):
+    prepare = (affine_to_zarr if "matrix" in options else zarr_to_zarr).prepare
     try:
         return prepare(source, target, **options)
     except ValueError as error:
@@ -54,7 +55,11 @@ def prepared(source, target, options):
 found = []
 for source, target, options in json.loads(os.environ["JOBS"]):
     small = zarr.create_array({}, data=numpy.zeros((40,) * 2, options.pop("small")), chunks=(20, 20))
-    vrdask.resample_zarr(small, target + ".warm.zarr", mode=options["mode"], factor=0.5, num_threads=2)
+    if "matrix" in options:
+        how = {"mode": options["mode"], "dtype": options.get("dtype"), "num_threads": 2}
+        vrdask.affine_zarr(small, target + ".warm.zarr", [[0.9, 0.1], [-0.1, 0.9]], **how)
+    else:
+        vrdask.resample_zarr(small, target + ".warm.zarr", mode=options["mode"], factor=0.5, num_threads=2)
     job = prepared(source, target, options | {"num_threads": 2})
     planned = job.blocks.peak_bytes
     ctypes.CDLL(None).malloc_trim(0)  # what is free is not used again in silence
@@ -198,6 +203,30 @@ def test_runs_take_what_their_plans_say_or_less(tmp_path, python, name):
     for run, (planned, peak) in taken.items():
         print(f"{name}: {run}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
     assert not {run: each for run, each in taken.items() if each[1] > RATIO * each[0] + OBJECTS}
+
+
+TURNS = {
+    "zarr, chunks": ("linear", "uint16", {}),
+    "zarr, shards": ("cubic", "uint8", {"chunks": 32, "shards": 256}),
+    "npy": ("cubic", "float32", {}),
+    "nii, scaled": ("nearest", "uint16", {"dtype": "uint8"}),
+    "tiff, tiles": ("linear", "uint8", {"dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_turns_take_what_their_plans_say_or_less(tmp_path, python, name):
+    mode, dtype, more = TURNS[name]
+    source = SOURCES[name](tmp_path / dtype, dtype)
+    turn = np.deg2rad(20)
+    matrix = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    options = {"mode": mode, "matrix": matrix, "offset": [30, -20], "small": dtype, **more}
+    jobs = [
+        (str(source), str(tmp_path / f"{limit}.zarr"), {**options, "memory_limit": limit}) for limit in (LIMIT, None)
+    ]
+    for planned, peak in json.loads(python(RUNS, JOBS=json.dumps(jobs))):
+        print(f"{name}: {mode}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
+        assert peak <= RATIO * planned + OBJECTS
 
 
 LONG_AXIS = """

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask import isa, reference
+from vrdask import isa
 from vrdask.affine import Affine
 from vrdask.apply import ISA, apply
 from vrdask.dtypes import CODES, DType, native
 from vrdask.grid_sampling import GridSampling
 from vrdask.intervals import Box, Interval, ceil_div, shape_of, size_of, slices_of, whole, within
+from vrdask.resampling import resampling
 from vrdask.reuse import Empty
 from vrdask.sampling import Sampling
 from vrdask.sampling_reference import affine_positions, at_positions
@@ -192,7 +193,8 @@ def _data(
     if reads != window:
         source = source[within(window, reads)]
     if _converts_first(sampling, source.dtype):
-        return reference.convert(source, sampling.out_dtype)
+        copies = resampling(source.shape, source.shape, "nearest", in_dtype=source.dtype, out_dtype=sampling.out_dtype)
+        return apply(copies, source, *copies.whole, num_threads)
     return source
 
 
