@@ -1,17 +1,15 @@
 /* The contraction for one accumulator type. Included by contract.h with ACC, ACC_TYPE, LANES and S(name). */
 
 #include "elements.h"
+#include "vector.h"
 
 /* to[i] = sum over k of w[k] * rows[k][i] for many taps of ACC rows: sums stay in registers over all taps. */
-#if defined(__GNUC__)
-typedef ACC S(vector_t) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ACC)), may_alias));
-#define AT(k, j) (*(const S(vector_t) *)(rows[k] + offset + i * (Py_ssize_t)sizeof(ACC) + (j) * VECTOR_BYTES))
-#endif
+#define AT(k, j) S(load)((const ACC *)(rows[k] + offset) + i + (j) * S(VECTOR_LANES))
 static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, Py_ssize_t n,
                             ACC *restrict to) {
     Py_ssize_t i = 0;
-#if defined(__GNUC__)
-    enum { STEP = 4 * VECTOR_BYTES / sizeof(ACC) };
+#ifdef HAS_VECTOR
+    enum { STEP = 4 * S(VECTOR_LANES) };
     for (; i + STEP <= n; i += STEP) {
         S(vector_t) a = w[0] * AT(0, 0), b = w[0] * AT(0, 1), c = w[0] * AT(0, 2), d = w[0] * AT(0, 3);
         for (int k = 1; k < taps; k++) {
@@ -20,15 +18,17 @@ static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const AC
             c = c + w[k] * AT(k, 2);
             d = d + w[k] * AT(k, 3);
         }
-        S(vector_t) *out = (S(vector_t) *)(to + i);
-        out[0] = a, out[1] = b, out[2] = c, out[3] = d;
+        S(save)(to + i, a);
+        S(save)(to + i + S(VECTOR_LANES), b);
+        S(save)(to + i + 2 * S(VECTOR_LANES), c);
+        S(save)(to + i + 3 * S(VECTOR_LANES), d);
     }
-    enum { ONE = VECTOR_BYTES / sizeof(ACC) };
+    enum { ONE = S(VECTOR_LANES) };
     while (i < n && n >= ONE) { /* the last vector may overlap the one before: it writes the same values again */
         if (i + ONE > n) i = n - ONE;
         S(vector_t) a = w[0] * AT(0, 0);
         for (int k = 1; k < taps; k++) a = a + w[k] * AT(k, 0);
-        *(S(vector_t) *)(to + i) = a;
+        S(save)(to + i, a);
         i += ONE;
     }
 #endif
@@ -341,3 +341,5 @@ static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const til
         S(resolve_after)(job, d, in, out, t, scratch);
     }
 }
+#undef HAS_PICK
+#undef HAS_VECTOR

@@ -3,6 +3,7 @@
 #define LOADS_ALONE
 #include "elements.h"
 #undef LOADS_ALONE
+#include "vector.h"
 
 typedef void (*S(load_t))(const void *, Py_ssize_t, ACC *);
 static const S(load_t) S(LOADS)[] = {S(load_u8),  S(load_i8),  S(load_u16), S(load_i16), S(load_f16), S(load_f32),
@@ -34,14 +35,13 @@ static Py_ssize_t S(filter)(const ACC *w, int doublings, Py_ssize_t step, Py_ssi
     return n;
 }
 
-#if defined(__GNUC__)
+#ifdef HAS_VECTOR
 /* The same for a register of lines, `step` elements between samples, in one sweep each way: what samples need of those before
  * them stays in registers. Results are in [radius, samples - radius); up to UNROLL samples behind the last are overwritten. */
-typedef ACC S(lines_t) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ACC)), may_alias));
 
-static inline ALWAYS_INLINE S(lines_t) S(next)(S(lines_t) v, S(lines_t) scaled, const ACC *z, const int doublings, const int at,
-                                               S(lines_t) *held) {
-    S(lines_t) before = held[0];
+static inline ALWAYS_INLINE S(vector_t) S(next)(S(vector_t) v, S(vector_t) scaled, const ACC *z, const int doublings, const int at,
+                                               S(vector_t) *held) {
+    S(vector_t) before = held[0];
     held[0] = v;
     v = scaled + z[0] * before;
     for (int k = 1; k < doublings; k++) {
@@ -57,18 +57,18 @@ static inline ALWAYS_INLINE void S(sweep)(const ACC *w, const int doublings, Py_
     enum { UNROLL = 1 << (sizeof(ACC) == 4 ? 3 : 4), MOST = 32 };
     const ACC scale = w[0], *forwards = w + 1, *backwards = w + doublings + 1;
     const Py_ssize_t radius = (1 << doublings) - 1;
-    S(lines_t) held[MOST] = {0};
+    S(vector_t) held[MOST] = {0};
     ACC *at = x;
     for (Py_ssize_t k = 0; k < samples; k += UNROLL)
         for (int u = 0; u < UNROLL; u++, at += step) {
-            const S(lines_t) v = *(S(lines_t) *)at;
-            *(S(lines_t) *)at = S(next)(v, scale * v, forwards, doublings, u, held);
+            const S(vector_t) v = S(load)(at);
+            S(save)(at, S(next)(v, scale * v, forwards, doublings, u, held));
         }
     at = x + (samples - 1) * step;
     for (Py_ssize_t k = radius; k < samples; k += UNROLL)
         for (int u = 0; u < UNROLL; u++, at -= step) {
-            const S(lines_t) v = *(S(lines_t) *)at;
-            *(S(lines_t) *)at = S(next)(v, v, backwards, doublings, u, held);
+            const S(vector_t) v = S(load)(at);
+            S(save)(at, S(next)(v, v, backwards, doublings, u, held));
         }
 }
 #endif
@@ -76,45 +76,36 @@ static inline ALWAYS_INLINE void S(sweep)(const ACC *w, const int doublings, Py_
 #if defined(__AVX512F__)
 /* The same along one line: a register holds neighbouring samples, and what is shifted in comes from the register before. */
 #ifdef ACC_IS_DOUBLE
-#define LINE __m512d
-#define LOAD_LINE(p) _mm512_loadu_pd(p)
-#define SAVE_LINE(p, v) _mm512_storeu_pd(p, v)
-#define JOINED(low, high, n) \
-    _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(high), _mm512_castpd_si512(low), n))
+#define JOINED(low, high, n) ((S(vector_t))_mm512_alignr_epi64((__m512i)(high), (__m512i)(low), n))
 #else
-#define LINE __m512
-#define LOAD_LINE(p) _mm512_loadu_ps(p)
-#define SAVE_LINE(p, v) _mm512_storeu_ps(p, v)
-#define JOINED(low, high, n) \
-    _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(high), _mm512_castps_si512(low), n))
+#define JOINED(low, high, n) ((S(vector_t))_mm512_alignr_epi32((__m512i)(high), (__m512i)(low), n))
 #endif
-enum { S(LINE_SIZE) = 64 / sizeof(ACC) };
-#define BEFORE_BY(m, was, v) JOINED(was, v, (S(LINE_SIZE) - (m)) % S(LINE_SIZE))
-#define BEHIND_BY(m, was, v) JOINED(v, was, (m) % S(LINE_SIZE))
+#define BEFORE_BY(m, was, v) JOINED(was, v, (S(VECTOR_LANES) - (m)) % S(VECTOR_LANES))
+#define BEHIND_BY(m, was, v) JOINED(v, was, (m) % S(VECTOR_LANES))
 #define ADD_SHIFTED(m, shifted, z, held) \
     {                                    \
-        const LINE shift = shifted(m, held, v); \
+        const S(vector_t) shift = shifted(m, held, v); \
         held = v;                        \
         v = v + z * shift;               \
     }
 static void S(sweep_line)(const ACC *w, Py_ssize_t samples, ACC *x) {
-    const Py_ssize_t last = (samples - 1) / S(LINE_SIZE) * S(LINE_SIZE);
-    LINE a = {0}, b = {0}, c = {0}, d = {0};
+    const Py_ssize_t last = (samples - 1) / S(VECTOR_LANES) * S(VECTOR_LANES);
+    S(vector_t) a = {0}, b = {0}, c = {0}, d = {0};
 #ifdef ACC_IS_DOUBLE
-    LINE e = {0}, f = {0}; /* sixteen samples are two registers */
+    S(vector_t) e = {0}, f = {0}; /* sixteen samples are two registers */
     enum { BACK = 6 };
 #else
     enum { BACK = 5 };
 #endif
-    for (Py_ssize_t i = 0; i <= last; i += S(LINE_SIZE)) {
-        LINE v = LOAD_LINE(x + i);
-        const LINE shift = BEFORE_BY(1, a, v);
+    for (Py_ssize_t i = 0; i <= last; i += S(VECTOR_LANES)) {
+        S(vector_t) v = S(load)(x + i);
+        const S(vector_t) shift = BEFORE_BY(1, a, v);
         a = v;
         v = w[0] * v + w[1] * shift;
         ADD_SHIFTED(2, BEFORE_BY, w[2], b)
         ADD_SHIFTED(4, BEFORE_BY, w[3], c)
 #ifdef ACC_IS_DOUBLE
-        const LINE eight = d, sixteen = f;
+        const S(vector_t) eight = d, sixteen = f;
         d = v;
         v = v + w[4] * eight;
         f = e, e = v;
@@ -122,15 +113,15 @@ static void S(sweep_line)(const ACC *w, Py_ssize_t samples, ACC *x) {
 #else
         ADD_SHIFTED(8, BEFORE_BY, w[4], d)
 #endif
-        SAVE_LINE(x + i, v);
+        S(save)(x + i, v);
     }
-    for (Py_ssize_t i = last; i >= 0; i -= S(LINE_SIZE)) {
-        LINE v = LOAD_LINE(x + i);
+    for (Py_ssize_t i = last; i >= 0; i -= S(VECTOR_LANES)) {
+        S(vector_t) v = S(load)(x + i);
         ADD_SHIFTED(1, BEHIND_BY, w[BACK], a)
         ADD_SHIFTED(2, BEHIND_BY, w[BACK + 1], b)
         ADD_SHIFTED(4, BEHIND_BY, w[BACK + 2], c)
 #ifdef ACC_IS_DOUBLE
-        const LINE eight = d, sixteen = f;
+        const S(vector_t) eight = d, sixteen = f;
         d = v;
         v = v + w[BACK + 3] * eight;
         f = e, e = v;
@@ -138,12 +129,9 @@ static void S(sweep_line)(const ACC *w, Py_ssize_t samples, ACC *x) {
 #else
         ADD_SHIFTED(8, BEHIND_BY, w[BACK + 3], d)
 #endif
-        SAVE_LINE(x + i, v);
+        S(save)(x + i, v);
     }
 }
-#undef LINE
-#undef LOAD_LINE
-#undef SAVE_LINE
 #undef JOINED
 #undef BEFORE_BY
 #undef BEHIND_BY
@@ -170,8 +158,8 @@ static void S(filter_lines)(const prefilter_t *job, const char *src, char *dst, 
         for (Py_ssize_t k = start; k < stop; k++) load(src + (k - start) * job->src_step, width, x + k * pitch);
     for (Py_ssize_t k = 0; k < start; k++) S(copy)(x + (start + job->index[at + k] - first) * pitch, width, x + k * pitch);
     for (Py_ssize_t k = stop; k < samples; k++) S(copy)(x + (start + job->index[at + k] - first) * pitch, width, x + k * pitch);
-#if defined(__GNUC__)
-    enum { REGISTER = VECTOR_BYTES / sizeof(ACC), DOUBLINGS = sizeof(ACC) == 4 ? 4 : 5 };
+#ifdef HAS_VECTOR
+    enum { REGISTER = S(VECTOR_LANES), DOUBLINGS = sizeof(ACC) == 4 ? 4 : 5 };
     if (pitch > width && job->doublings == DOUBLINGS) {
         for (Py_ssize_t i = 0; i < width; i += REGISTER) S(sweep)(w, DOUBLINGS, samples, pitch, x + i);
         x += job->radius * pitch;
@@ -190,3 +178,5 @@ static void S(filter_lines)(const prefilter_t *job, const char *src, char *dst, 
     else
         for (Py_ssize_t k = 0; k < count; k++) memcpy(dst + k * job->dst_step, x + k * pitch, (size_t)width * sizeof(ACC));
 }
+#undef HAS_PICK
+#undef HAS_VECTOR
