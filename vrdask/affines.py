@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
@@ -12,7 +12,58 @@ from vrdask.affine import affine
 from vrdask.inputs import accepted
 from vrdask.intervals import slices_of, whole
 
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
 
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+
+
+@overload
+def affine_transform(
+    x: npt.NDArray[Any],
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> npt.NDArray[Any]: ...
+@overload
+def affine_transform(
+    x: Lazy,
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def affine_transform(  # type: ignore[overload-cannot-match]  # where dask has no types
+    x: Any,
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> Any: ...
 def affine_transform(
     x: Any,
     matrix: Any,

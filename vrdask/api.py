@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
@@ -13,7 +13,49 @@ from vrdask.executors.in_memory import resample_in_memory
 from vrdask.inputs import accepted, is_zarr_array
 from vrdask.resampling import resampling
 
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
 
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+
+
+@overload
+def resample(
+    x: npt.NDArray[Any],
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> npt.NDArray[Any]: ...
+@overload
+def resample(
+    x: Lazy,
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
+    x: Any,
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> Any: ...
 def resample(
     x: Any,
     shape: Sequence[int] | int,

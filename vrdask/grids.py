@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
@@ -10,7 +10,65 @@ from vrdask import reuse, threads
 from vrdask.grid_sampling import grid_sampling
 from vrdask.inputs import accepted
 
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
 
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+
+
+@overload
+def grid_sample(
+    input: npt.NDArray[Any],
+    grid: npt.NDArray[Any],
+    mode: str = ...,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    rounding_rule: str = ...,
+    *,
+    align_corners: bool = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> npt.NDArray[Any]: ...
+@overload
+def grid_sample(
+    input: Lazy,
+    grid: Any,
+    mode: str = ...,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    rounding_rule: str = ...,
+    *,
+    align_corners: bool = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def grid_sample(  # type: ignore[overload-cannot-match]  # where dask has no types
+    input: Any,
+    grid: Lazy,
+    mode: str = ...,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    rounding_rule: str = ...,
+    *,
+    align_corners: bool = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def grid_sample(  # type: ignore[overload-cannot-match]  # where dask has no types
+    input: Any,
+    grid: Any,
+    mode: str = ...,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    rounding_rule: str = ...,
+    *,
+    align_corners: bool = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> Any: ...
 def grid_sample(
     input: Any,  # noqa: A002 (torch's name for it)
     grid: Any,
