@@ -1,5 +1,5 @@
-"""Build the kernels: each source once per instruction set, as `vrdask._<kernel>_<isa>`, and `vrdask.isa` picks at
-import.
+"""Build the kernels: each source once per instruction set, as `vrdask.compute._kernels.<kernel>_<isa>`, and
+`vrdask.compute.builds` picks at import.
 
 Portable flags only. Contraction of a*b + c to FMA is off, so every build computes the same bits.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("cpu", "contract", "fixed", "gather", "prefilter", "sample")
-HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").glob(pattern))
+KERNELS = ("contract", "cpu", "gather", "prefilter", "sample", "uint8_filter")
+HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").rglob(pattern))
 MSVC = sys.platform == "win32"
 X86_64 = platform.machine().lower() in ("x86_64", "amd64")
 
@@ -77,7 +77,7 @@ class BuildKernels(build_ext):
 
         return cythonize(
             [Extension(extension.name, extension.sources)],
-            include_path=["kernels"],
+            include_path=["kernels/common"],
             build_dir=str(Path(self.build_temp) / extension.name),
             compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
             force=True,
@@ -88,8 +88,8 @@ class BuildKernels(build_ext):
 setup(
     ext_modules=[
         Extension(
-            f"vrdask._{kernel}_{isa}",
-            [f"kernels/{kernel}.pyx"],
+            f"vrdask.compute._kernels.{kernel}_{isa}",
+            [f"kernels/{kernel}/{kernel}.pyx"],
             include_dirs=["kernels"],
             depends=HEADERS,
             extra_compile_args=[*COMMON, *flags],

@@ -28,7 +28,7 @@ import zarr
 from bench_kernels import machine, tell
 
 import vrdask
-from vrdask.durable import VARIABLE
+from vrdask.storage.durable import VARIABLE
 
 CASES: dict[str, dict[str, Any]] = {
     "chunks of 64": {"chunks": 64},

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, rows
 
-from vrdask.apply import ISA
+from vrdask.compute.resample_box import ISA
 
 PAUSE = 0.006
 SETTLED = 0.05

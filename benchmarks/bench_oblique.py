@@ -25,10 +25,10 @@ import zarr
 from bench_kernels import machine
 
 import vrdask
-from vrdask.affine import affine
-from vrdask.box_plan import BoxPlan
-from vrdask.intervals import Box, regular_edges, size_of
+from vrdask.boxes import Box, regular_edges, size_of
+from vrdask.planning.box_plan import BoxPlan
 from vrdask.text import format_bytes
+from vrdask.transforms.affine import affine
 
 SIDE, CHUNK, DEGREES = 2048, 128, 10.0
 
@@ -36,7 +36,7 @@ RUN = """
 import os, sys, time
 import dask, dask.array, numpy as np, zarr
 import vrdask
-from vrdask.executors.affine_to_zarr import prepare
+from vrdask.api.affine_zarr import prepare
 
 how, folder, depth, limit, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 sys.path.insert(0, os.environ["BENCHMARKS"])

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import vrdask
-from vrdask.executors import dask_blocks
+from vrdask.lazy import blocks
 
 GRAPH_TASKS = 10_000
 """Graphs are built for plans of at most this many output chunks: their size is a constant per chunk."""
@@ -142,9 +142,9 @@ def measure_on_workers(count: int) -> None:
     """A volume of 2 GB to half, cubic, on processes of this machine: with slabs of margins and without."""
     from distributed import Client, LocalCluster
 
-    usual = dask_blocks.WIDEST_SLAB
-    for name, dask_blocks.WIDEST_SLAB in (("slabs", usual), ("no slabs", 0)):
-        dask_blocks.part_taken.cache_clear()
+    usual = blocks.WIDEST_SLAB
+    for name, blocks.WIDEST_SLAB in (("slabs", usual), ("no slabs", 0)):
+        blocks.part_taken.cache_clear()
         with (
             LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as local,
             Client(local) as client,

@@ -26,12 +26,12 @@ from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.table import Table
 
-from vrdask.executors.cluster import run_on_cluster
-from vrdask.memory import plan_blocks
-from vrdask.records import Record
-from vrdask.resampling import resampling
-from vrdask.run_plan import RunPlan
+from vrdask.planning.choose_blocks import plan_blocks
+from vrdask.planning.run_plan import RunPlan
+from vrdask.runs.cluster import run_on_cluster
+from vrdask.runs.record import Record
 from vrdask.sources import store_path
+from vrdask.transforms.resampling import resampling
 
 SAMPLES = 20
 """Lines of the table."""

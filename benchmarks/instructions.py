@@ -30,16 +30,16 @@ END_OF_CASE = "getpriority"
 KERNELS = {
     "contract": "_*Contraction*__call__",
     "prefilter": "_*prefilter",
-    "fixed": "_*Filter*__call__",
     "gather": "_*Gather*__call__",
+    "uint8_filter": "_*Filter*__call__",
 }
 """Each kernel's module, and the end of its entry point's C name; counting is on from entering until returning."""
 
 
 def entry_point(kernel: str, isa: str) -> str:
     """The C name, spelled out as far as it goes: of patterns alike up to their first ``*`` valgrind finds only one."""
-    module = f"_{kernel}_{isa}"
-    return f"__pyx_pw_6vrdask_{len(module)}{module}{KERNELS[kernel]}"
+    module = f"{kernel}_{isa}"
+    return f"__pyx_pw_6vrdask_7compute_8_kernels_{len(module)}{module}{KERNELS[kernel]}"
 
 
 SMALL, HALF, LARGE = cube(64), cube(32), cube(90)

@@ -104,7 +104,7 @@ def codec_floor(source: str, target: str, threads: int) -> Run:
 
 def ours(mode: str) -> Callable[[str, str, int], Run]:
     def make(source: str, target: str, threads: int) -> Run:
-        from vrdask.executors.zarr_to_zarr import prepare
+        from vrdask.api.resample_zarr import prepare
 
         def run() -> int:
             job = prepare(source, target, factor=0.5, mode=mode, num_threads=threads, overwrite=True)

@@ -19,13 +19,13 @@ import pytest
 from clusters import two_workers
 from hypothesis import HealthCheck, settings
 
-import vrdask.apply
-import vrdask.apply_fixed
-import vrdask.apply_prefilter
-import vrdask.between
-import vrdask.threads
-import vrdask.tiles
-from vrdask import isa
+import vrdask.compute.prefilter
+import vrdask.compute.resample_box
+import vrdask.compute.slabs
+import vrdask.compute.threads
+import vrdask.compute.tiles
+import vrdask.compute.uint8_filter.whole_box
+from vrdask.compute import builds
 
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW_IS_FINE)
@@ -59,20 +59,20 @@ def python() -> Callable[..., str]:
 @contextmanager
 def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_elements: int | None = None) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vrdask.threads, "ELEMENTS_PER_THREAD", 1)
-        patch.setattr(vrdask.apply_fixed, "BYTES_PER_THREAD", 1)
+        patch.setattr(vrdask.compute.threads, "ELEMENTS_PER_THREAD", 1)
+        patch.setattr(vrdask.compute.uint8_filter.whole_box, "BYTES_PER_THREAD", 1)
         if build is not None:
-            patch.setattr(vrdask.apply, "_contract", isa.load("contract", build))
-            patch.setattr(vrdask.apply, "_gather", isa.load("gather", build))
-            patch.setattr(vrdask.apply_fixed, "_fixed", isa.load("fixed", build))
-            patch.setattr(vrdask.apply_prefilter, "_prefilter", isa.load("prefilter", build))
+            patch.setattr(vrdask.compute.resample_box, "_contract", builds.load("contract", build))
+            patch.setattr(vrdask.compute.resample_box, "_gather", builds.load("gather", build))
+            patch.setattr(vrdask.compute.uint8_filter.whole_box, "_fixed", builds.load("uint8_filter", build))
+            patch.setattr(vrdask.compute.prefilter, "_prefilter", builds.load("prefilter", build))
         if scratch_bytes is not None:
-            patch.setattr(vrdask.tiles, "SCRATCH_BYTES", scratch_bytes)
-            patch.setattr(vrdask.apply_prefilter, "PIECE_BYTES", scratch_bytes)
-            patch.setattr(vrdask.between, "THIN_BYTES", scratch_bytes)
-            patch.setattr(vrdask.between, "SLAB_BYTES", 8 * scratch_bytes)
+            patch.setattr(vrdask.compute.tiles, "SCRATCH_BYTES", scratch_bytes)
+            patch.setattr(vrdask.compute.prefilter, "PIECE_BYTES", scratch_bytes)
+            patch.setattr(vrdask.compute.slabs, "THIN_BYTES", scratch_bytes)
+            patch.setattr(vrdask.compute.slabs, "SLAB_BYTES", 8 * scratch_bytes)
         if row_elements is not None:
-            patch.setattr(vrdask.tiles, "ROW_ELEMENTS", row_elements)
+            patch.setattr(vrdask.compute.tiles, "ROW_ELEMENTS", row_elements)
         _forget()
         try:
             yield
@@ -81,14 +81,14 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 
 
 def _forget() -> None:
-    vrdask.apply._contraction_of_few.cache_clear()
-    vrdask.apply._contraction_of_many.cache_clear()
-    vrdask.apply._gathering_of_few.cache_clear()
-    vrdask.between.slabs.cache_clear()
-    vrdask.apply_fixed._prepared_of_few.cache_clear()
-    vrdask.apply_fixed._prepared_of_many.cache_clear()
-    vrdask.table_cuts.piece_sizes.cache_clear()
-    vrdask.table_cuts.are_small.cache_clear()
+    vrdask.compute.resample_box._contraction_of_few.cache_clear()
+    vrdask.compute.resample_box._contraction_of_many.cache_clear()
+    vrdask.compute.resample_box._gathering_of_few.cache_clear()
+    vrdask.compute.slabs.slabs.cache_clear()
+    vrdask.compute.uint8_filter.whole_box._prepared_of_few.cache_clear()
+    vrdask.compute.uint8_filter.whole_box._prepared_of_many.cache_clear()
+    vrdask.compute.table_cuts.piece_sizes.cache_clear()
+    vrdask.compute.table_cuts.are_small.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,9 @@ import vrdask
 import vrdask.sources.nifti
 import vrdask.sources.npy
 import vrdask.sources.tiff
-from vrdask import records
-from vrdask.executors.affine_to_zarr import affine_zarr
-from vrdask.executors.zarr_to_zarr import resample_zarr
+from vrdask.api.affine_zarr import affine_zarr
+from vrdask.api.resample_zarr import resample_zarr
+from vrdask.runs import record
 
 sys.dont_write_bytecode = True
 
@@ -174,5 +174,5 @@ def sweep(scenario: str, folder: Path) -> int:
 
 if __name__ == "__main__":
     os.fsync = lambda handle: None  # a kill leaves the system's memory as it is
-    records.SECONDS_BETWEEN_FLUSHES = 0.002
+    record.SECONDS_BETWEEN_FLUSHES = 0.002
     print(sweep(sys.argv[1], Path(sys.argv[2])))

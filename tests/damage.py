@@ -249,8 +249,8 @@ def run(folder: Path, seed: str, count: int, names: list[str]) -> None:
     import nibabel  # noqa: F401
     import tifffile  # noqa: F401
 
-    import vrdask.demo
-    import vrdask.show  # noqa: F401
+    import vrdask.cli.demo
+    import vrdask.cli.describe  # noqa: F401
 
     for name in names:
         _make(folder, name)

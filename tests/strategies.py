@@ -15,8 +15,8 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 import vrdask
-from vrdask.intervals import Box
-from vrdask.resampling import Resampling, resampling
+from vrdask.boxes import Box
+from vrdask.transforms.resampling import Resampling, resampling
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "int32", "uint32", "int64", "uint64", "float64")
 INTERPOLATING = ("linear", "area", "cubic")

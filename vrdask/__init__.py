@@ -16,28 +16,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vrdask.affines import affine_transform as affine_transform
-    from vrdask.api import resample as resample
-    from vrdask.executors.affine_to_zarr import affine_zarr as affine_zarr
-    from vrdask.executors.zarr_to_zarr import resample_zarr as resample_zarr
-    from vrdask.grids import grid_sample as grid_sample
-    from vrdask.plan import ResamplePlan as ResamplePlan
-    from vrdask.plan import plan_resample as plan_resample
-    from vrdask.threads import get_num_threads as get_num_threads
-    from vrdask.threads import set_num_threads as set_num_threads
+    from vrdask.api.affine_transform import affine_transform as affine_transform
+    from vrdask.api.affine_zarr import affine_zarr as affine_zarr
+    from vrdask.api.grid_sample import grid_sample as grid_sample
+    from vrdask.api.resample import resample as resample
+    from vrdask.api.resample_zarr import resample_zarr as resample_zarr
+    from vrdask.compute.threads import get_num_threads as get_num_threads
+    from vrdask.compute.threads import set_num_threads as set_num_threads
+    from vrdask.planning.plan import ResamplePlan as ResamplePlan
+    from vrdask.planning.plan import plan_resample as plan_resample
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "resample": "vrdask.api",
-    "grid_sample": "vrdask.grids",
-    "affine_transform": "vrdask.affines",
-    "affine_zarr": "vrdask.executors.affine_to_zarr",
-    "resample_zarr": "vrdask.executors.zarr_to_zarr",
-    "plan_resample": "vrdask.plan",
-    "ResamplePlan": "vrdask.plan",
-    "set_num_threads": "vrdask.threads",
-    "get_num_threads": "vrdask.threads",
+    "resample": "vrdask.api.resample",
+    "grid_sample": "vrdask.api.grid_sample",
+    "affine_transform": "vrdask.api.affine_transform",
+    "affine_zarr": "vrdask.api.affine_zarr",
+    "resample_zarr": "vrdask.api.resample_zarr",
+    "plan_resample": "vrdask.planning.plan",
+    "ResamplePlan": "vrdask.planning.plan",
+    "set_num_threads": "vrdask.compute.threads",
+    "get_num_threads": "vrdask.compute.threads",
 }
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Sources: whatever can be read region by region.
+"""What can be read: a file per format.
 
     zarr     Zarr arrays, OME-Zarr images           paths, URLs, stores, arrays
     tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
@@ -14,14 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vrdask import places
-from vrdask.layout import Layout
 from vrdask.sources import nifti, npy, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.source import Readable, Source
 from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
+from vrdask.storage import places
+from vrdask.storage.layout import Layout
 
 FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)
 """Of files. What a file begins with counts before its name."""

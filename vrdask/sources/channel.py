@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
-from vrdask.geometry import without_axis
+from vrdask.images.axes import without_axis
 from vrdask.sources.source import Readable, Source
 
 

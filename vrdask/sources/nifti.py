@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType, plain
-from vrdask.geometry import UNITS, image_of
+from vrdask.images.axes import UNITS, image_of
 from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole

@@ -11,7 +11,7 @@ from zarr.abc.store import Store
 from zarr.storage import StorePath
 
 from vrdask.sources.source import Source
-from vrdask.stores import url
+from vrdask.storage.objects import url
 
 _IN_MEMORY = "vrdask.resample takes arrays in memory; to write its result, give it to zarr.create_array(place, data=..)"
 WAYS_OUT = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from numpy.lib import format as npy_format
 
-from vrdask.layout import Layout
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_stamp, square_chunks
+from vrdask.storage.layout import Layout
 
 MOST_HEADER_BYTES = 1 << 20
 

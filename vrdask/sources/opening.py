@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from vrdask.attempts import StoreError
+from vrdask.storage.retry import StoreError
 
 READABLE_FILES = "TIFF, NIfTI or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"

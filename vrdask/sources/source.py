@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
-from vrdask.intervals import Edges, regular_edges
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.storage.layout import Layout
 
 
 class Readable(Protocol):

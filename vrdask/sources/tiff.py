@@ -21,13 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask.columns import Index
+from vrdask.buffers import Empty
 from vrdask.cores import usable_cores
 from vrdask.dtypes import DType, plain
-from vrdask.geometry import image_of
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
-from vrdask.reuse import Empty
+from vrdask.images.axes import image_of
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.planning.task_order import Index
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import is_damage, quiet, reason_of
@@ -35,6 +34,7 @@ from vrdask.sources.source import Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
+from vrdask.storage.layout import Layout
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from vrdask.geometry import UNITS
+from vrdask.images.axes import UNITS
 from vrdask.sources.tifffile_internals import slide_description
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, StorePath, ZipStore
 
-from vrdask import places, remote, zarr_internals
-from vrdask.attempts import said_of
-from vrdask.geometry import image_from
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale, read_multiscale
-from vrdask.remote_store import in_remote_store
+from vrdask.images.axes import image_from
+from vrdask.images.ome_zarr import Multiscale, read_multiscale
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
-from vrdask.stores import described, url
+from vrdask.storage import places, remote, zarr_internals
+from vrdask.storage.layout import Layout
+from vrdask.storage.objects import described, url
+from vrdask.storage.remote_store import in_remote_store
+from vrdask.storage.retry import said_of
 
 ZIPPED = (".zip", ".ozx")
 MOST_METADATA_BYTES = 64 << 20

@@ -1,4 +1,4 @@
-"""Targets: whatever can be written, a format a file.
+"""What can be written: a file per format.
 
     zarr      arrays, OME-Zarr images       paths, URLs, stores, arrays that are there
     picture   PNG, TIFF                     local files, for results that fit in memory; vrdask[images], vrdask[tiff]
@@ -12,9 +12,9 @@ from typing import Any
 
 from zarr import Array
 
-from vrdask import places
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.storage import places
+from vrdask.storage.layout import Layout
 from vrdask.targets import picture, zarr
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 

@@ -20,10 +20,10 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore
 
-from vrdask import durable, places
 from vrdask.dtypes import DType, plain
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.storage import durable, places
+from vrdask.storage.layout import Layout
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 from vrdask.text import format_bytes
 

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import zarr
 from zarr.storage import MemoryStore, StorePath
 
-from vrdask import durable, stores, zarr_internals
+from vrdask.boxes import Box
 from vrdask.dtypes import DType
-from vrdask.intervals import Box
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
-from vrdask.standing import with_digests
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.runs.standing import with_digests
+from vrdask.storage import durable, objects, zarr_internals
+from vrdask.storage.layout import Layout
 
 
 class Form(Protocol):
@@ -79,7 +79,7 @@ class Target:
     @property
     def folder(self) -> Path | None:
         """Where the units lie in a file system of this machine; None for another kind of store."""
-        return stores.local_folder(self.array.store_path)
+        return objects.local_folder(self.array.store_path)
 
     @property
     def metadata_first(self) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 import zarr
 from zarr.storage import MemoryStore
 
-from vrdask import codecs, zarr_internals
+from vrdask.boxes import ceil_div
 from vrdask.dtypes import native, plain
-from vrdask.geometry import ATTRIBUTE, attributes_of, is_group
-from vrdask.intervals import ceil_div
-from vrdask.layout import Layout
-from vrdask.ome_zarr import Multiscale
+from vrdask.images.axes import ATTRIBUTE, attributes_of, is_group
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.runs.standing import without_digests
 from vrdask.sources import store_path
-from vrdask.standing import without_digests
+from vrdask.storage import compressors as codecs
+from vrdask.storage import zarr_internals
+from vrdask.storage.layout import Layout
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 
 

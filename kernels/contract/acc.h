@@ -1,0 +1,345 @@
+/* The contraction for one accumulator type. Included by contract.h with ACC, ACC_TYPE, LANES and S(name). */
+
+#include "common/elements.h"
+#include "common/vector.h"
+
+/* to[i] = sum over k of w[k] * rows[k][i] for many taps of ACC rows: sums stay in registers over all taps. */
+#define AT(k, j) S(load)((const ACC *)(rows[k] + offset) + i + (j) * S(VECTOR_LANES))
+static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, Py_ssize_t n,
+                            ACC *restrict to) {
+    Py_ssize_t i = 0;
+#ifdef HAS_VECTOR
+    enum { STEP = 4 * S(VECTOR_LANES) };
+    for (; i + STEP <= n; i += STEP) {
+        S(vector_t) a = w[0] * AT(0, 0), b = w[0] * AT(0, 1), c = w[0] * AT(0, 2), d = w[0] * AT(0, 3);
+        for (int k = 1; k < taps; k++) {
+            a = a + w[k] * AT(k, 0);
+            b = b + w[k] * AT(k, 1);
+            c = c + w[k] * AT(k, 2);
+            d = d + w[k] * AT(k, 3);
+        }
+        S(save)(to + i, a);
+        S(save)(to + i + S(VECTOR_LANES), b);
+        S(save)(to + i + 2 * S(VECTOR_LANES), c);
+        S(save)(to + i + 3 * S(VECTOR_LANES), d);
+    }
+    enum { ONE = S(VECTOR_LANES) };
+    while (i < n && n >= ONE) { /* the last vector may overlap the one before: it writes the same values again */
+        if (i + ONE > n) i = n - ONE;
+        S(vector_t) a = w[0] * AT(0, 0);
+        for (int k = 1; k < taps; k++) a = a + w[k] * AT(k, 0);
+        S(save)(to + i, a);
+        i += ONE;
+    }
+#endif
+    for (; i < n; i++) {
+        ACC a = w[0] * ((const ACC *)(rows[0] + offset))[i];
+        for (int k = 1; k < taps; k++) a = a + w[k] * ((const ACC *)(rows[k] + offset))[i];
+        to[i] = a;
+    }
+}
+#undef AT
+
+typedef struct {
+    void (*load)(const void *, Py_ssize_t, ACC *);
+    void (*store)(const ACC *, Py_ssize_t, void *);
+    void (*combine)(const char *const *, Py_ssize_t, const ACC *, int, Py_ssize_t, ACC *);
+    void (*pair)(const char *const *, const ACC *, int, const ACC *, int, Py_ssize_t, ACC *);
+} S(element_t);
+
+#define ELEMENT(t) {S(load_##t), S(store_##t), S(combine_##t), S(pair_##t)}
+static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u16), ELEMENT(i16), ELEMENT(f16),
+                                           ELEMENT(f32),
+#ifdef ACC_IS_DOUBLE
+                                           ELEMENT(i32), ELEMENT(u32), ELEMENT(i64), ELEMENT(u64), ELEMENT(f64)
+#endif
+};
+#undef ELEMENT
+
+#include "contract/row.h"
+
+/* Sums of whole numbers become means: see job_t. */
+static void S(divide)(ACC *restrict sums, Py_ssize_t n, ACC divisor) {
+    for (Py_ssize_t i = 0; i < n; i++) sums[i] = sums[i] / divisor;
+}
+
+/* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
+typedef struct {
+    const char *const *rows;
+    const ACC *w;
+    int taps;
+    char *to;
+} S(term_t);
+
+/* to[i] = sum_k w[k] * rows[k][i] over a run of n elements, any element type to any other. */
+static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
+                          Py_ssize_t n, double divisor) {
+    ACC buffer[STRIP];
+    ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
+    if (in_type == ACC_TYPE && term->taps > 4)
+        S(combine_many)(term->rows, from, term->w, term->taps, n, to);
+    else
+        S(ELEMENTS)[in_type].combine(term->rows, from, term->w, term->taps, n, to);
+    if (divisor != 0) S(divide)(to, n, (ACC)divisor);
+    if (out_type != ACC_TYPE) S(ELEMENTS)[out_type].store(buffer, n, term->to + at);
+}
+
+/* The same for several terms at once, strip by strip, so that a source row that many terms share comes from memory
+ * once. Where they share many rows, each strip is first brought side by side with the others, converted: rows that lie
+ * a power of two apart would compete for the same few lines of the cache. */
+static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
+                         Py_ssize_t n, const group_t *group) {
+    const Py_ssize_t in_size = ELEMENT_SIZE[in_type], out_size = ELEMENT_SIZE[out_type];
+    for (Py_ssize_t i = 0; i < n; i += STRIP) {
+        const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+        if (group->shared > 0) {
+            for (Py_ssize_t r = 0; r < group->shared; r++)
+                S(ELEMENTS)[in_type].load(terms[0].rows[r] + from + i * in_size, m, (ACC *)group->converted[r]);
+            for (int g = 0; g < count; g++) {
+                S(term_t) term = terms[g];
+                term.rows = group->converted + (terms[g].rows - terms[0].rows);
+                S(run)(&term, 0, ACC_TYPE, at + i * out_size, out_type, m, group->divisor);
+            }
+        } else {
+            for (int g = 0; g < count; g++)
+                S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m, group->divisor);
+        }
+    }
+}
+
+/* The same for slabs of levels [d, levels) and extents `size`, joining levels that are contiguous in both. */
+static void S(slab)(int levels, int d, const S(term_t) *terms, int count, Py_ssize_t from, int in_type,
+                    const Py_ssize_t *in_stride, Py_ssize_t at, int out_type, const Py_ssize_t *out_stride,
+                    const Py_ssize_t *size, const group_t *group) {
+    Py_ssize_t n = 1;
+    int joined = levels;
+    while (joined > d && (size[joined - 1] == 1 || (in_stride[joined - 1] == n * ELEMENT_SIZE[in_type] &&
+                                                    out_stride[joined - 1] == n * ELEMENT_SIZE[out_type]))) {
+        joined--;
+        n *= size[joined];
+    }
+    if (joined <= d) {
+        S(run_group)(terms, count, from, in_type, at, out_type, n, group);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < size[d]; i++, from += in_stride[d], at += out_stride[d]) {
+        if (joined == d + 1)
+            S(run_group)(terms, count, from, in_type, at, out_type, n, group);
+        else
+            S(slab)(levels, d + 1, terms, count, from, in_type, in_stride, at, out_type, out_stride, size, group);
+    }
+}
+
+/* Strides of a contiguous slab of scratch; returns the bytes of one slab of levels [d, levels). */
+static Py_ssize_t S(slab_strides)(int levels, int d, const Py_ssize_t *size, Py_ssize_t *stride) {
+    Py_ssize_t bytes = sizeof(ACC);
+    for (int e = levels - 1; e >= d; e--) {
+        stride[e] = bytes;
+        bytes *= size[e];
+    }
+    return bytes;
+}
+
+/* Contract `rows` rows of the last level, of any type to any type, a few at a time. Strides are bytes. */
+static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_stride, int in_type, Py_ssize_t rows,
+                             char *to, Py_ssize_t out_stride, int out_type, double divisor, const tile_t *t,
+                             char *scratch) {
+    const int d = job->levels - 1;
+    const level_t *v = &job->level[d];
+    const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
+    const Py_ssize_t size = sizeof(ACC), buffer_stride = job->row_bytes / size;
+    ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = loaded + job->rows_at_once * buffer_stride;
+    const int own = in_type != ACC_TYPE || (from >= scratch && from < scratch + job->scratch_bytes);
+    for (Py_ssize_t i = 0; i < rows; i += job->rows_at_once, from += job->rows_at_once * in_stride) {
+        const int count = (int)(rows - i < job->rows_at_once ? rows - i : job->rows_at_once);
+        const ACC *row = (const ACC *)from;
+        Py_ssize_t stride = in_stride / size;
+        if (in_type != ACC_TYPE) {
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[in_type].load(from + k * in_stride, n_in, loaded + k * buffer_stride);
+            row = loaded;
+            stride = buffer_stride;
+        }
+        const Py_ssize_t readable = n_in + (own ? PAD : 0);
+        const int direct = out_type == ACC_TYPE;
+        ACC *sums = direct ? (ACC *)(to + i * out_stride) : result;
+        const Py_ssize_t sums_stride = direct ? out_stride / size : buffer_stride;
+        S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, sums, sums_stride);
+        if (divisor != 0)
+            for (int k = 0; k < count; k++) S(divide)(sums + k * sums_stride, end - begin, (ACC)divisor);
+        if (!direct)
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[out_type].store(sums + k * sums_stride, end - begin, to + (i + k) * out_stride);
+    }
+}
+
+static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const Py_ssize_t n = t->src_size[job->levels - 1];
+    const S(element_t) *from = &S(ELEMENTS)[in.type], *to = &S(ELEMENTS)[out.type];
+    ACC *buffer = (ACC *)(scratch + job->row_scratch);
+#ifdef ACC_IS_DOUBLE
+    if (convert_whole(in.type, out.type, in.data, n, out.data)) return;
+#endif
+    if (in.type == ACC_TYPE && out.type == ACC_TYPE) {
+        memcpy(out.data, in.data, (size_t)n * sizeof(ACC));
+    } else if (in.type == ACC_TYPE) {
+        to->store((const ACC *)in.data, n, out.data);
+    } else if (out.type == ACC_TYPE) {
+        from->load(in.data, n, (ACC *)out.data);
+    } else {
+        for (Py_ssize_t i = 0; i < n; i += STRIP) {
+            const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+            from->load(in.data + i * ELEMENT_SIZE[in.type], m, buffer);
+            to->store(buffer, m, out.data + i * ELEMENT_SIZE[out.type]);
+        }
+    }
+}
+
+static int S(row_next)(const job_t *job, int d) { return d == job->levels - 2 && job->level[d + 1].kind == ROW; }
+
+/* Nothing left to contract inside level d: its slabs combine straight into the output. */
+static int S(is_last)(const job_t *job, int d) {
+    for (int e = d + 1; e < job->levels; e++)
+        if (job->level[e].kind != LOOP && job->level[e].kind != COPY) return 0;
+    return 1;
+}
+
+static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch);
+
+/* A level that is contracted before those inside it, `group` outputs at a time; or that nothing is inside of. */
+static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const level_t *v = &job->level[d];
+    const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
+    const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
+    const char **rows = (const char **)(scratch + v->scratch);
+    S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
+    char *own = scratch + v->slab;
+    Py_ssize_t stride[MAX_LEVELS];
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
+    group_t group = {0, (const char *const *)(scratch + v->converted), last ? out.divisor : 0};
+    if (v->shared > 0) {
+        const char **converted = (const char **)(scratch + v->converted);
+        char *strips = (char *)(converted + v->shared);
+        for (Py_ssize_t s = 0; s < v->shared; s++) converted[s] = strips + s * STRIP * (Py_ssize_t)sizeof(ACC);
+    }
+    for (Py_ssize_t i = 0; i < n; i += v->group) {
+        const int count = (int)(n - i < v->group ? n - i : v->group);
+        const Py_ssize_t first = v->start[t->out_start[d] + i], o = t->out_start[d] + i;
+        const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
+        for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = in.data + (s - t->src_start[d]) * in_stride;
+        for (int g = 0; g < count; g++) {
+            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
+                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
+                              last ? out.data + (i + g) * out_stride : own + g * slab_bytes};
+            terms[g] = term;
+        }
+        if (v->shared > 0) group.shared = stop - first;
+        if (last) {
+            S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, out.type, out.stride, t->out_size, &group);
+            continue;
+        }
+        S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
+        if (row_next) {
+            S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type,
+                             out.divisor, t, scratch);
+            continue;
+        }
+        for (int g = 0; g < count; g++) {
+            view_t a = {own + g * slab_bytes, ACC_TYPE, stride, 0};
+            view_t b = {out.data + (i + g) * out_stride, out.type, out.stride, out.divisor};
+            S(resolve)(job, d + 1, a, b, t, scratch);
+        }
+    }
+}
+
+/* Two levels of up to two taps before the row: each row of the two contracted at once, in registers. */
+static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const level_t *v = &job->level[d], *u = v + 1;
+    const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1];
+    char *own = scratch + job->row_scratch;
+    for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
+        const Py_ssize_t o = t->out_start[d] + i;
+        const char *slab = in.data + (v->start[o] - t->src_start[d]) * stride;
+        char *to = out.data + i * out.stride[d];
+        for (Py_ssize_t j = 0; j < t->out_size[d + 1]; j += job->rows_at_once) {
+            const Py_ssize_t left = t->out_size[d + 1] - j, count = left < job->rows_at_once ? left : job->rows_at_once;
+            for (Py_ssize_t g = 0; g < count; g++) {
+                const Py_ssize_t p = t->out_start[d + 1] + j + g;
+                const char *row = slab + (u->start[p] - t->src_start[d + 1]) * next;
+                const char *rows[4] = {row, row + stride, row + next, row + stride + next};
+                if (p + ROWS_AHEAD < u->size)
+                    fetch_rows(rows, (u->start[p + ROWS_AHEAD] - u->start[p]) * next, n_in * ELEMENT_SIZE[in.type]);
+                S(ELEMENTS)[in.type].pair(rows, (const ACC *)v->weights + o * v->taps, v->count[o],
+                                          (const ACC *)u->weights + p * u->taps, u->count[p], n_in,
+                                          (ACC *)(own + g * job->row_bytes));
+            }
+            S(contract_rows)(job, own, job->row_bytes, ACC_TYPE, count, to + j * out.stride[d + 1], out.stride[d + 1],
+                             out.type, out.divisor, t, scratch);
+        }
+    }
+}
+
+/* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
+ * holds what `group` outputs read. */
+static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const level_t *v = &job->level[d];
+    const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
+    const int row_next = S(row_next)(job, d);
+    const char **rows = (const char **)(scratch + v->scratch);
+    S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
+    char *own = scratch + v->slab;
+    Py_ssize_t stride[MAX_LEVELS], done = t->src_start[d];
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->out_size, stride);
+    const group_t group = {0, NULL, out.divisor};
+    for (Py_ssize_t i = 0; i < n; i += v->group) {
+        const int count = (int)(n - i < v->group ? n - i : v->group);
+        const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];
+        const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
+        if (done < first) done = first;
+        while (done < stop) {
+            const Py_ssize_t slot = done % v->ring;
+            const Py_ssize_t many = row_next ? (stop - done < v->ring - slot ? stop - done : v->ring - slot) : 1;
+            view_t a = {in.data + (done - t->src_start[d]) * in_stride, in.type, in.stride, 0};
+            view_t b = {own + slot * slab_bytes, ACC_TYPE, stride, 0};
+            if (row_next)
+                S(contract_rows)(job, a.data, in_stride, in.type, many, b.data, slab_bytes, ACC_TYPE, 0, t, scratch);
+            else
+                S(resolve)(job, d + 1, a, b, t, scratch);
+            done += many;
+        }
+        for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = own + (s % v->ring) * slab_bytes;
+        for (int g = 0; g < count; g++) {
+            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
+                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
+                              out.data + (i + g) * out_stride};
+            terms[g] = term;
+        }
+        S(slab)(job->levels, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
+    }
+}
+
+static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
+    const int kind = job->level[d].kind;
+    if (kind == ROW) {
+        S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, out.divisor, t, scratch);
+    } else if (kind == COPY) {
+        S(copy_row)(job, in, out, t, scratch);
+    } else if (kind == LOOP && S(row_next)(job, d)) {
+        S(contract_rows)(job, in.data, in.stride[d], in.type, t->out_size[d], out.data, out.stride[d], out.type, out.divisor,
+                         t, scratch);
+    } else if (kind == LOOP) {
+        for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
+            view_t a = {in.data + i * in.stride[d], in.type, in.stride, 0};
+            view_t b = {out.data + i * out.stride[d], out.type, out.stride, out.divisor};
+            S(resolve)(job, d + 1, a, b, t, scratch);
+        }
+    } else if (kind == PAIR) {
+        S(resolve_pair)(job, d, in, out, t, scratch);
+    } else if (kind == BEFORE || S(is_last)(job, d)) {
+        S(resolve_before)(job, d, in, out, t, scratch);
+    } else {
+        S(resolve_after)(job, d, in, out, t, scratch);
+    }
+}
+#undef HAS_PICK
+#undef HAS_VECTOR

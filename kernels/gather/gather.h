@@ -1,0 +1,114 @@
+/* The gather: every output element is one source element. Elements are opaque items of any size. */
+#ifndef VRDASK_GATHER_H
+#define VRDASK_GATHER_H
+
+#include "common/types.h"
+
+typedef struct { uint64_t low, high; } item16_t;
+
+typedef struct {
+    const Py_ssize_t *rows; /* [count] byte offset of each output row's source row */
+    const int32_t *index;   /* [n] item of that row */
+    Py_ssize_t n;
+    Py_ssize_t stride;      /* index[i] = stride * i, or 0 where there is no constant stride */
+    Py_ssize_t size;        /* bytes of an item */
+} gather_t;
+
+enum { AHEAD = 8, NEAR_BYTES = 4096 };
+
+/* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
+static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {
+    const Py_ssize_t bytes = (g->index[g->n - 1] + 1) * g->size;
+    if (bytes <= NEAR_BYTES && r + AHEAD < end) prefetch(src + g->rows[r + AHEAD], bytes);
+}
+
+#define PLAIN_SECOND(T)                                                                            \
+    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
+        for (Py_ssize_t i = 0; i < n; i++) b[i] = a[2 * i];                                        \
+    }
+
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* Every second item of a row is the low half of a number twice as wide. The last ones, which may overlap those before,
+ * are the high half from one item earlier on: nothing behind the last item is read. */
+#define EVERY_SECOND(T, WIDE)                                                                      \
+    typedef WIDE pairs_of_##T __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));   \
+    typedef T some_##T __attribute__((vector_size(VECTOR_BYTES / 2), aligned(1), may_alias));      \
+    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
+        enum { STEP = VECTOR_BYTES / sizeof(WIDE) };                                               \
+        Py_ssize_t i = 0;                                                                          \
+        if (n > STEP) {                                                                            \
+            for (; i < n - STEP; i += STEP)                                                        \
+                *(some_##T *)(b + i) =                                                             \
+                    __builtin_convertvector(*(const pairs_of_##T *)(a + 2 * i), some_##T);         \
+            i = n - STEP;                                                                          \
+            *(some_##T *)(b + i) = __builtin_convertvector(                                        \
+                *(const pairs_of_##T *)(a + 2 * i - 1) >> (8 * sizeof(T)), some_##T);              \
+            return;                                                                                \
+        }                                                                                          \
+        for (; i < n; i++) b[i] = a[2 * i];                                                        \
+    }
+EVERY_SECOND(uint8_t, uint16_t)
+EVERY_SECOND(uint16_t, uint32_t)
+EVERY_SECOND(uint32_t, uint64_t)
+#undef EVERY_SECOND
+#else
+PLAIN_SECOND(uint8_t)
+PLAIN_SECOND(uint16_t)
+PLAIN_SECOND(uint32_t)
+#endif
+PLAIN_SECOND(uint64_t)
+PLAIN_SECOND(item16_t)
+#undef PLAIN_SECOND
+
+#define EACH_ROW(T, ITEMS)                                                   \
+    for (Py_ssize_t r = begin; r < end; r++) {                               \
+        if (r > begin && rows[r] == rows[r - 1]) {                           \
+            memcpy(dst + r * row_bytes, dst + (r - 1) * row_bytes, row_bytes); \
+            continue;                                                        \
+        }                                                                    \
+        prefetch_row(g, src, r, end);                                        \
+        const T *restrict a = (const T *)(src + rows[r]);                    \
+        T *restrict b = (T *)(dst + r * row_bytes);                          \
+        ITEMS(T);                                                            \
+    }                                                                        \
+    break
+
+#define EACH_SIZE(ITEMS)                           \
+    switch (g->size) {                             \
+    case 1: EACH_ROW(uint8_t, ITEMS);              \
+    case 2: EACH_ROW(uint16_t, ITEMS);             \
+    case 4: EACH_ROW(uint32_t, ITEMS);             \
+    case 8: EACH_ROW(uint64_t, ITEMS);             \
+    case 16: EACH_ROW(item16_t, ITEMS);            \
+    default:                                       \
+        for (Py_ssize_t r = begin; r < end; r++)   \
+            for (Py_ssize_t i = 0; i < n; i++)     \
+                memcpy(dst + r * row_bytes + i * g->size, src + rows[r] + index[i] * g->size, (size_t)g->size); \
+    }
+
+#define SECOND(T) every_second_##T(a, b, n)
+#define STRIDED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[stride * i]
+#define INDEXED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[index[i]]
+
+/* Output rows [begin, end): item i of row r is item index[i] of the source row at byte rows[r]. */
+static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end) {
+    const Py_ssize_t *restrict rows = g->rows;
+    const int32_t *restrict index = g->index;
+    const Py_ssize_t n = g->n, stride = g->stride, row_bytes = g->n * g->size;
+    if (stride == 1) {
+        for (Py_ssize_t r = begin; r < end; r++) memcpy(dst + r * row_bytes, src + rows[r], (size_t)row_bytes);
+    } else if (stride == 2) {
+        EACH_SIZE(SECOND)
+    } else if (stride > 0) {
+        EACH_SIZE(STRIDED)
+    } else {
+        EACH_SIZE(INDEXED)
+    }
+}
+#undef EACH_SIZE
+#undef EACH_ROW
+#undef SECOND
+#undef STRIDED
+#undef INDEXED
+
+#endif

@@ -1,0 +1,152 @@
+"""Each path that skips work whose result is known gives what the general path gives."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
+
+import vrdask
+import vrdask.compute.resample_box
+from vrdask.api.in_memory import resample_in_memory
+from vrdask.compute import builds
+from vrdask.compute.resample_box import row_tables
+from vrdask.compute.tiles import levels_of
+from vrdask.transforms import operators, reference
+
+BUILDS = builds.supported()
+
+
+@given(problem=problems(convert=False, most_axes=3))
+def test_an_axis_that_keeps_its_size_is_one_not_resampled(problem):
+    kept = [k for k, axis in enumerate(problem.axes) if problem.shape[k] == problem.in_shape[axis]]
+    changed = [k for k in range(len(problem.axes)) if k not in kept]
+    if not changed:
+        return
+    without = Problem(
+        problem.in_shape, tuple(problem.shape[k] for k in changed), tuple(problem.axes[k] for k in changed),
+        problem.mode, problem.align_corners, problem.in_dtype, None, problem.seed,
+    )  # fmt: skip
+    assert_array_equal(problem.resample(problem.source), without.resample(problem.source))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_keeping_every_size_copies(mode, dtype):
+    x = values((7, 9), dtype, 1)
+    result = vrdask.resample(x, (7, 9), mode)
+    assert_array_equal(result, x)
+    assert not np.shares_memory(result, x)
+
+
+# Output per input sample; 16 lanes of a register then span about 15 / ratio samples, and permutations reach 16 or 32.
+RATIOS = [0.1, 0.3, 0.45, 0.49, 0.5, 0.51, 0.53, 0.6, 0.9, 0.97, 1.03, 1.5, 1.97, 2, 2.03, 3.7]
+
+
+def test_ratios_span_both_sides_of_the_reach_of_a_permutation():
+    spans = []
+    for ratio in RATIOS:
+        op = operators.linear(400, round(400 * ratio), False)
+        shapes = row_tables(op.start, op.count, op.weights.astype(np.float32), 1)["shape"]
+        spans.append(int(shapes[:, 2].max()))
+    assert min(spans) < 16 < 20 < 32 < max(spans)
+    assert any(16 <= span < 32 for span in spans)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("mode", INTERPOLATING)
+def test_rows_by_permutation_equal_rows_by_gather(machine, mode, dtype):
+    # the baseline build has the gather path alone
+    for n_in, ratio, channels in product((33, 400), RATIOS, (1, 3)):
+        problem = Problem((3, n_in, channels), (max(1, round(n_in * ratio)),), (1,), mode, in_dtype=dtype, seed=n_in)
+        results = []
+        for build in BUILDS:
+            with machine(build):
+                results.append(problem.resample(problem.source))
+        for result in results[1:]:
+            assert_array_equal(result, results[0], err_msg=str(problem))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n", [2, 64, 999])
+def test_factor_two_equals_the_formula(mode, n):
+    x = np.random.default_rng(n).integers(0, 1 << 12, (3, 2 * n)).astype(np.float32)
+    even, odd = x[:, ::2], x[:, 1::2]
+    halved = vrdask.resample(x, n, mode)
+    if mode in ("linear", "area"):
+        assert_array_equal(halved, (even + odd) / 2)
+    elif mode == "nearest":
+        assert_array_equal(halved, odd)
+        assert_array_equal(vrdask.resample(x, 4 * n, mode), np.repeat(x, 2, axis=1))
+
+
+@given(problem=problems(), scratch=st.sampled_from([1, 2000, 30_000]), row=st.sampled_from([16, 64, 512]))
+def test_tile_sizes_change_no_bit(machine, problem, scratch, row):
+    expected = problem.resample(problem.source, num_threads=1)
+    with machine(scratch_bytes=scratch, row_elements=row):
+        for threads in (1, 2, 5):
+            assert_array_equal(resample_in_memory(problem.what, problem.source, threads), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 15, 16, 17])
+@pytest.mark.parametrize("shape", [(11, 40), (23, 9), (40, 23)])
+def test_channels_in_a_row_equal_channels_one_by_one(mode, channels, shape):
+    x = values((17, 23, channels), "uint8", 3)
+    together = vrdask.resample(x, shape, mode, axes=(0, 1))
+    alone = [vrdask.resample(np.ascontiguousarray(x[..., c]), shape, mode) for c in range(channels)]
+    assert_array_equal(together, np.stack(alone, axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "stride"),
+    [(64, 64, None), (50, 25, 2), (99, 33, 3), (40, 10, 4), (64, 63, 0), (37, 80, 0), (90, 7, 0), (9, 1, 0)],
+)
+@pytest.mark.parametrize("item", ["V1", "V2", "V3", "V4", "V6", "V8", "V12", "V16", "V20"])
+def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, item):
+    size = np.dtype(item).itemsize
+    x = np.random.default_rng(size).integers(0, 256, (5, n_in, size), np.uint8).view(item)[..., 0]
+    index = (2 * np.arange(n_out) + 1) * n_in // (2 * n_out)
+    for build in BUILDS:
+        with machine(build):
+            assert_array_equal(vrdask.resample(x, n_out, "nearest"), np.take(x, index, axis=1))
+            assert_array_equal(vrdask.resample(x, n_out, "nearest", axes=1, num_threads=2), np.take(x, index, axis=1))
+            if stride is not None:
+                what = Problem((5, n_in), (n_out,), (1,), "nearest").what
+                layout = np.empty((5, n_in), what.in_dtype)
+                taken = vrdask.compute.resample_box._gathering(what, *what.whole, layout.shape, layout.strides)
+                assert taken.stride == stride, "the path that this case is meant to test"
+
+
+@pytest.mark.parametrize(
+    ("mode", "in_shape", "shape"),
+    [
+        ("linear", (40, 36, 70), (20, 18, 35)), ("linear", (9, 31, 50), (4, 15, 27)), ("area", (7, 12, 33), (7, 6, 20)),
+        ("linear", (3, 9, 8, 21), (9, 5, 13)), ("area", (10, 8, 40), (5, 4, 80)), ("linear", (5, 3, 6), (1, 1, 1)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64"])
+def test_two_levels_at_once_equal_one_after_the_other(machine, mode, in_shape, shape, dtype):
+    what = Problem(in_shape, shape, tuple(range(len(in_shape) - len(shape), len(in_shape))), mode, in_dtype=dtype).what
+    levels = levels_of(what.stages[-1], what.whole[1])
+    assert ("pair" in [level.kind for level in levels]) == all(
+        n_in != n_out for n_in, n_out in zip(in_shape[-3:], shape, strict=True)
+    )
+    x = values(in_shape, dtype, 3)
+    expected = reference.resample(what, x)
+    for build in BUILDS:
+        with machine(build):
+            assert_array_equal(vrdask.resample(x, shape, mode, num_threads=2), expected)
+
+
+@pytest.mark.parametrize("mode", INTERPOLATING)
+def test_one_thread_for_little_work_equals_many(mode):
+    x = values((70, 90, 80), "int16", 5)
+    assert_array_equal(
+        vrdask.resample(x, (50, 100, 60), mode, num_threads=1), vrdask.resample(x, (50, 100, 60), mode, num_threads=3)
+    )

@@ -1,1 +1,0 @@
-from vrdask._gather_baseline import Gather as Gather

@@ -1,2 +1,0 @@
-from vrdask._prefilter_baseline import SPARE as SPARE
-from vrdask._prefilter_baseline import prefilter as prefilter

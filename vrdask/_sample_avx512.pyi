@@ -1,1 +1,0 @@
-from vrdask._sample_baseline import Sampler as Sampler

@@ -1,0 +1,1 @@
+"""What users call, for numpy, dask and zarr arrays."""

@@ -1,0 +1,154 @@
+"""`affine_transform` for numpy, dask and zarr arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import numpy.typing as npt
+
+from vrdask import buffers
+from vrdask.boxes import slices_of, whole
+from vrdask.compute import threads
+from vrdask.lazy.arrays import accepted
+from vrdask.transforms.affine import affine
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
+
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+
+
+@overload
+def affine_transform(
+    x: npt.NDArray[Any],
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> npt.NDArray[Any]: ...
+@overload
+def affine_transform(
+    x: Lazy,
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def affine_transform(  # type: ignore[overload-cannot-match]  # where dask has no types
+    x: Any,
+    matrix: Any,
+    offset: Any = ...,
+    output_shape: Sequence[int] | int | None = ...,
+    mode: str = ...,
+    *,
+    padding_mode: str = ...,
+    fill_value: Any = ...,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> Any: ...
+def affine_transform(
+    x: Any,
+    matrix: Any,
+    offset: Any = 0.0,
+    output_shape: Sequence[int] | int | None = None,
+    mode: str = "linear",
+    *,
+    padding_mode: str = "constant",
+    fill_value: Any = 0,
+    axes: Iterable[int] | int | None = None,
+    chunks: Any = None,
+    dtype: npt.DTypeLike | None = None,
+    num_threads: int | None = None,
+) -> Any:
+    """The array seen through an affine map of indices, as ``scipy.ndimage.affine_transform``: the output at index o is
+    the input at ``matrix @ o + offset``.
+
+    Chunk by chunk gives the same bits as the whole array at once, for every chunking, thread count and scheduler.
+
+    Parameters
+    ----------
+    x : numpy, dask or zarr array
+        Never changed.
+    matrix : (n,), (n, n), (n, n + 1) or (n + 1, n + 1) array
+        One number per axis is a diagonal. A last column is the offset, and `offset` is not looked at; a last row must
+        be zeros and a one. It must be invertible. A row for each axis of the array, or one more of a homogeneous
+        matrix, is read as SciPy reads it: 4 x 4 is linear for an array of 4 axes, homogeneous for one of 3. Fewer rows
+        map the last axes: at most three, of which a 4 x 4 matrix is the homogeneous one, unless `axes` says which.
+    offset : float or (n,) array
+    output_shape : sequence of int, optional
+        Sizes of `axes`, or of every axis; the input's by default.
+    mode : {"linear", "nearest", "cubic"}
+        SciPy's order 1, 0 (ties round up) and 3, a B-spline through the samples, filtered over the whole input.
+    padding_mode : {"constant", "zeros", "border", "reflection", "mirror", "grid-constant"}
+        What positions outside ``[0, n - 1]`` give. "constant" is `fill_value` for all of them, as SciPy's "constant":
+        nothing is interpolated beyond the last samples. "grid-constant" is an input surrounded by samples of that
+        value, with which it blends, and "zeros" the same with 0, as in `grid_sample` (cubic: like "constant").
+        "border", "reflection" and "mirror" are SciPy's "nearest", "reflect" and "mirror"; a cubic "border" holds the
+        mirrored spline's end values, where SciPy filters a padded array.
+    fill_value : number
+    axes : int or sequence of int, optional
+        The axes that the matrix maps, in its order; by default the last n. All others are batch or channel axes. Name
+        three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
+    chunks : optional
+        Chunks of a lazy result, in any notation of dask. By default the input's.
+    dtype : optional
+        Type of the result; the input's by default. Integers round half to even and saturate.
+    num_threads : int, optional
+        As in `resample`.
+
+    Returns
+    -------
+    numpy.ndarray or dask.array.Array
+        Lazy for a dask or zarr array: each output chunk reads the box that the positions of its corners span, with
+        the neighbours that the mode weighs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described; nothing has been read then.
+
+    Notes
+    -----
+    Positions are computed in float64 from output indices; there is no grid of them in memory. Types are computed in as
+    in `resample`. A sample of weight zero takes no part: the identity gives the input back, whole shifts its slices.
+    A map that moves more than three axes is computed by numpy, on one thread, in about the time that SciPy takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> affine_transform(np.array([[1.0, 2.0], [3.0, 4.0]]), [[0, 1], [-1, 0]], offset=[0, 1])  # np.rot90
+    array([[2., 4.],
+           [1., 3.]])
+    """
+    x, lazily = accepted(x)
+    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
+    if lazily:
+        from vrdask.lazy.sampling import affine_lazily
+
+        return affine_lazily(what, x, chunks, 1 if num_threads is None else threads.resolve(num_threads))
+    if chunks is not None:
+        raise ValueError(f"chunks must be None for a numpy array, which is sampled at once; got {chunks!r}")
+    from vrdask.compute.sample_box import sample_affine
+
+    writes = whole(what.out_shape)
+    reads = what.reads(writes)
+    return sample_affine(what, x[slices_of(reads)], reads, writes, threads.resolve(num_threads), buffers.empty)

@@ -1,0 +1,150 @@
+"""`resample`: one function for numpy, dask and zarr arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import numpy.typing as npt
+
+from vrdask.api.in_memory import resample_in_memory
+from vrdask.compute import threads
+from vrdask.lazy.arrays import accepted, is_zarr_array
+from vrdask.transforms.resampling import resampling
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
+
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+
+
+@overload
+def resample(
+    x: npt.NDArray[Any],
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> npt.NDArray[Any]: ...
+@overload
+def resample(
+    x: Lazy,
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> da.Array: ...
+@overload
+def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
+    x: Any,
+    shape: Sequence[int] | int,
+    mode: str = ...,
+    align_corners: bool = ...,
+    *,
+    axes: Iterable[int] | int | None = ...,
+    chunks: Any = ...,
+    dtype: npt.DTypeLike | None = ...,
+    num_threads: int | None = ...,
+) -> Any: ...
+def resample(
+    x: Any,
+    shape: Sequence[int] | int,
+    mode: str = "linear",
+    align_corners: bool = False,
+    *,
+    axes: Iterable[int] | int | None = None,
+    chunks: Any = None,
+    dtype: npt.DTypeLike | None = None,
+    num_threads: int | None = None,
+) -> Any:
+    """The array resampled to other sizes along some of its axes.
+
+    Chunk by chunk gives the same bits as the whole array at once, for every chunking, thread count and scheduler.
+
+    Parameters
+    ----------
+    x : numpy, dask or zarr array
+        A numpy array is resampled at once, as are numbers in lists, buffers and torch tensors on the CPU. A dask array
+        gives a lazy dask array, one task per output chunk that depends on the blocks it touches. A zarr array gives a
+        lazy dask array, one task per output chunk that reads its own region of the store. Never changed. Images and
+        files of other libraries are refused by name.
+    shape : int or sequence of int
+        Target sizes of `axes`.
+    mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", \
+            "mks2021"}
+        As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
+        ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
+        samples, too, where SciPy's, up to 1.17, is not); and as Pillow's ``Image.resize`` with the antialiased filters
+        of the other names (Pillow 13).
+    align_corners : bool
+        The centres of the first and last samples stay where they are, rather than the edges of the array. For
+        "nearest", "linear" and "cubic".
+    axes : int or sequence of int, optional
+        Axes to resample; the last ``len(shape)`` by default. All others are batch or channel axes:
+        ``axes=(0, 1)`` resamples a channel-last image.
+    chunks : optional
+        Chunks of a lazy result, in any notation of dask. By default the input's, made smaller where an axis shrinks.
+    dtype : optional
+        Type of the result; the input's by default. Integers round half to even and saturate; filters from uint8 to
+        uint8 round half up after each axis, as Pillow does.
+    num_threads : int, optional
+        Threads for a numpy array; by default `get_num_threads`, which says what counts. For lazy results threads per
+        task; by default one, since the scheduler fills the cores.
+
+    Returns
+    -------
+    numpy.ndarray or dask.array.Array
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described; nothing has been read then.
+
+    Notes
+    -----
+    "nearest" is exact for all sizes: torch's own "nearest-exact" computes positions in float32 for float32 tensors and
+    picks another sample for 734 of the 39,601 pairs of sizes below 200. "linear" of uint8 is the exact value, rounded;
+    torch's own, which rounds its weights, is a level off in a quarter of the samples. Results are in this machine's
+    byte order.
+
+    8- and 16-bit types and float32 are computed in float32, all others and rows of more than 48 taps in float64, which
+    holds integers exactly up to 2^53. "area" of integers of any width is their exact mean, halves to even; so is "box"
+    where all ratios are whole (but from uint8 to uint8, which is Pillow's). What is copied ("nearest", and arrays that
+    keep their sizes) becomes another `dtype` in one step: integers stay what they are, or saturate. "nearest" takes any
+    type of fixed size.
+
+    NaN and infinities reach the outputs that weigh them. "cubic", "bicubic" and "lanczos" overshoot, and so do their
+    sums on the way: beyond half of a float type's limits (no-data values such as -3.4e38) they may overflow to
+    infinities or NaN, even where all samples are equal. The other modes keep such values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> resample(np.array([0.0, 10.0, 20.0, 30.0]), 2)
+    array([ 5., 25.])
+    >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
+    (240, 320, 3)
+    """
+    x, lazily = accepted(x)
+    what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
+    if not lazily:
+        if chunks is not None:
+            raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")
+        elements = max(x.size, prod(what.out_shape))
+        return resample_in_memory(what, x, threads.resolve(num_threads, elements))
+    from vrdask.lazy import resample as lazy
+
+    task_threads = 1 if num_threads is None else threads.resolve(num_threads)
+    if is_zarr_array(x):
+        return lazy.resample_zarr_lazily(what, x, chunks, task_threads)
+    return lazy.resample_dask(what, x, chunks, task_threads)

@@ -1,0 +1,116 @@
+"""Zarr to Zarr: each task reads its region of the source, resamples it and writes whole chunks or shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+import zarr
+
+from vrdask.api.signatures import with_parameters_of
+from vrdask.runs.job import Job, prepare_job
+from vrdask.runs.target_sizes import target_sizes
+from vrdask.sources import open_source
+from vrdask.transforms.resampling import resampling
+
+
+def prepare(
+    source: Any,
+    target: Any,
+    shape: Sequence[int] | int | None = None,
+    *,
+    factor: float | Sequence[float] | None = None,
+    spacing: float | Sequence[float] | None = None,
+    mode: str = "linear",
+    align_corners: bool = False,
+    axes: Sequence[int] | int | None = None,
+    dtype: npt.DTypeLike | None = None,
+    chunks: Sequence[int] | int | None = None,
+    shards: Sequence[int] | int | None = None,
+    compressors: Any = "auto",
+    memory_limit: int | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Any = None,
+    num_threads: int | None = None,
+) -> Job:
+    """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
+    opened = open_source(source)
+    array = opened.array
+    axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
+    what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
+    image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners)
+    return prepare_job(
+        source, opened, what, image, target,
+        chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
+        overwrite=overwrite, progress=progress, num_threads=num_threads,
+    )  # fmt: skip
+
+
+@with_parameters_of(prepare)
+def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
+    """Resample one Zarr array into another, block by block in bounded memory; the result equals `resample` at once,
+    bit for bit.
+
+    Runs on the active dask client if there is one, else on threads of this process. The target gets its metadata when
+    all chunks are written: a run that fails leaves nothing that opens as an array. What is written is on the disk
+    before it counts as done and before the target is published; ``VRDASK_SYNC=0`` in the environment leaves that to the
+    operating system.
+
+    Parameters
+    ----------
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
+        Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
+        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
+        the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
+        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
+        is another level, series or channel.
+    target : path, URL, store or zarr.Array
+        Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
+        ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
+    shape, factor, spacing : exactly one of them
+        Target sizes; or output samples per input sample; or the distance between output samples in the source's units
+        (OME-Zarr images, and files that give it): one number for every resampled axis, or one per axis of `axes`.
+    mode, align_corners, dtype : as in `resample`.
+    axes : the axes to resample
+        By default the last ones of space, as many as there are sizes, so that colours last are left alone; for a single
+        factor or spacing all of them. Without metadata every axis counts as one of space.
+    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. A compressor may be
+        a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
+    memory_limit : int or str, optional
+        Bytes for all tasks of a process together, such as ``"2GiB"``; by default 320 MiB per thread.
+    resume : bool
+        Go on from an unfinished run at `target` with the same settings, doing only what was not recorded as done or is
+        no longer as it was written; begin where there is none; do nothing where the target was made with the same
+        settings.
+    overwrite : bool
+        Replace what is at `target`: Zarr, an unfinished run, or a picture; never another folder, nor what the source
+        belongs to. The old result goes when the new run may begin, its metadata first.
+    progress : bool, callable or bar, optional
+        True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
+        its `total` and an `update` with the samples of each task.
+    num_threads : int, optional
+        Concurrent tasks, each with one kernel thread; by default `get_num_threads`. More than there are usable cores
+        help only where tasks wait for a store.
+
+    Returns
+    -------
+    zarr.Array
+        The finished target; of a picture, an array in memory with its samples.
+
+    Raises
+    ------
+    FileExistsError
+        There is something at `target` that neither `overwrite` nor `resume` allows for, or another run is writing it.
+    FileNotFoundError, TypeError, ValueError
+        An argument is not as described; nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(8.0), chunks=4)
+    >>> resample_zarr(source, zarr.storage.MemoryStore(), factor=0.5, mode="area")[:]
+    array([0.5, 2.5, 4.5, 6.5])
+    """
+    return prepare(*args, **kwargs).run()

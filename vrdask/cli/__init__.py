@@ -1,0 +1,3 @@
+"""The command line."""
+
+from vrdask.cli.main import main as main

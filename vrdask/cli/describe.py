@@ -1,0 +1,101 @@
+"""What `vrdask info` and `--dry-run` print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import zarr
+
+from vrdask.images.axes import is_group
+from vrdask.runs.cluster import active_client
+from vrdask.runs.job import Job
+from vrdask.sources import Source
+from vrdask.text import by_axis, counted, format_bytes
+
+
+def describe_source(source: Source) -> list[tuple[str, str]]:
+    """Name and value, a line each."""
+    array, image = source.array, source.image
+    is_zarr = isinstance(array, zarr.Array)
+    rows = [
+        *source.details,
+        ("shape", by_axis(array.shape) or "()"),
+        ("dtype", str(array.dtype)),
+        ("size", format_bytes(math.prod(array.shape) * array.dtype.itemsize)),
+        ("chunks", "none" if array.chunks is None else by_axis(array.chunks)),
+    ]
+    if isinstance(array, zarr.Array):
+        rows += [
+            ("shards", "none" if array.shards is None else by_axis(array.shards)),
+            ("compressors", ", ".join(map(_codec, array.compressors)) or "none"),
+            ("zarr format", str(array.metadata.zarr_format)),
+        ]
+        if is_group(image) and image is not None:
+            rows.append(("OME-Zarr level", image.path))
+    if image is not None:
+        origin = [
+            f"{t:g} {axis.get('unit', '')}".strip() for t, axis in zip(image.translation, image.axes, strict=True)
+        ]
+        rows.append(("axes", ", ".join(image.axis_names)))
+        if is_zarr:
+            rows += [("spacing", ", ".join(map(_size, image.axes, image.scale))), ("origin", ", ".join(origin))]
+        else:
+            named = [
+                f"{image.axis_names[axis]} {_size(image.axes[axis], image.scale[axis])}" for axis in image.space_axes
+            ]
+            rows.append(("pixel size", ", ".join(named)))
+    elif any(names := source.layout.dimension_names or ()):
+        rows.append(("axes", ", ".join(str(name) for name in names)))
+    return rows
+
+
+def _size(axis: Mapping[str, Any], scale: float) -> str:
+    return f"{scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else "unknown"
+
+
+def _codec(codec: Any) -> str:
+    """A codec for people: its name, and its level where it has one."""
+    level = getattr(codec, "level", getattr(codec, "clevel", None))
+    name = type(codec).__name__.removesuffix("Codec")
+    return name if level is None else f"{name} level {level}"
+
+
+def describe_job(job: Job) -> str:
+    """The plan of a run, with what it costs and on what it runs."""
+    target, blocks = job.target.array, job.blocks
+    shards = "" if target.shards is None else f", shards {by_axis(target.shards)}"
+    codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
+    rows = [("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
+    plan = str(job.plan).splitlines()
+    if blocks.part != blocks.block or blocks.by_pieces:
+        plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
+    if blocks.part != blocks.block:
+        rows.append(("parts", f"each task computes up to {by_axis(blocks.part)} at a time"))
+    client = None if job.target.is_local else active_client()
+    if client is None:
+        tasks = "a task" if blocks.tasks_at_once == 1 else f"up to {blocks.tasks_at_once} tasks"
+        shared = f" that share the parts of {tasks}" if blocks.shares_pieces else ""
+        rows.append(("concurrent tasks", f"{counted(blocks.concurrent, 'thread')}{shared}, one kernel thread each"))
+    else:
+        workers = client.nthreads()
+        rows.append(("concurrent tasks", f"{sum(workers.values())} on {len(workers)} workers, one kernel thread each"))
+    by_zarr = [word for word, one in (("reading", blocks.reading), ("writing", blocks.writing)) if one.by_zarr]
+    rows.append(
+        (
+            "codecs",
+            f"zarr's for {' and '.join(by_zarr)}, up to {counted(blocks.concurrent, 'thread')}"
+            if by_zarr
+            else "in the tasks",
+        )
+    )
+    if blocks.cache_bytes:
+        again = blocks.decoded_bytes / max(job.plan.source_bytes, 1)
+        spares = f"the source is decoded {again:.2f} times" if blocks.keep else "for the latest chunks"
+        rows.append(("chunk cache", f"{format_bytes(blocks.cache_bytes)}: {spares}"))
+    if blocks.column not in ((), job.plan.shape):
+        rows.append(("order of tasks", f"in columns of {by_axis(blocks.column)} tasks"))
+    each = " in each worker" if client is not None else " in all"
+    rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
+    return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

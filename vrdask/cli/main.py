@@ -1,0 +1,137 @@
+"""The command line: `vrdask resample`, `vrdask affine`, `vrdask info`, `vrdask demo`.
+
+Exit status 0; 1 for an error, told in one line; 2 for wrong usage; 130, 143 and 129 where Ctrl-C, SIGTERM or SIGHUP
+ended it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vrdask import __version__
+from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli.signals import said_of, status_of, stopping
+
+FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
+MODES = ["nearest", "linear", "area", "cubic", *FILTERS]
+"""The names in `vrdask.transforms.modes`, which imports numpy."""
+
+
+_SAYS_ENOUGH = (
+    ValueError, TypeError, ModuleNotFoundError,
+    FileExistsError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
+)  # fmt: skip
+"""Kinds of errors whose messages need no name of their kind before them."""
+
+
+class _OneLineErrors(click.Group):
+    """A failed command says what was wrong in one line; no traceback unless --traceback asks for it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with stopping():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt as error:
+            click.echo(f"Error: {said_of(error)}", err=True)
+            raise click.exceptions.Exit(status_of(error)) from None
+        except Exception as error:
+            if ctx.params.get("traceback"):
+                raise
+            text = "; ".join([" ".join(str(error).split()) or type(error).__name__, *getattr(error, "__notes__", ())])
+            if not isinstance(error, _SAYS_ENOUGH):
+                text = f"{type(error).__name__}: {text}"
+            raise click.ClickException(text) from error
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vrdask")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+def main(traceback: bool) -> None:
+    """Resample arrays larger than memory, chunk by chunk, with the bits that resampling the whole would give."""
+
+
+@main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--shape", type=SIZES, metavar="256,512,512", help="Target sizes, of the last axes or of --axes.")
+@click.option("--factor", type=RATIOS, metavar="0.5", help="Output samples per input sample.")
+@click.option(
+    "--spacing", type=RATIOS, metavar="1.5,1.5,1.5", help="Distance between output samples, in the source's units."
+)
+@click.option("--mode", type=click.Choice(MODES), default="linear", show_default=True)
+@click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
+@click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
+@how_stored
+@how_run
+@which_array
+def resample(
+    source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
+    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
+) -> None:  # fmt: skip
+    """Resample the array at SOURCE into a new one at TARGET.
+
+    SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
+    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .png or .tif makes a picture.
+    """
+    given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
+    if len(given) != 1:
+        raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
+    from vrdask.api.resample_zarr import prepare
+    from vrdask.sources import open_source
+
+    with cluster(scheduler, workers, threads), about(source, target):
+        opened = open_source(source, level=level, series=series, channel=channel)
+        job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
+        if dry_run:
+            from vrdask.cli.describe import describe_job
+
+            click.echo(describe_job(job))
+            return
+        result = (without_sync(job) if no_sync else job).run()
+        if not quiet:
+            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+
+
+@main.command()
+@click.argument("source")
+@which_array
+def info(source: str, **which: Any) -> None:
+    """Print shape, axes, dtype, chunks, levels and pixel size of the array at SOURCE."""
+    from vrdask.cli.describe import describe_source
+    from vrdask.sources import open_source
+
+    with about(source):
+        for name, value in describe_source(open_source(source, **which)):
+            click.echo(f"{name:<16}{value}")
+
+
+@main.command()
+@click.option(
+    "--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels."
+)
+@click.option("--mode", type=click.Choice(MODES), default="cubic", show_default=True)
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
+    """Resample a volume that the demo makes, prove the seams exact, and draw a picture."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise click.ClickException("the demo's picture needs matplotlib: pip install 'vrdask[pictures]'") from None
+    from vrdask.cli.demo import run_demo
+
+    say: Callable[[str], None] = click.echo
+    check = run_demo(folder, size, mode, quiet, say)
+    sys.exit(1 if check.differing else 0)
+
+
+import vrdask.cli.affine  # noqa: E402, F401 (adds its command)

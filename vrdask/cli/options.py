@@ -1,0 +1,131 @@
+"""What the commands share: kinds of values, options, and the cluster that a run is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]
+    """One number, or several with commas between them."""
+
+    def __init__(self, kind: type[int] | type[float], several: str) -> None:
+        self.kind, self.name = kind, several
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(self.kind(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"must be numbers with commas between them, such as {self.name}; got {value!r}", param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+SIZES = _Numbers(int, "256,512,512")
+AXES = _Numbers(int, "0,1,2")
+RATIOS = _Numbers(float, "0.5,1,1")
+
+Options = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _together(*options: Options) -> Options:
+    """Several options as one decorator, in the order in which the help lists them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+which_array = _together(
+    click.option(
+        "--level", type=click.IntRange(min=0), default=0, help="Level of a pyramid; the full size by default."
+    ),
+    click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
+    click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
+)
+"""The options that choose an array of a source."""
+
+how_stored = _together(
+    click.option("--dtype", help="Type of the result; the source's by default."),
+    click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default."),
+    click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default."),
+    click.option(
+        "--compressor", "compressors", default="auto", metavar="zstd:5",
+        help="zstd, blosc, gzip or lz4, with a level or without; or none; the source's by default.",
+    ),
+)  # fmt: skip
+"""The options that say how a target is stored."""
+
+how_run = _together(
+    click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 320 MiB per thread by default."),
+    click.option("--threads", type=click.IntRange(min=1), help="Concurrent tasks; as many as usable cores by default."),
+    click.option("--workers", type=click.IntRange(min=1), help="Run on this many processes of this machine."),
+    click.option("--scheduler", metavar="tcp://...", help="Run on the dask cluster with this scheduler."),
+    click.option(
+        "--resume", is_flag=True, help="Go on from an unfinished run at TARGET; nothing where it is complete."
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run or a picture at TARGET."),
+    click.option("--no-sync", is_flag=True, help="Do not wait for the disk: faster, less safe where power may fail."),
+    click.option("--dry-run", is_flag=True, help="Print the plan; write nothing."),
+    click.option("--quiet", is_flag=True, help="No progress, no summary."),
+)
+"""The options that say how a run is done."""
+
+
+def without_sync(job: Any) -> Any:
+    """A run that does not wait for the disk."""
+    return replace(job, at=replace(job.at, durable=False))
+
+
+@contextmanager
+def about(source: str, *others: str) -> Iterator[None]:
+    """An error that names neither the source nor another of these places gets a note that names the source."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        named = [place if "://" in place else str(Path(place)) for place in (source, *others)]
+        if not any(place in str(error) for place in named):
+            error.add_note(f"the source is {source}")
+        raise
+
+
+@contextmanager
+def cluster(scheduler: str | None, workers: int | None, threads: int | None) -> Iterator[None]:
+    """The dask cluster of a run, as the active client: of a scheduler, of local processes, or none."""
+    if scheduler is None and workers is None:
+        yield
+        return
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("give at most one of --scheduler and --workers; got both")
+    option = "--scheduler" if workers is None else "--workers"
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise click.ClickException(
+            f"{option} needs the package distributed: pip install 'vrdask[distributed]'"
+        ) from None
+    if workers is None:
+        with Client(scheduler):
+            yield
+        return
+    from vrdask.compute.threads import resolve_tasks
+    from vrdask.cores import usable_cores
+
+    each = threads or max(1, usable_cores() // workers)
+    resolve_tasks(workers * each)  # tells of more than there are cores
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=each, dashboard_address=":0") as local,
+        Client(local),
+    ):
+        yield

@@ -1,0 +1,1 @@
+"""One box, from samples to samples: what calls the kernels."""

@@ -1,0 +1,1 @@
+"""The compiled kernels: a module per kernel and instruction set, of which `builds` picks."""

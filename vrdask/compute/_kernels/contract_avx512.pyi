@@ -1,0 +1,2 @@
+from vrdask.compute._kernels.contract_baseline import LANES as LANES
+from vrdask.compute._kernels.contract_baseline import Contraction as Contraction

@@ -1,0 +1,1 @@
+from vrdask.compute._kernels.gather_baseline import Gather as Gather

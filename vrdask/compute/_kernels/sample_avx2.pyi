@@ -1,0 +1,1 @@
+from vrdask.compute._kernels.sample_baseline import Sampler as Sampler

@@ -1,0 +1,69 @@
+"""What computing a box takes besides its samples and its result: pure arithmetic, for plans."""
+
+from __future__ import annotations
+
+from math import prod
+
+from vrdask.boxes import Box, shape_of, size_of
+from vrdask.compute import slabs, table_cuts, tiles
+from vrdask.compute.uint8_filter import passes
+from vrdask.dtypes import native
+from vrdask.transforms.affine import Affine
+from vrdask.transforms.modes import MODES
+from vrdask.transforms.resampling import Resampling
+from vrdask.transforms.transform import Transform
+
+KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
+"""Of a kernel's scratch at most, for the tiles of a large box."""
+KERNEL_AXES = 3
+"""That a kernel samples along; numpy takes more."""
+NUMPY_BYTES = 32 << 20
+"""Of the arrays that numpy makes for some values at a time."""
+
+
+def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
+    """Bound on the arrays between an input box and an output box: B-spline coefficients, copies to be converted, or
+    uint8 between the passes of a filter.
+    """
+    if 0 in (size_of(reads), size_of(writes)):
+        return 0
+    if isinstance(transform, Affine):
+        return _between_bytes_of_affine(transform, reads)
+    assert isinstance(transform, Resampling)
+    if transform.fixed_point:
+        return passes.peak_between_bytes(transform, reads, writes)
+    if MODES[transform.mode].copies:
+        converts = transform.stages and native(transform.in_dtype) != native(transform.out_dtype)
+        return size_of(writes) * transform.in_dtype.itemsize if converts else 0
+    return slabs.between_bytes(transform, writes) if len(transform.stages) > 1 else 0
+
+
+def table_bytes(transform: Transform, writes: Box) -> int:
+    """Bound on the tables of an output box; 0 where those of the whole array are small, and are kept."""
+    return table_cuts.tables_bytes(transform, shape_of(writes)) if isinstance(transform, Resampling) else 0
+
+
+def kept_bytes(transform: Transform) -> int:
+    """Bound on the tables that a process keeps for its next boxes."""
+    return table_cuts.kept_bytes(transform) if isinstance(transform, Resampling) else 0
+
+
+def takes_pieces(transform: Transform, stored: tuple[int, ...] | None) -> bool:
+    """Whether what a box reads may come in stored chunks of these sizes, and is better off so."""
+    return isinstance(transform, Resampling) and passes.takes_pieces(transform, stored)
+
+
+def pieces_bytes(transform: Transform, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
+    """Bound on what is kept of the pieces of a box, where it takes them."""
+    assert isinstance(transform, Resampling)
+    return passes.pieces_bytes(transform, reads, writes, stored)
+
+
+def _between_bytes_of_affine(what: Affine, reads: Box) -> int:
+    copies = what.sampling.mode == "nearest" and native(what.in_dtype) != native(what.out_dtype)
+    taken = size_of(reads) * what.out_dtype.itemsize if copies else 0
+    if what.prefilter is not None:
+        sizes = shape_of(reads)
+        middle = tuple([((n - size) // 2, (n + size) // 2) for n, size in zip(what.in_shape, sizes, strict=True)])
+        taken += prod(sizes) * what.sampling.acc_dtype.itemsize + slabs.between_bytes(what.prefilter, middle)
+    return taken + (NUMPY_BYTES if len(what.axes) > KERNEL_AXES else 0)

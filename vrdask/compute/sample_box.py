@@ -1,0 +1,256 @@
+"""Sample one box: from the samples that its positions weigh to its values. Calls the kernel.
+
+Everything above this chooses boxes and brings their samples here. The bits of a value depend on the sampling and on its
+position alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Box, Interval, ceil_div, shape_of, size_of, slices_of, whole, within
+from vrdask.buffers import Empty
+from vrdask.compute import builds
+from vrdask.compute.resample_box import ISA, apply
+from vrdask.dtypes import CODES, DType, native
+from vrdask.transforms.affine import Affine
+from vrdask.transforms.grid import GridSampling
+from vrdask.transforms.reference_sampling import affine_positions, at_positions
+from vrdask.transforms.resampling import resampling
+from vrdask.transforms.sampling import Sampling
+from vrdask.transforms.spline_coefficients import SplineFilter
+
+Array = npt.NDArray[Any]
+
+_kernel = builds.load("sample", ISA)
+
+MOST_AXES = 3
+"""That the kernel samples along."""
+_POINTS_AT_ONCE = 8192
+_TILE = (16, 16, 256)
+"""An affine map's results are taken in boxes of this size."""
+_ROW = 2048
+"""A grid's points are taken in rows of this many."""
+_VOXELS_PER_POINT = 4
+"""An input of fewer is filtered or converted whole: finding the box would take longer than it saves."""
+_VALUES_AT_ONCE = 1 << 18
+"""Samples that numpy weighs at a time."""
+
+
+def sample_affine(
+    what: Affine, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
+) -> Array:
+    """The output box `writes`, from `source`, which holds the samples of the box ``what.reads(writes)``.
+
+    empty : makes the result's array.
+    """
+    window = what.window(writes)
+    if any(start >= stop for start, stop in window):
+        return np.broadcast_to(what.sampling.fill_item, shape_of(writes)).copy()
+    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
+    result = empty(shape_of(writes), what.sampling.out_dtype)
+    if len(what.axes) > MOST_AXES:
+        _sample_in_numpy(what, data, window, writes, result)
+        return result
+    axes: list[dict[str, Any] | None] = [None] * MOST_AXES
+    first, stride = [0, 0, 0], [0, 0, 0]
+    sizes = [1, 1, 1]
+    dummies = MOST_AXES - len(what.axes)
+    for number, axis in enumerate(what.axes):
+        place = dummies + number
+        axes[place] = _axis(what.sampling, number, window[axis], data.strides[axis]) | {
+            "matrix": (0.0,) * dummies + what.matrix[number],
+            "offset": what.offset[number],
+        }
+        first[place], stride[place] = writes[axis][0], result.strides[axis]
+        sizes[place] = result.shape[axis]
+    rest = [axis for axis in range(data.ndim) if axis not in what.axes]
+    width = sizes[2]
+    _run(
+        what.sampling, axes, data, result, num_threads, _tile(sizes, num_threads),
+        points=prod(sizes), width=width, inner=sizes[1], first=first, dst=stride,
+        src_channel=_offsets(data, rest), dst_channel=_offsets(result, rest),
+    )  # fmt: skip
+    return result
+
+
+def _sample_in_numpy(what: Affine, data: Array, window: Box, writes: Box, result: Array) -> None:
+    """A map of more axes than the kernel has: its specification, a few outputs at a time, into `result`.
+
+    An output of four axes sums 16 samples, a cubic one 256: about as long as SciPy takes.
+    """
+    last = tuple(range(-len(what.axes), 0))
+    data, result = (np.moveaxis(array, what.axes, last) for array in (data, result))
+    held, outputs = (tuple(box[axis] for axis in what.axes) for box in (window, writes))
+    values = prod(data.shape[: -len(last)]) * what.sampling.taps ** len(last)
+    left, pieces = max(1, _VALUES_AT_ONCE // max(1, values)), []
+    for start, stop in reversed(outputs):
+        size = max(1, min(left, stop - start))
+        left //= size
+        pieces.append([(at, min(at + size, stop)) for at in range(start, stop, size)])
+    for box in product(*reversed(pieces)):
+        made = at_positions(what.sampling, data, affine_positions(what, box), held)
+        place: tuple[Any, ...] = (..., *within(box, outputs))
+        result[place] = made
+
+
+def sample_grid(
+    what: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int,
+    empty: Empty = np.empty,
+) -> Array:  # fmt: skip
+    """Values at the positions of `grid`.
+
+    source : (n, c, ..), which holds the box `reads` of the input, ``what.reads(window)``.
+    window : the box of what is sampled that holds every sample the grid's positions weigh; see `touched`.
+    grid : (n, .., rank), numbers for the same n.
+    channels : c, of the result where the window is empty.
+    empty : makes the result's array.
+    """
+    grid = _numbers(what, grid)
+    shape = (grid.shape[0], channels, *grid.shape[1:-1])
+    if any(start >= stop for start, stop in window) or 0 in shape:
+        return np.broadcast_to(what.sampling.fill_item, shape).copy()
+    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
+    result = empty(shape, what.sampling.out_dtype)
+    item = result.itemsize
+    for n in range(len(grid)):
+        axes = _grid_axes(what, window, data.strides)
+        _run(
+            what.sampling, axes, data[n], result[n], num_threads, (1, max(1, _POINTS_AT_ONCE // _ROW), _ROW),
+            **_grid_points(what, grid[n]), dst=(0, _ROW * item, item),
+            src_channel=_offsets(data[n], [0]), dst_channel=_offsets(result[n], [0]),
+        )  # fmt: skip
+    return result
+
+
+def sample_grid_at_once(
+    what: GridSampling, x: Array, grid: Array, num_threads: int, empty: Empty = np.empty
+) -> Array:  # fmt: skip
+    """Values of a whole input at a whole grid.
+
+    Where the input is filtered or converted before it is sampled and a grid has few points, it is cut to the box that
+    they weigh, for each batch its own. Many points take longer than what they sample.
+    """
+    everything, (batches, channels, *sizes) = whole(x.shape), x.shape
+    prepared = what.prefilter is not None or not x.dtype.isnative or _converts_first(what.sampling, x.dtype)
+    if not prepared or prod(grid.shape[1:-1]) * _VOXELS_PER_POINT > prod(sizes):
+        return sample_grid(what, x, everything, everything, grid, channels, num_threads, empty)
+    result = empty(what.out_shape, what.sampling.out_dtype)
+    for n in range(batches):
+        window = ((n, n + 1), (0, channels), *touched(what, grid[n : n + 1]))
+        reads = what.reads(window) if size_of(window) else window
+        one = slice(n, n + 1)
+        result[one] = sample_grid(what, x[slices_of(reads)], reads, window, grid[one], channels, num_threads)
+    return result
+
+
+def touched(what: GridSampling, grid: Array) -> Box:
+    """Per spatial axis the interval of samples (cubic: coefficients) that a grid's positions weigh; (0, 0) for none."""
+    grid = _numbers(what, grid)
+    whole = tuple((0, n) for n in what.in_shape)
+    none = np.zeros(0, np.int64)
+    low, high = list(what.sampling.sizes), [-1] * what.rank
+    for n in range(len(grid)):
+        axes = _grid_axes(what, whole, (0,) * len(whole))
+        sampler = _kernel.Sampler(
+            axes, taps=what.sampling.taps, rule=what.sampling.padding.rule, rounding=int(what.sampling.half_up),
+            two_d=what.sampling.two_d, **_grid_points(what, grid[n]), dst=(0, 0, 0), src_channel=none, dst_channel=none,
+        )  # fmt: skip
+        for axis, (first, last) in enumerate(sampler.extent()[3 - what.rank :]):
+            low[axis], high[axis] = min(low[axis], first), max(high[axis], last)
+    if any(last < first for first, last in zip(low, high, strict=True)):
+        return ((0, 0),) * what.rank
+    return tuple((first, last + 1) for first, last in zip(low, high, strict=True))
+
+
+def _tile(sizes: Sequence[int], num_threads: int) -> tuple[int, int, int]:
+    """The boxes of an affine map's results that threads take in turn.
+
+    A row of results crosses rows and slabs of samples, and those beside it cross the same ones: compact boxes find them
+    in the cache. Where results are few, threads still have several boxes each.
+    """
+    outer, inner, points = _TILE
+    return max(1, min(outer, sizes[0] // (4 * num_threads))), inner, points
+
+
+def _numbers(what: GridSampling, grid: Array) -> Array:
+    return np.ascontiguousarray(grid, what.grid_dtype)
+
+
+def _data(
+    sampling: Sampling, prefilter: SplineFilter | None, source: Array, reads: Box, window: Box, num_threads: int
+) -> Array:
+    """What the kernel samples: the window's samples or coefficients, in this machine's byte order."""
+    source = source.astype(source.dtype.newbyteorder("="), copy=False)
+    if prefilter is not None:
+        return apply(prefilter, source, reads, window, num_threads)
+    if reads != window:
+        source = source[within(window, reads)]
+    if _converts_first(sampling, source.dtype):
+        copies = resampling(source.shape, source.shape, "nearest", in_dtype=source.dtype, out_dtype=sampling.out_dtype)
+        return apply(copies, source, *copies.whole, num_threads)
+    return source
+
+
+def _converts_first(sampling: Sampling, dtype: DType) -> bool:
+    """Whether samples become the result's type before they are picked."""
+    return sampling.mode == "nearest" and native(dtype) != sampling.out_dtype
+
+
+def _axis(sampling: Sampling, number: int, held: Interval, stride: int) -> dict[str, Any]:
+    n = sampling.sizes[number]
+    return {"n": n, "origin": held[0], "held": held[1] - held[0], "stride": stride, "low": sampling.low}
+
+
+def _grid_axes(what: GridSampling, window: Box, strides: Sequence[int]) -> list[dict[str, Any] | None]:
+    axes: list[dict[str, Any] | None] = [None] * (3 - what.rank)
+    for number in range(what.rank):
+        scale, shift = what.scale_and_shift(number)
+        axis = _axis(what.sampling, number, window[number + 2], strides[number + 2])
+        axes.append(axis | {"scale": scale, "shift": shift, "slack": what.sampling.slack(axis["n"])})
+    return axes
+
+
+def _grid_points(what: GridSampling, grid: Array) -> dict[str, Any]:
+    points = prod(grid.shape[:-1])
+    return {
+        "grid": grid.__array_interface__["data"][0], "grid_is_double": grid.dtype == np.float64, "rank": what.rank,
+        "points": points, "width": _ROW, "inner": max(ceil_div(points, _ROW), 1),
+    }  # fmt: skip
+
+
+def _offsets(array: Array, axes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Bytes from the first item to that of each index along `axes`, in C order."""
+    total = np.zeros(1, np.int64)
+    for axis in axes:
+        total = (total[:, None] + np.arange(array.shape[axis]) * array.strides[axis]).reshape(-1)
+    return total
+
+
+def _run(
+    sampling: Sampling,
+    axes: Sequence[dict[str, Any] | None],
+    data: Array,
+    result: Array,
+    num_threads: int,
+    tile: Sequence[int],
+    **points: Any,
+) -> None:
+    codes: dict[str, Any] = {"item_size": data.itemsize}
+    if sampling.mode != "nearest":
+        codes = {
+            "in_type": CODES[data.dtype], "acc_type": CODES[sampling.acc_dtype], "out_type": CODES[result.dtype],
+            "fill": float(sampling.fill), "fill_taps": sampling.padding.fills_taps,
+        }  # fmt: skip
+    sampler = _kernel.Sampler(
+        axes, taps=sampling.taps, rule=sampling.padding.rule, rounding=int(sampling.half_up), two_d=sampling.two_d,
+        mirror=sampling.mirror, fill_item=sampling.fill_item.tobytes(), **codes, **points,
+    )  # fmt: skip
+    threads = max(1, min(num_threads, result.size // _POINTS_AT_ONCE))
+    sampler.run(data.__array_interface__["data"][0], result.__array_interface__["data"][0], tile, threads)

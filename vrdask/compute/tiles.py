@@ -1,0 +1,161 @@
+"""Levels and tiles: how a contraction walks an array so that its intermediates stay in cache.
+
+A tile is to the cache what a chunk is to memory: a piece of the output that is computed from its own source box alone.
+Tile sizes change no bit, so they may follow the machine and the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Interval, ceil_div
+from vrdask.transforms.bands import Rows
+from vrdask.transforms.resampling import Tables
+
+SCRATCH_BYTES = 512 * 1024
+"""What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
+WIDE = 8
+"""With many taps arithmetic is the limit, not memory: smaller tiles would compute their margins again and again."""
+ROW_ELEMENTS = 1024
+CHANNELS = 16
+"""Fewer trailing samples than this count as channels and share a row with the last resampled axis."""
+TILES_PER_THREAD = 6
+FEWEST_TILES_PER_THREAD = 2
+"""Where smaller tiles have more to do."""
+LANES = 16
+FEW_TAPS = 4
+GROUP = 16
+"""Outputs of a shrinking level with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
+SHARED_ROWS = 256
+"""Of which at most so many are converted to the accumulator once for all."""
+
+
+@dataclass
+class Level:
+    """One axis of the walk, outermost first.
+
+    kind : loop, before, after, row or copy (kernels/contract/contract.h says what each does).
+    size : outputs; of a row, times channels.
+    rows : of the operator, where there is one. start, stop : source interval of each output position.
+    """
+
+    kind: str
+    axis: int
+    size: int
+    tile: int
+    rows: Rows | None = None
+    start: npt.NDArray[np.int64] | None = None
+    stop: npt.NDArray[np.int64] | None = None
+    taps: int = 1
+    channels: int = 1
+    group: int = 1
+
+    @property
+    def tiles(self) -> int:
+        return ceil_div(self.size, self.tile)
+
+    @property
+    def max_reads(self) -> int:
+        """The largest source interval of any tile, in source elements."""
+        if self.start is None or self.stop is None:
+            return self.tile
+        begin = np.arange(0, self.size, self.tile)
+        last = np.minimum(begin + self.tile, self.size) - 1
+        return int((self.stop[last // self.channels] - self.start[begin // self.channels]).max()) * self.channels
+
+    @property
+    def group_reads(self) -> int:
+        """The most source positions that `group` outputs in a row read together."""
+        if self.start is None or self.stop is None:
+            return 0
+        begin = np.arange(len(self.start))
+        return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
+
+    @property
+    def costs(self) -> bool:
+        """Whether two tiles of half the size have more to do: what lies between them twice, or a group cut in two."""
+        return self.kind == "after" or self.tile <= self.group > 1
+
+    @property
+    def shares(self) -> bool:
+        """Whether the outputs of a group read much of the same."""
+        return self.group_reads < 0.75 * self.group * self.taps
+
+
+def levels_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Level]:
+    """The levels of a stage with at least one operator, for an output box without empty sides."""
+    sizes = [stop - start for start, stop in writes]
+    last = max(axis for axis, op in enumerate(stage) if op is not None)
+    trailing = prod(sizes[last + 1 :])
+    levels = []
+    for axis in range(last + 1):
+        op = stage[axis]
+        if op is None:
+            levels.append(Level("loop", axis, sizes[axis], sizes[axis]))
+            continue
+        level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
+        level.rows = rows = op.rows(*writes[axis])
+        level.start, level.stop, level.taps = rows.start, rows.stop, int(rows.count.max())
+        if level.taps > FEW_TAPS:
+            level.group = min(GROUP, sizes[axis])
+            if not level.shares:
+                level.group = 1
+        levels.append(level)
+    if trailing < CHANNELS:
+        if last > 0 and levels[-2].kind != "loop":
+            levels[-2].group = min(GROUP, sizes[last - 1])
+        row = levels[-1]
+        row.kind, row.channels = "row", trailing
+        row.size = row.tile = row.size * trailing
+        if len(levels) > 2 and all(level.kind == "before" and level.taps <= 2 for level in levels[-3:-1]):
+            levels[-3].kind = "pair"
+    else:
+        levels.append(Level("copy", last + 1, trailing, trailing))
+    return levels
+
+
+def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
+    """Set every level's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
+    row = levels[-1]
+    row.tile = min(row.size, ROW_ELEMENTS)
+    while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
+        row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+    outermost = next(d for d, level in enumerate(levels) if level.start is not None)
+    budget = SCRATCH_BYTES * (WIDE if levels[outermost].taps > FEW_TAPS else 1)
+    while _scratch_elements(levels) * acc_bytes > budget:
+        inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
+        widest = max(inner, key=lambda level: level.tile, default=None)
+        if widest is not None and (widest.tile > 4 or row.tile <= 512):
+            widest.tile = ceil_div(widest.tile, 2)
+        elif row.tile > 512 and len(levels) > outermost + 1:
+            row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+        elif widest is not None:
+            widest.tile = ceil_div(widest.tile, 2)
+        else:
+            break
+    while threads > 1 and (tiles := prod(level.tiles for level in levels)) < threads * TILES_PER_THREAD:
+        splittable = next((level for level in levels[:-1] if level.tile > 1), None)
+        if tiles >= threads * FEWEST_TILES_PER_THREAD and tiles % threads == 0 and splittable and splittable.costs:
+            break
+        if splittable is not None:
+            splittable.tile = ceil_div(splittable.tile, 2)
+        elif row.tile > 16 * LANES:
+            row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+        else:
+            break
+
+
+def _scratch_elements(levels: list[Level]) -> int:
+    total = 0
+    for d, level in enumerate(levels[:-1]):
+        if level.kind == "pair":
+            return total
+        if level.kind == "before":
+            total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
+        elif level.kind == "after":
+            total += level.group_reads * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
+    return total

@@ -1,0 +1,1 @@
+"""Dask arrays: one task per output chunk."""

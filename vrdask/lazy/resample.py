@@ -1,0 +1,92 @@
+"""Lazy results: a dask array with one task per output chunk.
+
+A dask source: each task depends on exactly the blocks that its box touches, or on parts of them (see `blocks`). A
+zarr source: each task reads its own region, so the graph is one task per output chunk and two nodes that they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dask.array.core import normalize_chunks
+from dask.base import tokenize
+
+from vrdask.boxes import Box, ceil_div, edges_of, size_of
+from vrdask.compute.resample_box import apply
+from vrdask.lazy.blocks import Blocks, assembled
+from vrdask.lazy.dask_internals import DataNode, Task, TaskRef, array_of
+from vrdask.lazy.zarr_source import LazySource, stored_grid
+from vrdask.planning.plan import ResamplePlan, plan_chunks
+from vrdask.transforms.resampling import Resampling
+
+Array = npt.NDArray[Any]
+
+
+def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+    """A lazy dask array from a dask array."""
+    in_edges = [edges_of(sizes) for sizes in x.chunks]
+    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.chunks, chunks)], in_edges)
+    token = tokenize(x.name, what, plan_chunk_sizes(plan), num_threads)
+    name, part_name, shared = f"resample-{what.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
+    graph: dict[Any, Any] = {shared: DataNode(shared, what)}
+    blocks = Blocks(x, part_name, slabs=True)
+    for task in plan:
+        key = (name, *task.index)
+        reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
+        taken = blocks.parts(reads, graph)
+        graph[key] = Task(key, resample_pieces, TaskRef(shared), *taken, reads, task.writes, num_threads)
+    return collection(graph, name, plan, what, [x])
+
+
+def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+    """A lazy dask array from a zarr array."""
+    stored = stored_grid(x)
+    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
+    token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
+    name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
+    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, LazySource(x))}
+    for task in plan:
+        key = (name, *task.index)
+        graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
+    return collection(graph, name, plan, what, [])
+
+
+def out_chunks(what: Resampling, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
+    """Chunks of the result. By default an axis that is not resampled keeps the input's; another gets chunks as large
+    as the input's largest, less where it shrinks, so that neither side of a task outgrows an input chunk.
+    """
+    if chunks is None:
+        chunks = tuple(
+            sizes if n_in == n_out else max(1, ceil_div(max(sizes) * min(n_in, n_out), n_in))
+            for sizes, n_in, n_out in zip(in_chunks, what.in_shape, what.out_shape, strict=True)
+        )
+    normal: tuple[tuple[int, ...], ...] = normalize_chunks(
+        chunks, what.out_shape, dtype=what.out_dtype, previous_chunks=in_chunks
+    )
+    return normal
+
+
+def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(np.diff(axis.edges).tolist()) for axis in plan.axes)
+
+
+def collection(
+    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
+) -> Any:
+    """The dask array of a plan's graph."""
+    return array_of(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
+
+
+def resample_pieces(
+    what: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
+) -> Array:
+    """One output chunk from pieces of the source, each of which holds the box at its place."""
+    return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
+
+
+def resample_region(what: Resampling, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
+    """One output chunk from the region of a zarr array that it reads."""
+    return apply(what, source.read(reads), reads, writes, num_threads)

@@ -1,0 +1,87 @@
+"""A run must not destroy what it reads: a target lies outside its source, and outside the image that it belongs to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import zarr
+from zarr.storage import StorePath
+
+from vrdask.sources import Source, store_path
+from vrdask.storage import objects, places
+
+
+def require_apart(given: Any, source: Source, target: Any) -> None:
+    """Refuse a target at, above or inside the source. given : the source as the caller named it.
+
+    Raises
+    ------
+    ValueError
+        As said.
+    """
+    if isinstance(target, zarr.Array):
+        refuse_same_array(source, target)
+        return
+    for place in (given, source):
+        refuse_same_place(place, target)
+
+
+def refuse_same_array(source: Source, target: zarr.Array[Any]) -> None:
+    """An array that is to be written into must not be what it is made from; another level of one image may be."""
+    to = places.address_of(target.store_path)
+    for one in _places_of(source):
+        of = places.address_of(one)
+        if of.holds(to) or to.holds(of):
+            raise ValueError(
+                f"target must lie outside the source; got {target.store_path} for the source {source.place}"
+            )
+
+
+def refuse_same_place(source: Any, target: Any) -> None:
+    """A target at, above or inside the source, or inside the image whose level the source is, would destroy what it is
+    made from.
+    """
+    at = store_path(target, None)
+    to = places.address_of(at)
+    for one in _places_of(source):
+        of = places.address_of(one)
+        image = None if of.holds(to) or to.holds(of) else _image_around(one, to)
+        if image is not None or of.holds(to) or to.holds(of):
+            named = source.place if isinstance(source, Source) else source
+            around = "" if image is None else f", which belongs to the image {objects.url(image)}"
+            raise ValueError(f"target must lie outside the source; got {target} for the source {named}{around}")
+
+
+def _places_of(given: Any) -> list[StorePath]:
+    """Where a source lies: as it was given, or as it was opened."""
+    if isinstance(given, Source):
+        array: Any = given.array
+        while not isinstance(array, zarr.Array) and hasattr(array, "whole"):  # one channel of it
+            array = array.whole
+        given = array if isinstance(array, zarr.Array) else given.place
+    return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
+
+
+def _image_around(at: StorePath, to: places.Address) -> StorePath | None:
+    """The OME-Zarr image that an array is a level of, if another place lies in it."""
+    of = places.address_of(at)
+    for group in places.above(at):
+        around = places.address_of(group)
+        if around.holds(to) and any(places.address_of(group / level).holds(of) for level in _levels_of(group)):
+            return group
+    return None
+
+
+def _levels_of(group: StorePath) -> list[str]:
+    """Paths of the levels of an OME-Zarr image, none where there is no such group."""
+    found = []
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            said = json.loads(objects.get(group / name) or b"{}")
+            attributes = said.get("attributes", said)
+            images = attributes.get("ome", attributes)["multiscales"]
+            found += [level["path"] for image in images for level in image["datasets"]]
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+            continue
+    return found

@@ -1,0 +1,145 @@
+"""A run from a source to a target, of any transform: checked and planned, then done block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import zarr
+
+from vrdask.boxes import size_of
+from vrdask.compute import threads
+from vrdask.images.ome_zarr import Multiscale
+from vrdask.planning.choose_blocks import plan_blocks
+from vrdask.planning.run_plan import RunPlan
+from vrdask.runs.apart import require_apart
+from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
+from vrdask.runs.cluster import active_client, require_memory
+from vrdask.runs.progress import Report, reporting
+from vrdask.runs.target_sizes import parse_bytes
+from vrdask.runs.task import BlockWork
+from vrdask.runs.workers import run_tasks
+from vrdask.sources import Source
+from vrdask.storage import durable, objects
+from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.places import normal
+from vrdask.targets import Request, Target, format_of, open_target
+from vrdask.transforms.affine import Affine
+from vrdask.transforms.resampling import Resampling
+from vrdask.transforms.transform import Transform
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked run: nothing has been written yet.
+
+    blocks : its tasks, and what they take. at : what it means to do at its target's place.
+    """
+
+    source: Source
+    target: Target
+    blocks: RunPlan
+    at: Occupation
+    progress: Any = None
+
+    @property
+    def transform(self) -> Transform:
+        return self.blocks.transform
+
+    @property
+    def plan(self) -> Any:
+        """The tasks: a `ResamplePlan` or a `BoxPlan`."""
+        return self.blocks.plan
+
+    def run(self) -> zarr.Array[Any]:
+        """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
+        total = math.prod(self.transform.out_shape)
+        with reporting(self.progress, total, self.transform.label.partition("-")[0]) as report:
+            count = len(self.plan) if total else 0
+            return occupy(
+                self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
+                lambda: require_same_source(self.source, self.at.settings),
+            )  # fmt: skip
+
+    def _run_tasks(self, report: Report, done: set[int], mark: Mark) -> None:
+        total, blocks = math.prod(self.transform.out_shape), self.blocks
+        client = None if self.target.is_local else active_client()
+        settles = client is not None and self.at.durable
+        work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles)
+        samples = sum(size_of(self.plan[number].writes) for number in done)
+        numbers = (number for number in (blocks.numbers() if total else ()) if number not in done)
+        for number, written, units in run_tasks(
+            work, numbers, blocks.tasks_at_once, client, self.transform.label, work.run, blocks.concurrent,
+            blocks.peak_bytes,
+        ):  # fmt: skip
+            samples += written
+            mark(number, units)
+            report(samples, total)
+
+
+def prepare_job(
+    given: Any,
+    source: Source,
+    transform: Resampling | Affine,
+    image: Multiscale | None,
+    target: Any,
+    *,
+    chunks: Sequence[int] | int | None = None,
+    shards: Sequence[int] | int | None = None,
+    compressors: Any = "auto",
+    memory_limit: int | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Any = None,
+    num_threads: int | None = None,
+) -> Job:
+    """Check how a result is to be stored and the run to be done, plan it, and write nothing.
+
+    given : the source as the caller named it. image : what the result is an image of; None where that is not known.
+    """
+    if resume and overwrite:
+        raise ValueError("at most one of resume and overwrite may be True; got both")
+    target, limit = normal(target), parse_bytes(memory_limit)
+    if not isinstance(target, zarr.Array):
+        format_of(target)
+    require_apart(given, source, target)
+    request = Request(chunks, shards, compressors, limit, resume, overwrite)
+    made = open_target(target, source.layout, image, transform, request)
+    client = None if made.is_whole else active_client()
+    concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
+    if client is not None and made.is_local:
+        raise TypeError("target must be a store that all workers share; got one in this process's memory")
+    settings = {} if made.root is None else _settings(source, transform, made)
+    at = Occupation(made, target, settings, resume, overwrite, durable.wanted())
+    _, previous = at.foreseen()
+    blocks = plan_blocks(
+        transform,
+        made.unit,
+        made.array.chunks,
+        source.edges,
+        concurrent,
+        limit,
+        None if previous is None else previous["blocks"],
+        ChunkIO(source.array).reading,
+        ChunkIO(made.array).writing,
+        shares=client is None,
+    )
+    if client is not None:
+        require_memory(client, blocks.peak_bytes)
+    settings["blocks"] = list(blocks.block)
+    return Job(source, made, blocks, at, progress)
+
+
+def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:
+    """What two runs must agree in for one to go on from the other."""
+    return {
+        "record": 2,
+        "source": source.place,
+        "source metadata": source.stamp(),
+        **transform.settings(),
+        "target metadata": objects.described(target.array),
+    }

@@ -1,0 +1,156 @@
+"""What stands at a target's place, and what a run may do about it.
+
+A finished target says in its array's attributes, under "vrdask", from which settings it was made, as digests: so a run
+with the same settings has nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from zarr.storage import StorePath
+
+from vrdask.images.axes import ATTRIBUTE
+from vrdask.runs import record
+from vrdask.storage import objects
+from vrdask.storage.retry import said_of
+
+MADE = "made"
+"""Of the attribute "vrdask": digests of the settings, by name."""
+
+
+class Kind(Enum):
+    NOTHING = "nothing, an empty folder, or the beginnings of a record"
+    UNFINISHED = "an unfinished run"
+    ZARR = "Zarr"
+    OTHER = "something else"
+
+
+class Course(Enum):
+    BEGIN = "begin"
+    REPLACE = "clear away what is there, and begin"
+    GO_ON = "go on from what is recorded as done"
+    NOTHING = "nothing is left to do"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is at a place.
+
+    settings : of an unfinished run; none where they cannot be told. made : digests of those a finished target was made
+    from; none where it does not say.
+    """
+
+    kind: Kind
+    settings: Mapping[str, Any] | None = None
+    made: Mapping[str, str] | None = None
+
+
+def standing(root: StorePath, array: StorePath) -> Standing:
+    """What is at a target's place. array : where the target's array is, or would be."""
+    with said_of(f"opening {objects.url(root)}"):
+        folder = objects.local_folder(root)
+        if folder is not None and not folder.is_dir():
+            return Standing(Kind.OTHER if folder.exists() else Kind.NOTHING)
+        metadata = objects.get_many([root / name for name in ("zarr.json", ".zgroup", ".zarray")])
+        is_zarr = any(value is not None for value in metadata)
+        settings = record.unfinished(root)
+        if settings is not None and (not is_zarr or record.is_clearing(root)):
+            return Standing(Kind.UNFINISHED, settings)
+        if is_zarr:
+            return Standing(Kind.ZARR, None, _made(array))
+        if objects.holds_but(root, record.FOLDER):
+            return Standing(Kind.OTHER)
+        return Standing(Kind.NOTHING)
+
+
+def course(
+    found: Standing, place: Any, settings: Mapping[str, Any], resume: bool, overwrite: bool
+) -> tuple[Course, Mapping[str, Any] | None]:
+    """What a run is to do, and the settings of the run that it goes on from.
+
+    Raises
+    ------
+    FileExistsError
+        What is there must not be replaced, or cannot be gone on from.
+    ValueError
+        It was begun, or made, with other settings.
+    """
+    if found.kind is Kind.NOTHING:
+        return Course.BEGIN, None
+    if overwrite:
+        if found.kind is Kind.OTHER:
+            raise FileExistsError(
+                f"overwrite must replace Zarr, an unfinished run or an empty folder; got {place}, which is something "
+                "else: remove it, or choose another name"
+            )
+        return Course.REPLACE, None
+    if resume:
+        return _resumed(found, place, settings)
+    ways = "" if found.kind is Kind.OTHER else ": overwrite=True (--overwrite) replaces it"
+    if found.kind is Kind.UNFINISHED:
+        ways = ": it holds an unfinished run, which resume=True (--resume) goes on from; " + ways[2:]
+    raise FileExistsError(f"target must not exist; got {place}{ways}")
+
+
+def _resumed(found: Standing, place: Any, settings: Mapping[str, Any]) -> tuple[Course, Mapping[str, Any] | None]:
+    if found.kind is Kind.UNFINISHED:
+        if not found.settings:  # cut off, or not cleared: nothing is known to be done
+            return Course.REPLACE, None
+        if differing := record.differences({**found.settings, "blocks": None}, {**settings, "blocks": None}):
+            raise ValueError(
+                f"resume must have the settings that the run was begun with; {', '.join(differing)} differ at {place}"
+            )
+        return Course.GO_ON, found.settings
+    if not found.made:
+        raise FileExistsError(f"target must hold an unfinished run to resume; got {place}, which is something else")
+    if differing := record.differences(found.made, digests(settings)):
+        raise ValueError(
+            f"resume must have the settings that the target was made with; {', '.join(differing)} differ at {place}"
+        )
+    return Course.NOTHING, None
+
+
+def digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each setting that decides what the target is.
+
+    >>> digests({"mode": "cubic", "blocks": [4, 4]})
+    {'mode': '2c0ebdbec2460b7b'}
+    """
+    return {
+        name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+        for name, value in settings.items()
+        if name != "blocks"
+    }
+
+
+def without_digests(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """An array's attributes without what they say of how it was made, which does not hold for what is made from it."""
+    found = dict(attributes)
+    said = found.get(ATTRIBUTE)
+    if isinstance(said, Mapping) and MADE in said:
+        rest = {name: value for name, value in said.items() if name != MADE}
+        found.pop(ATTRIBUTE)
+        if rest:
+            found[ATTRIBUTE] = rest
+    return found
+
+
+def with_digests(attributes: Mapping[str, Any], made: Mapping[str, str]) -> dict[str, Any]:
+    """An array's attributes that say how it was made."""
+    said = attributes.get(ATTRIBUTE)
+    return {**attributes, ATTRIBUTE: {**(said if isinstance(said, Mapping) else {}), MADE: dict(made)}}
+
+
+def _made(array: StorePath) -> Mapping[str, str] | None:
+    value = objects.get(array / "zarr.json")
+    try:
+        found = json.loads(value or b"{}")["attributes"][ATTRIBUTE][MADE]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,1 @@
+"""What a result is: every number that decides a bit. Pure."""

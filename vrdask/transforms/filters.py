@@ -1,0 +1,150 @@
+"""Antialiased filters: Pillow's, whose support grows with the downscaling factor.
+
+A filter is a support and a function of x. Shrinking an axis by r stretches both by r, so that each output averages
+over all samples that it stands for. Rows are cut off at the ends of the axis and then normalised, as in Pillow's
+``precompute_coeffs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Interval
+from vrdask.transforms import coordinates
+from vrdask.transforms.bands import Indices
+from vrdask.transforms.coordinates import Period
+from vrdask.transforms.elementary import cosine, running_sum, sine
+from vrdask.transforms.operators import Operator, Windows, from_windows
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """`weight(x)` is zero outside ``[-support, support]``; twice the support is an integer."""
+
+    support: float
+    weight: Callable[[Floats], Floats]
+
+
+def _box(x: Floats) -> Floats:
+    return np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0)
+
+
+def _triangle(x: Floats) -> Floats:
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
+
+
+_HAMMING = float(np.float32(0.54)), float(np.float32(0.46))
+"""In single precision, as Pillow has them: that decides some weights of 22 bits."""
+
+
+def _hamming(x: Floats) -> Floats:
+    x = np.clip(x, -1, 1)
+    window: Floats = _HAMMING[0] + _HAMMING[1] * cosine(np.pi * x)
+    return np.where(np.abs(x) < 1, _sinc(x) * window, 0.0)
+
+
+def _keys(x: Floats) -> Floats:
+    """Keys (1981) with a = -1/2."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * -0.5
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _lanczos(x: Floats) -> Floats:
+    inside = np.clip(x, -3, 3)
+    return np.where((x >= -3) & (x < 3), _sinc(inside) * _sinc(inside / 3), 0.0)
+
+
+def _magic_2013(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2013."""
+    x = np.abs(x)
+    first = 1.0625 - 1.75 * x * x
+    second = (x - 1) * (x - 1.75)
+    third = -0.125 * (x - 2.5) * (x - 2.5)
+    return _piecewise(x, first, second, third)
+
+
+def _magic_2021(x: Floats) -> Floats:
+    """Costella's Magic Kernel Sharp of 2021."""
+    x = np.abs(x)
+    first = 577 / 576 - 239 / 144 * x * x
+    second = 35 / 36 * (x - 1) * (x - 239 / 140)
+    third = 1 / 6 * (x - 2) * (65 / 24 - x)
+    fourth = 1 / 36 * (x - 3) * (x - 3.75)
+    fifth = -1 / 288 * (x - 4.5) * (x - 4.5)
+    return _piecewise(x, first, second, third, fourth, fifth)
+
+
+def _piecewise(x: Floats, *pieces: Floats) -> Floats:
+    """The first piece up to 1/2, each further one a unit further, zero behind the last."""
+    result = np.zeros_like(x)
+    for number in reversed(range(len(pieces))):
+        result = np.where(x <= number + 0.5, pieces[number], result)
+    return result
+
+
+def _sinc(x: Floats) -> Floats:
+    """``sin(pi * x) / (pi * x)``; 1 at 0."""
+    angle = np.pi * np.where(x == 0, 1.0, x)
+    return np.where(x == 0, 1.0, sine(angle) / angle)
+
+
+FILTERS = {
+    "box": Filter(0.5, _box),
+    "bilinear": Filter(1.0, _triangle),
+    "hamming": Filter(1.0, _hamming),
+    "bicubic": Filter(2.0, _keys),
+    "lanczos": Filter(3.0, _lanczos),
+    "mks2013": Filter(2.5, _magic_2013),
+    "mks2021": Filter(4.5, _magic_2021),
+}
+
+
+def filtered(name: str, n_in: int, n_out: int) -> Operator:
+    """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
+
+    Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
+    of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
+    its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
+    """
+    most = min(n_in, int(2 * FILTERS[name].support * max(n_in / n_out, 1.0)) + 2)
+    windows = partial(_filtered_windows, name, n_in, n_out, most)
+    return from_windows(n_in, n_out, windows, most, False, *_repeating(most, n_in, n_out))
+
+
+def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interval]:
+    """The period of rows and the outputs that have it: where the ratio is a fraction of a power of two, positions are
+    not rounded at all.
+    """
+    period = coordinates.period(n_in, n_out)
+    if period.outputs & (period.outputs - 1) or max(n_in, n_out) * period.outputs >= 2**40:
+        return None, (0, 0)
+    ends = 2 * (most * n_out // n_in + 2)  # what rows at the ends weigh, and those that are sorted in with them
+    return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
+
+
+def _filtered_windows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Windows:
+    """most : a bound on taps. Weights are added up from the left, as in Pillow: zeros behind change nothing."""
+    kernel = FILTERS[name]
+    scale = n_in / n_out
+    stretch = max(scale, 1.0)
+    centre: Floats = (i.astype(np.float64) + 0.5) * scale
+    start, stop = _supports(kernel.support * stretch, centre, n_in)
+    index = start[:, None] + np.arange(most)
+    inside = index < stop[:, None]
+    weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
+    return start, stop, weight / running_sum(weight)
+
+
+def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:
+    start = np.trunc(centre - support + 0.5).astype(np.int64).clip(0, n_in - 1)
+    stop = np.trunc(centre + support + 0.5).astype(np.int64).clip(start + 1, n_in)
+    return start, stop

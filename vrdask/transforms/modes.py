@@ -1,0 +1,90 @@
+"""The modes: for each, the operators of one axis and the reference that defines the result.
+
+An axis that keeps its size needs no operator in any mode: interpolation returns the samples. Otherwise a mode gives
+one or two operators: two where an intermediate at the input's size costs less than one wide table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vrdask.transforms import filters, operators
+from vrdask.transforms.operators import Operator
+from vrdask.transforms.prefilter import Prefilter
+
+Rows = Callable[[int, int, bool, bool], tuple[Prefilter | None, Operator]]
+"""(n_in, n_out, align_corners, in float64?) -> (operator at the input's size or None, one to the output's size)."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to resample.
+
+    takes_align_corners : whether `align_corners=True` is defined for it.
+    copies : every output is one input sample, so that any dtype works.
+    reference : the function that defines the result.
+    """
+
+    name: str
+    rows: Rows
+    reference: str
+    takes_align_corners: bool = True
+    copies: bool = False
+
+
+def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.nearest(n_in, n_out, align_corners)
+
+
+def _linear(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.linear(n_in, n_out, align_corners)
+
+
+def _area(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, operators.area(n_in, n_out)
+
+
+def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Prefilter | None, Operator]:
+    # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
+    # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
+    values = operators.b_spline(n_in, n_out, align_corners)
+    if n_out > n_in:
+        return Prefilter.precise(n_in, double), values
+    return None, operators.compose(values, operators.prefilter(n_in, radius=28 if double else 13))
+
+
+def _filtered(name: str) -> Rows:
+    def rows(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+        return None, filters.filtered(name, n_in, n_out)
+
+    return rows
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("nearest", _nearest, 'torch interpolate(mode="nearest-exact")', copies=True),
+        Mode("linear", _linear, 'torch interpolate(mode="linear", "bilinear", "trilinear")'),
+        Mode("area", _area, 'torch interpolate(mode="area")', takes_align_corners=False),
+        Mode("cubic", _cubic, 'scipy.ndimage.zoom(order=3, mode="reflect")'),
+        *(
+            Mode(name, _filtered(name), f"Pillow Image.resize with the filter {name}", takes_align_corners=False)
+            for name in filters.FILTERS
+        ),
+    )
+}
+
+
+@lru_cache(maxsize=128)
+def axis_operators(
+    mode: str, n_in: int, n_out: int, align_corners: bool, double: bool
+) -> tuple[Prefilter | None, Operator | None]:
+    """The operators of one axis, first and second; None where there is nothing to do.
+
+    A pure function of its arguments: whoever receives a plan (another process, a worker) computes the same tables once.
+    """
+    if n_in == n_out:
+        return None, None
+    return MODES[mode].rows(n_in, n_out, align_corners, double)

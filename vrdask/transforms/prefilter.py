@@ -1,0 +1,126 @@
+"""The prefilter of cubic B-splines along an axis: as many coefficients as samples.
+
+Unser's recursive filter (1999) has the impulse response ``z**abs(k)``, z = sqrt(3) - 2. Cut off at 15 samples (z**16 is
+below 2**-30) it needs neither recursion nor a table. With the shift by a sample S, half of it is
+
+    sum of z**k S**k for k < 16  =  (1 + z S) (1 + z**2 S**2) (1 + z**4 S**4) (1 + z**8 S**8)
+
+and the other half is the same backwards: 16 multiplications and additions for 31 taps. The result depends on the
+samples within the radius and on nothing else: no block grid to anchor, and no NaN from further away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import prod, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Interval
+from vrdask.dtypes import DType
+from vrdask.transforms.bands import Indices
+from vrdask.transforms.operators import reflect
+
+POLE = sqrt(3.0) - 2.0
+
+
+@dataclass(frozen=True)
+class Prefilter:
+    """The filter of an axis.
+
+    n : samples, and coefficients.
+    doublings : filters of two taps each way; the radius is ``2**doublings - 1``.
+    mirror : the axis continues mirrored about its end samples (SciPy's mode "mirror"), not about the half-samples
+        beyond them (SciPy's "reflect").
+    """
+
+    n: int
+    doublings: int
+    mirror: bool = False
+
+    @classmethod
+    def precise(cls, n: int, double: bool, mirror: bool = False) -> Prefilter:
+        """The filter whose cut-off lies below the rounding of float32 (2**-24), or of float64 (2**-53)."""
+        return cls(n, 5 if double else 4, mirror)
+
+    @property
+    def n_in(self) -> int:
+        return self.n
+
+    @property
+    def n_out(self) -> int:
+        return self.n
+
+    @property
+    def radius(self) -> int:
+        return (1 << self.doublings) - 1
+
+    def reads(self, writes: Interval) -> Interval:
+        """The samples that a non-empty interval of coefficients depends on: no sample more."""
+        return max(0, writes[0] - self.radius), min(self.n, writes[1] + self.radius)
+
+    def reads_many(self, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
+        """`reads` for arrays of intervals."""
+        return np.maximum(starts - self.radius, 0), np.minimum(stops + self.radius, self.n)
+
+    def samples(self, writes: Interval) -> Indices:
+        """The sample at each position from `radius` before an interval to `radius` behind it."""
+        fold = mirrored if self.mirror else reflect
+        return fold(np.arange(writes[0] - self.radius, writes[1] + self.radius), self.n)
+
+    def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
+        """Those of the filters, in order: both of the first, then each second one (the first is 1).
+
+        The sum of the response is 1, as nearly as rounded weights have it (`_balanced`).
+        """
+        return _weights(self.doublings, dtype)
+
+
+@lru_cache(maxsize=8)
+def _weights(doublings: int, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
+    powers, gain = [POLE], 1 + POLE
+    for _ in range(1, doublings):
+        powers.append(powers[-1] * powers[-1])
+        gain *= 1 + powers[-1]
+    scale = 1 / (gain * gain)
+    return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
+
+
+def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:
+    """The weights with two of them moved by a few units in the last place, such that a constant stays that constant.
+
+    First counts what the filters, computed step by step, make of ones; then the product of their sums, to which the
+    rounding of other constants adds. The two are the second weight of the first filter and z**2 on the way back.
+    """
+    back = len(weights) // 2 + 2
+    best, error = weights, (Fraction(1), Fraction(1))
+    for moved in np.arange(-4, 5, dtype=weights.dtype) * np.spacing(weights[back]):
+        tried = weights.copy()
+        tried[back] += moved
+        second = tried[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(tried[1])
+        ones = tried[0] + second
+        for factor in tried[2:]:
+            ones = ones + factor * ones
+        rest = prod(1 + Fraction(float(factor)) for factor in tried[2:])
+        for value, one in zip(second, ones, strict=True):
+            gain = rest * (Fraction(float(tried[0])) + Fraction(float(value)))
+            found = abs(Fraction(float(one)) - 1), abs(gain - 1)
+            if found < error:
+                error = found
+                best = np.array([tried[0], value, *tried[2:]], weights.dtype)
+    return best
+
+
+def mirrored(index: Indices, n: int) -> Indices:
+    """Fold any integer into [0, n), mirrored about the samples 0 and n - 1 (SciPy's mode "mirror").
+
+    >>> mirrored(np.array([-1, 0, 3, 4]), 4)
+    array([1, 0, 3, 2])
+    """
+    if n == 1:
+        return np.zeros_like(index)
+    index = index % (2 * (n - 1))
+    return np.minimum(index, 2 * (n - 1) - index)

@@ -1,0 +1,132 @@
+"""What the kernels compute, in a few lines of numpy: their specification, to the bit.
+
+Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
+the accumulator's precision; axes in `contraction_order`; one conversion at the end. In fixed point: a sum of integers
+that is rounded half up and cut off at 0 and 255, axis by axis, the last one first. A mean of integers is a fraction.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.compute.uint8_filter.passes import weights_of
+from vrdask.dtypes import DType
+from vrdask.transforms.fixed_point import FixedPoint
+from vrdask.transforms.modes import MODES
+from vrdask.transforms.operators import Operator
+from vrdask.transforms.prefilter import Prefilter
+from vrdask.transforms.resampling import Resampling, Tables, contraction_order, tables
+from vrdask.transforms.sums import is_mean, unit_rows
+
+Array = npt.NDArray[Any]
+
+
+def contract(x: Array, op: Operator, axis: int) -> Array:
+    """`op` along one axis of a float32 or float64 array."""
+    x = np.moveaxis(x, axis, -1)
+    weights = unit_rows(op.weights, op.count, x.dtype)
+    result = weights[:, 0] * x[..., op.start]
+    for k in range(1, op.taps):
+        counted = k < op.count
+        sample = x[..., np.where(counted, op.start + k, op.start)]
+        with np.errstate(invalid="ignore"):
+            result = np.where(counted, result + weights[:, k] * sample, result)
+    return np.moveaxis(result, -1, axis)
+
+
+def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
+    """`op` along one axis of a float32 or float64 array."""
+    first, second, *factors = op.weights(x.dtype)
+    x = np.moveaxis(x, axis, -1)[..., op.samples((0, op.n))]
+    with np.errstate(invalid="ignore"):
+        x = first * x[..., 1:] + second * x[..., :-1]
+        for k, factor in enumerate(factors[: op.doublings - 1], 1):
+            x = x[..., 2**k :] + factor * x[..., : -(2**k)]
+        for k, factor in enumerate(factors[op.doublings - 1 :]):
+            x = x[..., : -(2**k)] + factor * x[..., 2**k :]
+    return np.moveaxis(x, -1, axis)
+
+
+def fixed_pass(x: npt.NDArray[np.uint8], table: FixedPoint, axis: int) -> npt.NDArray[np.uint8]:
+    """Weights in fixed point along one axis."""
+    op = table.op
+    x = np.moveaxis(x, axis, -1).astype(np.int64)
+    total = np.full((*x.shape[:-1], op.n_out), 1 << (table.bits - 1))
+    for k in range(op.taps):
+        total += table.weights[:, k] * x[..., np.where(k < op.count, op.start + k, op.start)]
+    return np.moveaxis((total >> table.bits).clip(0, 255).astype(np.uint8), -1, axis)
+
+
+def means(x: Array, stage: Tables, wide: bool, dtype: DType) -> Array:
+    """The mean of each window of integers: halves to even; a float once rounded, or where sums are `wide` quotient and
+    rest once rounded each, and added."""
+    total, samples = x.astype(object), np.ones((1,) * x.ndim, object)
+    for axis, op in enumerate(stage):
+        if op is not None:
+            windows = [np.arange(start, start + count) for start, count in zip(op.start, op.count, strict=True)]
+            total = np.stack([total.take(window, axis).sum(axis) for window in windows], axis)
+            samples = samples * op.count.astype(object).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
+
+    def mean(total: int, samples: int) -> Any:
+        if dtype.kind != "f":
+            limits = np.iinfo(dtype)
+            return min(max(round(Fraction(int(total), samples)), int(limits.min)), int(limits.max))
+        whole, rest = divmod(total, samples)
+        return float(whole) + float(rest / samples) if wide else float(Fraction(int(total), samples))
+
+    with np.errstate(over="ignore"):
+        return np.asarray(np.frompyfunc(mean, 2, 1)(total, samples)).astype(dtype)
+
+
+def gather(x: Array, op: Operator, axis: int) -> Array:
+    """The sample at each start."""
+    return np.take(x, op.start, axis=axis)
+
+
+def convert(x: Array, dtype: DType) -> Array:
+    """To another element type in one step: to floats rounded once; to integers half to even, saturating, NaN to 0."""
+    with np.errstate(over="ignore"):
+        if dtype.kind == "f" or x.dtype == dtype:
+            return x.astype(dtype)
+    limits = np.iinfo(dtype)
+    if x.dtype.kind != "f":
+        own = np.iinfo(x.dtype)
+        return x.clip(max(int(limits.min), int(own.min)), min(int(limits.max), int(own.max))).astype(dtype)
+    x = x.astype(np.float32) if x.dtype == np.float16 else x
+    rounded = np.rint(np.where(np.isnan(x), 0, x))
+    # The largest 64-bit integers have no float64 of their own: compare with the power of two above them.
+    result = np.where(rounded >= float(limits.max), 0, np.maximum(rounded, limits.min)).astype(dtype)
+    return np.where(rounded >= float(limits.max), limits.max, result).astype(dtype)
+
+
+def resample(what: Resampling, x: Array) -> Array:
+    """The whole array at once."""
+    x = x.astype(x.dtype.newbyteorder("="))
+    if MODES[what.mode].copies:
+        for copied in map(tables, what.stages):
+            for axis in contraction_order(copied):
+                op = copied[axis]
+                assert op is not None
+                x = gather(x, op, axis)
+        return x if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
+    if not what.stages:
+        return x.copy() if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
+    if what.fixed_point:
+        for axis in what.passes:
+            x = fixed_pass(x, weights_of(what, axis), axis)
+        return x
+    pairs = [pair for pair in zip(what.in_shape, what.out_shape, strict=True) if pair[0] != pair[1]]
+    if x.dtype.kind != "f" and is_mean(what.mode, pairs):
+        (windows,) = map(tables, what.stages)
+        return means(x, windows, what.sums.in_pieces, what.out_dtype)
+    x = x.astype(what.acc_dtype)
+    for stage in what.stages:
+        for axis in contraction_order(stage):
+            each = stage[axis]
+            assert each is not None
+            x = prefilter(x, each, axis) if isinstance(each, Prefilter) else contract(x, each, axis)
+    return convert(x, what.out_dtype)

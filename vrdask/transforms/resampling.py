@@ -1,0 +1,310 @@
+"""A resampling: everything that decides the bits of a result, and nothing else.
+
+Global shapes, mode and dtypes; no chunks, threads or memory. Two places that hold equal resamplings compute equal bits.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Box, require_known, size_of, whole
+from vrdask.dtypes import NAMES, DType, is_number, native
+from vrdask.transforms.filters import FILTERS
+from vrdask.transforms.modes import MODES, axis_operators
+from vrdask.transforms.operators import Operator
+from vrdask.transforms.prefilter import Prefilter
+from vrdask.transforms.sums import Sums, sums
+
+Tables = tuple[Operator | None, ...]
+"""One operator per array axis; None where an axis passes through."""
+Stage = tuple[Operator | Prefilter | None, ...]
+"""The operators of all axes, applied together; or the prefilter of one."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """A validated resampling of a whole array; make one with `resampling`.
+
+    in_shape, out_shape : sizes of every axis.
+    in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
+    """
+
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    mode: str
+    align_corners: bool
+    in_dtype: DType
+    out_dtype: DType
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.in_shape, self.out_shape, self.mode, self.align_corners, self.in_dtype, self.out_dtype))
+
+    @cached_property
+    def double(self) -> bool:
+        """Whether sums are in float64."""
+        return self.sums.double
+
+    @cached_property
+    def sums(self) -> Sums:
+        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype)
+
+    @cached_property
+    def acc_dtype(self) -> DType:
+        return np.dtype("float64" if self.double else "float32")
+
+    @cached_property
+    def copies(self) -> bool:
+        """Whether every output is one input sample."""
+        return MODES[self.mode].copies
+
+    @cached_property
+    def fixed_point(self) -> bool:
+        """Whether sums are integers, of uint8 samples and fixed-point weights, with uint8 after every axis.
+
+        Pillow's way for its filters. A result of any other dtype is computed in floating point.
+        """
+        return self.mode in FILTERS and self.in_dtype == self.out_dtype == np.uint8
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What happens, in order; stages in which no axis has an operator are left out."""
+        pairs = [
+            axis_operators(self.mode, n_in, n_out, self.align_corners, self.double)
+            for n_in, n_out in zip(self.in_shape, self.out_shape, strict=True)
+        ]
+        alone = tuple(None if first else second for first, second in pairs)
+        after = tuple(second if first else None for first, second in pairs)
+        return tuple(stage for stage in (alone, *prefilters(first for first, _ in pairs), after) if any(stage))
+
+    @cached_property
+    def whole(self) -> tuple[Box, Box]:
+        """Reads and writes of the whole output; the whole input where there is nothing to read."""
+        reads, writes = whole(self.in_shape), whole(self.out_shape)
+        return (self.reads(writes) if size_of(reads) else reads), writes
+
+    @cached_property
+    def passes(self) -> tuple[int, ...]:
+        """The axes of a fixed-point resampling in the order of its passes: last to first.
+
+        But Pillow's (from version 13 on) where the last two, a picture's rows and its columns within a row, shrink so
+        differently that there is less to do the other way: there the second last comes first.
+        """
+        last_to_first = [
+            axis for stage in self.stages for axis in reversed(range(len(stage))) if stage[axis] is not None
+        ]
+        if len(last_to_first) > 1:
+            width, height = last_to_first[:2]
+            fewer = [self.in_shape[axis] - self.out_shape[axis] for axis in (height, width)]
+            if fewer[0] > max(0, 2 * fewer[1]):
+                last_to_first[:2] = height, width
+        return tuple(last_to_first)
+
+    def reads(self, writes: Box) -> Box:
+        """The source box that an output box depends on."""
+        return boxes_between(self, writes)[0]
+
+    @property
+    def label(self) -> str:
+        return f"resample-{self.mode}"
+
+    def settings(self) -> dict[str, object]:
+        """What two runs must agree in for one to go on from the other: JSON."""
+        return {
+            "shape": self.out_shape,
+            "mode": self.mode,
+            "align_corners": self.align_corners,
+            "dtype": str(self.out_dtype),
+        }
+
+    def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def prefilters(filters: Iterable[Prefilter | None]) -> list[Stage]:
+    """Stages that apply the filters of some axes, the first axis's first."""
+    given = list(filters)
+    return [tuple(one if k == axis else None for k in range(len(given))) for axis, one in enumerate(given) if one]
+
+
+def tables(stage: Stage) -> Tables:
+    """A stage that is not a prefilter."""
+    found = tuple(op for op in stage if not isinstance(op, Prefilter))
+    assert len(found) == len(stage)
+    return found
+
+
+def prefilter_of(stage: Stage) -> tuple[int, Prefilter] | None:
+    """The axis and the filter of a stage that is a prefilter."""
+    for axis, op in enumerate(stage):
+        if isinstance(op, Prefilter):
+            return axis, op
+    return None
+
+
+def stage_reads(stage: Stage, writes: Box) -> Box:
+    """The box of a stage's input that an output box depends on."""
+    return tuple(
+        interval if axis_operator is None else axis_operator.reads(interval)
+        for axis_operator, interval in zip(stage, writes, strict=True)
+    )
+
+
+def boxes_between(what: Resampling, writes: Box) -> tuple[Box, ...]:
+    """What each stage reads for an output box, in order, and the box itself: the first is `what.reads(writes)`."""
+    boxes = [writes]
+    for stage in reversed(what.stages):
+        boxes.append(stage_reads(stage, boxes[-1]))
+    return tuple(reversed(boxes))
+
+
+def contraction_order(stage: Stage) -> tuple[int, ...]:
+    """The axes of a stage in the order in which they are contracted: shrinking ones first, growing ones last.
+
+    Shrinking axes go first to last and growing axes last to first, so that each step leaves the least to the next. The
+    order decides rounding; it follows from global sizes alone.
+
+    >>> from vrdask.transforms.operators import linear
+    >>> contraction_order((linear(4, 8, False), linear(4, 2, False), None, linear(4, 6, False)))
+    (1, 3, 0)
+    """
+    shrinking = [axis for axis, op in enumerate(stage) if op is not None and op.n_out <= op.n_in]
+    growing = [axis for axis, op in enumerate(stage) if op is not None and op.n_out > op.n_in]
+    return (*shrinking, *reversed(growing))
+
+
+def resampling(
+    in_shape: Sequence[int],
+    shape: Sequence[int] | int,
+    mode: str = "linear",
+    align_corners: bool = False,
+    *,
+    axes: Iterable[int] | int | None = None,
+    in_dtype: npt.DTypeLike = "float32",
+    out_dtype: npt.DTypeLike | None = None,
+) -> Resampling:
+    """Check the arguments that decide the result and put them into their one form.
+
+    Equal arguments of plain types are checked once: a call in a loop should cost little.
+    """
+    plain = _are_integers(in_shape) and _are_integers(shape) and (axes is None or _are_integers(axes))
+    if plain and type(mode) is str and type(align_corners) is bool:
+        dtypes = np.dtype(in_dtype), None if out_dtype is None else np.dtype(out_dtype)
+        return _checked_once(in_shape, shape, mode, align_corners, axes, *dtypes)
+    return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype)
+
+
+def _are_integers(value: object) -> bool:
+    """Whether equality says all about a value: 1, 1.0 and True are equal."""
+    return type(value) is tuple and {*map(type, value)} == {int}
+
+
+def _checked(
+    in_shape: Sequence[int],
+    shape: Sequence[int] | int,
+    mode: str,
+    align_corners: bool,
+    axes: Iterable[int] | int | None,
+    in_dtype: npt.DTypeLike,
+    out_dtype: npt.DTypeLike | None,
+) -> Resampling:
+    sizes = _sizes(shape)
+    axes = _axes(axes, len(sizes), len(in_shape))
+    if len(sizes) != len(axes):
+        raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    if align_corners and not MODES[mode].takes_align_corners:
+        able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
+        raise ValueError(
+            f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
+        )
+    require_known(in_shape)
+    out_shape = [_known(size, in_shape) for size in in_shape]
+    for axis, size in zip(axes, sizes, strict=True):
+        if in_shape[axis] < 1:
+            raise ValueError(f"resampled axis {axis} must have at least one sample; got shape {tuple(in_shape)}")
+        if 2 * (in_shape[axis] + 1) * (size + 1) >= 2**63:
+            raise ValueError(
+                f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}"
+            )
+        out_shape[axis] = size
+    source = _dtype(in_dtype, mode)
+    result = source if out_dtype is None else native(out_dtype)
+    if result != source:
+        for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
+            if not is_number(dtype):
+                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
+    return _interned(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
+
+
+_interned = lru_cache(maxsize=256)(Resampling)
+_checked_once: Callable[..., Resampling] = lru_cache(maxsize=256)(_checked)
+
+
+def _known(size: int, in_shape: Sequence[int]) -> int:
+    try:
+        known = operator.index(size)
+    except TypeError:
+        raise TypeError(f"the array's sizes must be integers; got {size!r} in {tuple(in_shape)}") from None
+    if known < 0:
+        raise ValueError(f"the array's sizes must not be negative; got {tuple(in_shape)}")
+    return known
+
+
+def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
+    values = shape if isinstance(shape, Iterable) else (shape,)
+    sizes = []
+    for value in values:
+        try:
+            size = operator.index(value)
+        except TypeError:
+            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}") from None
+        if isinstance(value, bool | np.bool_):
+            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}")
+        if size < 1:
+            raise ValueError(f"shape must hold positive sizes; got {size} in {shape!r}")
+        sizes.append(size)
+    if not sizes:
+        raise ValueError(f"shape must give at least one size; got {shape!r}")
+    return tuple(sizes)
+
+
+def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int, ...]:
+    if axes is None:
+        if count > ndim:
+            raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {count}")
+        return tuple(range(ndim - count, ndim))
+    try:
+        given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
+    except TypeError:
+        raise TypeError(f"axes must be integers; got {axes!r}") from None
+    for axis in given:
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")
+    positive = tuple(axis % ndim for axis in given)
+    if len(set(positive)) < len(positive):
+        raise ValueError(f"axes must not repeat; got {given}")
+    return positive
+
+
+def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
+    given = native(dtype)
+    if given.hasobject:
+        raise TypeError(f"the array's dtype must have a fixed size; got {given}")
+    if not MODES[mode].copies and not is_number(given):
+        copying = ", ".join(name for name, known in MODES.items() if known.copies)
+        raise TypeError(
+            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {given} "
+            f"(mode {copying} takes any; convert with astype for the others)"
+        )
+    return given

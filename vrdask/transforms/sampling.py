@@ -1,0 +1,190 @@
+"""A sampling: what decides the value at a position, and nothing else. Pure data and arithmetic.
+
+A position is a number of samples along each sampled axis: 0 is the first sample, n - 1 the last one. A padding mode is
+a rule for positions beyond them:
+
+    free       the position stays; samples beyond the ends are missing
+    inside     a position outside [0, n - 1] is missing as a whole; one that only rounding brought there is at the end
+    clamp      to [0, n - 1]
+    reflect    about the ends (samples or half-samples), then clamp
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Interval
+from vrdask.dtypes import NAMES, DType, is_number, native, needs_float64
+from vrdask.transforms import reference
+
+MODES = {"nearest": 1, "linear": 2, "cubic": 4}
+"""Taps per axis."""
+
+LARGEST = 1 << 30
+"""Sampled axes are shorter: an index is a 32-bit integer."""
+
+
+@dataclass(frozen=True)
+class Padding:
+    """A rule for positions beyond the ends.
+
+    half_samples : "reflect" is about -1/2 and n - 1/2 rather than about 0 and n - 1.
+    fills_taps : "free": a missing sample has the fill value; where a position is partly beyond the ends, values blend.
+    slack : "inside": half this fraction of an axis beyond an end is rounding. 0 takes positions at their word.
+    """
+
+    rule: str
+    half_samples: bool = False
+    fills_taps: bool = False
+    slack: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How values at positions are made.
+
+    sizes : samples along each sampled axis, one to three.
+    fill : value of what is missing.
+    half_up : "nearest" rounds half up, not half to even.
+    two_d : NaN and positions beyond 2^22 are treated as torch's 2-D kernels do, not as its 3-D ones.
+    """
+
+    sizes: tuple[int, ...]
+    mode: str
+    padding: Padding
+    fill: Any
+    half_up: bool
+    two_d: bool
+    in_dtype: DType
+    out_dtype: DType
+
+    @property
+    def taps(self) -> int:
+        return MODES[self.mode]
+
+    @cached_property
+    def acc_dtype(self) -> DType:
+        return np.dtype("float64" if needs_float64(self.in_dtype, self.out_dtype) else "float32")
+
+    @property
+    def low(self) -> float:
+        """Where a reflection at the first sample is."""
+        return -0.5 if self.padding.half_samples else 0.0
+
+    @property
+    def mirror(self) -> bool:
+        """Whether a spline is mirrored about its end samples, not about the half-samples beyond them."""
+        return not self.padding.half_samples
+
+    def slack(self, n: int) -> float:
+        """As many samples beyond an end of `n` samples are rounding."""
+        return self.padding.slack * n / 2
+
+    @cached_property
+    def fill_item(self) -> npt.NDArray[Any]:
+        """The fill value as one sample: integers half to even and saturating. A computed mode's rounds it on the way,
+        as it does a value."""
+        if self.mode == "nearest":
+            return filled(self.fill, self.out_dtype)
+        return reference.convert(np.asarray(self.fill, np.float64).astype(self.acc_dtype), self.out_dtype)
+
+    def interval(self, axis: int, first: float, last: float) -> Interval:
+        """The samples that positions in ``[first, last]`` weigh along one axis; (0, 0) for none."""
+        n = self.sizes[axis]
+        rule = self.padding.rule
+        if rule == "inside":
+            if last < 0 or first > n - 1:
+                return 0, 0
+        elif rule == "reflect":
+            first, last = self._reflected(n, first, last)
+        if rule != "free" and not (rule == "reflect" and self.mode == "cubic"):
+            first, last = min(max(first, 0.0), n - 1.0), max(min(last, n - 1.0), 0.0)
+        first, last = max(first, -8.0), min(last, n + 8.0)
+        if self.mode == "nearest":
+            low, high = _rounded(first, self.half_up), _rounded(last, self.half_up)
+        else:
+            reach = self.taps // 2 - 1
+            low, high = int(np.floor(first)) - reach, int(np.ceil(last)) + reach
+        low, high = max(low, 0), min(high, n - 1)
+        return (low, high + 1) if low <= high else (0, 0)
+
+    def _reflected(self, n: int, first: float, last: float) -> tuple[float, float]:
+        """The range of ``[first, last]`` after reflection; a thousandth of a sample wide of it, for rounding."""
+        low = self.low
+        span = n - 1 - 2 * low
+        if not span > 0:
+            return 0.0, 0.0
+        flips = [np.floor((position - low) / span) for position in (first, last)]
+        if flips[1] - flips[0] > 1 or max(abs(first), abs(last)) > 2**30:
+            return 0.0, n - 1.0
+        ends = [reflected(position, low, span) for position in (first, last)]
+        if flips[1] > flips[0]:  # one fold in between: odd segments begin at the upper one
+            ends.append(low + span if flips[1] % 2 else low)
+        return min(ends) - 1e-3, max(ends) + 1e-3
+
+
+def reflected(position: float, low: float, span: float) -> float:
+    """A position folded into ``[low, low + span]``."""
+    extra = abs(position - low) % (2 * span)
+    return low + min(extra, 2 * span - extra)
+
+
+def _rounded(position: float, half_up: bool) -> int:
+    return int(np.floor(position + 0.5)) if half_up else int(np.rint(position))
+
+
+def filled(fill: Any, dtype: DType) -> npt.NDArray[Any]:
+    """A fill value as an array without axes: integers half to even, saturating, NaN to 0."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        value = 0 if fill != fill else fill
+        whole = value if isinstance(value, int | np.integer) or abs(value) == np.inf else round(float(value))
+        return np.array(int(min(max(whole, limits.min), limits.max)), dtype)
+    if is_number(dtype):
+        with np.errstate(over="ignore"):
+            return np.array(fill, np.float64).astype(dtype)
+    return np.zeros((), dtype) if isinstance(fill, int | float) and fill == 0 else np.array(fill, dtype)
+
+
+def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike | None) -> tuple[DType, DType]:
+    """The dtypes of array and result, in this machine's byte order."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    source = native(in_dtype)
+    if source.hasobject:
+        raise TypeError(f"the array's dtype must have a fixed size; got {source}")
+    if mode != "nearest" and not is_number(source):
+        raise TypeError(
+            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {source} "
+            "(mode nearest takes any; convert with astype for the others)"
+        )
+    result = source if out_dtype is None else native(out_dtype)
+    if result != source:
+        for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
+            if not is_number(dtype):
+                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
+    return source, result
+
+
+def checked_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    for size in sizes:
+        if not 1 <= size < LARGEST:
+            raise ValueError(f"sampled axes must have between 1 and {LARGEST - 1} samples; got {size} in {sizes}")
+    return tuple(map(int, sizes))
+
+
+def checked_fill(fill: Any, dtype: DType) -> Any:
+    """The fill value, which must be one number for a numeric array."""
+    if not is_number(dtype):
+        return fill
+    try:
+        if isinstance(fill, int | np.integer) and not isinstance(fill, bool):
+            return int(fill)
+        return float(fill)
+    except (TypeError, ValueError):
+        raise TypeError(f"fill_value must be a number; got {fill!r}") from None

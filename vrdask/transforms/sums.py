@@ -1,0 +1,184 @@
+"""How samples add up: in which precision, with which weights, and what a sum is divided by. Pure arithmetic.
+
+Everything follows from global sizes and types. Three laws:
+
+- **A row of weights adds up to exactly 1** in the precision of the sums, and each of its beginnings is a number of that
+  precision: ones stay ones (`unit_rows`).
+- **Long rows are summed in float64.** A running float32 sum of n samples of about one size is off by up to n * 2**-25.6
+  of it: within 1e-6 up to `LONGEST` taps. In float64 2**25 taps are within 1e-8.
+- **The mean of integers is their exact sum, divided once**, halves to even (`means`).
+
+The mean. Along an axis windows have at most two lengths. With their least common multiple m an output is the sum of
+``(m // length) * samples``, over m: whole numbers alone. Over several axes the multiples multiply, to M, which is one
+divisor for all outputs. Let a sum S, exact in a float of p bits (24, 53), be below ``2**(p - 1)``; then ``rint(S / M)``
+is S / M rounded half to even, although it rounds twice: a quotient that is not halfway between two integers is at least
+``1 / (2 * M)`` from any such point, and the division moves it by at most ``S / M * 2**-p``, which is less. (Multiplying
+by 1 / M would not do: it misses the halves.) Where M is a power of two, weights of 1 over the length are exact as they
+are, and nothing needs dividing. Sums that no float64 holds are made in pieces (`mean`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lcm, prod
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Interval, ceil_div
+from vrdask.dtypes import DType, native, needs_float64
+from vrdask.transforms.filters import FILTERS
+
+LONGEST = 48
+"""Taps of one row that are summed in float32 at most."""
+LONG_ROW = 4096
+"""Samples of a window along a row above which integers are summed as they lie: tables of rows are wide."""
+ENTRIES_AT_ONCE = 1 << 14
+"""Of a table whose weights are rounded: they stay in cache."""
+CHANNELS = 16
+"""Trailing samples that make a row of their own: fewer share that of the last resampled axis (`tiles`)."""
+BITS = {4: 24, 8: 53}
+"""Of a float's significand, by its size in bytes."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How a resampling sums.
+
+    double : in float64.
+    multiples : for a mean of integers by axis, whole multiples of its windows' lengths; a tap weighs the multiple over
+        the length of its window. None where taps have their table's weights.
+    divisor : of a sum, at the end; 0 for none.
+    in_pieces : float64 does not hold the sums, which are made of some bits of the samples at a time, with weights of 1;
+        or rows are too long for a table.
+    """
+
+    double: bool
+    multiples: tuple[int, ...] | None = None
+    divisor: int = 0
+    in_pieces: bool = False
+
+
+def sums(mode: str, in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType) -> Sums:
+    """How a resampling between these sizes and types sums."""
+    pairs = [(n_in, n_out) for n_in, n_out in zip(in_shape, out_shape, strict=True) if n_in != n_out]
+    double = needs_float64(in_dtype, out_dtype)
+    if is_mean(mode, pairs) and native(in_dtype).kind in "iu" and all(map(all, pairs)):
+        return means(in_shape, out_shape, in_dtype, out_dtype, double)
+    return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for pair in pairs))
+
+
+def is_mean(mode: str, pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether results are means of windows: "area" always, "box" where all ratios are whole."""
+    return bool(pairs) and (
+        mode == "area" or (mode == "box" and all(n_out and n_in % n_out == 0 for n_in, n_out in pairs))
+    )
+
+
+def taps_at_most(mode: str, n_in: int, n_out: int) -> int:
+    """A bound on the taps of a row, which other modes than these have few of.
+
+    >>> taps_at_most("area", 7, 3), taps_at_most("lanczos", 730, 100), taps_at_most("cubic", 99999, 2)
+    (3, 45, 0)
+    """
+    if mode == "area":
+        return window_lengths(n_in, n_out)[1]
+    if mode in FILTERS and n_in > n_out:
+        return ceil_div(int(2 * FILTERS[mode].support) * n_in, n_out) + 1
+    return 0
+
+
+def window_lengths(n_in: int, n_out: int) -> tuple[int, int]:
+    """The least and the largest length of the windows of `coordinates.area_bounds`; no others occur.
+
+    With ``n_in / n_out = p / q`` in lowest terms, window i begins ``j / q`` behind a whole number, where
+    ``j = i * p % q`` takes every value below q, and is ``ceil((j + p) / q)`` long.
+
+    >>> window_lengths(6, 2), window_lengths(7, 3), window_lengths(5, 2), window_lengths(2, 5)
+    ((3, 3), (3, 3), (3, 3), (1, 2))
+    """
+    common = np.gcd(n_in, n_out)
+    p, q = n_in // int(common), n_out // int(common)
+    return ceil_div(p, q), ceil_div(p - 1 + q, q)
+
+
+def window_counts(n_in: int, n_out: int, writes: Interval) -> npt.NDArray[np.int64]:
+    """Samples in the windows of an output interval."""
+    edges = np.arange(writes[0], writes[1] + 1) * n_in
+    return -(-edges[1:] // n_out) - edges[:-1] // n_out
+
+
+def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType, double: bool) -> Sums:
+    """How windows of integers are averaged exactly."""
+    lengths = [
+        (1, 1) if n_in == n_out else window_lengths(n_in, n_out)
+        for n_in, n_out in zip(in_shape, out_shape, strict=True)
+    ]
+    multiples = tuple(lcm(*each) for each in lengths)
+    total = prod(multiples)
+    if has_long_rows(in_shape, out_shape):
+        return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
+    limits = np.iinfo(in_dtype)
+    largest = max(-int(limits.min), int(limits.max)) * total
+    exact = total & (total - 1) == 0
+    for bits, fits in ((24, not double), (53, True)):
+        # a quotient in float32 that becomes a float16 rounds twice; with divisors below 2**12 that is safe, as above
+        narrow = bits == 24 and native(out_dtype) == np.float16 and total >= 2**12
+        if fits and not narrow and largest < 2 ** (bits if exact else bits - 1):
+            return Sums(bits == 53) if exact else Sums(bits == 53, multiples, total)
+    return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
+
+
+def has_long_rows(in_shape: Sequence[int], out_shape: Sequence[int]) -> bool:
+    """Whether windows along rows are so long that a mean of integers takes no table.
+
+    >>> has_long_rows((9, 10**6, 3), (9, 2, 3)), has_long_rows((9, 10**6, 64), (9, 2, 64))
+    (True, False)
+    """
+    last = max(axis for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)) if n_in != n_out)
+    return window_lengths(in_shape[last], out_shape[last])[1] > LONG_ROW and prod(in_shape[last + 1 :]) < CHANNELS
+
+
+def kernel_weights(
+    weights: npt.NDArray[np.float64], count: npt.NDArray[np.int32], dtype: DType, multiple: int | None = None
+) -> npt.NDArray[np.float32 | np.float64]:
+    """Rows of weights as they are multiplied: each a function of that row alone.
+
+    multiple : of a mean of integers; 1 for weights of 1. None for `unit_rows`.
+    """
+    if multiple is None:
+        return unit_rows(weights, count, dtype)
+    counted = np.arange(weights.shape[1]) < count[:, None]
+    each = np.ones(len(count)) if multiple == 1 else multiple // count
+    return np.where(counted, each[:, None], 0).astype(dtype)
+
+
+def unit_rows(
+    weights: npt.NDArray[np.float64], count: npt.NDArray[np.int32], dtype: DType
+) -> npt.NDArray[np.float32 | np.float64]:
+    """Rows that add up to 1, rounded such that they still do.
+
+    Not weights are rounded but their running sums, to multiples of a unit; a weight is the difference of two. The unit
+    is the last place of numbers just below 1, or of 2 in rows with negative weights, whose running sums pass 1. So
+    sums of weights are exact in any length, and finer weights would drown in the rounding of the sums. Beyond its count
+    a row is zero, before and after.
+
+    >>> unit_rows(np.array([[1 / 3, 1 / 3, 1 / 3]]), np.array([3], np.int32), np.dtype("float32")).sum()
+    np.float32(1.0)
+    """
+    result = np.empty(weights.shape, dtype)
+    many = max(1, ENTRIES_AT_ONCE // weights.shape[1])
+    for begin in range(0, len(weights), many):
+        rows = slice(begin, begin + many)
+        part = weights[rows]
+        negative = part.min(axis=1, keepdims=True) < 0 if part.min() < 0 else False
+        ones = np.where(negative, 0.5, np.ones((len(part), 1))) * 2.0 ** BITS[dtype.itemsize]  # 1, in units of the row
+        running = np.cumsum(part, axis=1)
+        running *= ones
+        np.rint(running, out=running)
+        np.minimum(running, np.where(negative, np.inf, ones), out=running)
+        np.copyto(running, ones, where=np.arange(1, part.shape[1] + 1) >= count[rows, None])
+        running[:, 1:] -= running[:, :-1]
+        np.divide(running, ones, out=result[rows], casting="same_kind")
+    return result
