@@ -1,0 +1,174 @@
+"""Which room of the house may import from which: every import is read, inside functions and for type checkers, too.
+
+cli
+api                     what users call
+runs | lazy             source to target | dask arrays: neither knows the other
+targets | sources       what can be written | what can be read
+planning                which boxes
+compute                 one box
+storage | transforms | images
+boxes dtypes buffers cores text    for everybody
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vrdask
+
+PACKAGE = Path(vrdask.__file__).parent
+CHECKOUT = Path(__file__).parents[2]
+
+LEAVES = {"boxes", "dtypes", "buffers", "cores", "text"}
+BELOW_RUNS = {"planning", "compute", "storage", "sources", "targets", "images", "transforms"}
+MAY = {  # a dotted name stands for that one module
+    "images": set(),
+    "transforms": set(),
+    "storage": set(),
+    "compute": {"transforms"},
+    "planning": {"transforms", "compute.footprint", "storage.costs"},
+    "sources": {"images", "storage"},
+    "targets": {"images", "storage"},
+    "lazy": {"planning", "compute", "transforms"},
+    "runs": BELOW_RUNS,
+    "api": {"lazy", "runs"} | BELOW_RUNS,
+    "cli": {"api", "runs"} | BELOW_RUNS - {"storage"},
+}
+"""Rooms, and what each may import besides itself and the leaves."""
+
+NOT_YET = {
+    ("storage.chunk_array", "planning"): "Index goes to boxes",
+    ("storage.chunk_bytes", "planning"): "Index goes to boxes",
+    ("storage.chunk_codec", "planning"): "WORTH_CUTTING goes to storage.costs",
+    ("storage.durable", "compute"): "mapped, which knows nothing of kernels, goes to cores",
+    ("transforms.reference", "compute"): "weights_of goes to transforms.fixed_point",
+    ("sources.tiff", "planning"): "Index goes to boxes",
+    ("sources.tiff_tiles", "planning"): "Index goes to boxes",
+    ("targets.target", "runs"): "what an array's attributes say of how it was made gets a file in targets",
+    ("targets.zarr", "runs"): "what an array's attributes say of how it was made gets a file in targets",
+    ("targets.zarr", "sources"): "store_path goes to storage",
+    ("lazy.zarr_source", "storage"): "api hands the reader of a Zarr array to lazy: storage.readable",
+}
+"""Imports that are wrong, and what will end them."""
+
+MOST_LINES = 350
+TOO_LONG = {
+    "vrdask/transforms/operators.py",
+    "kernels/sample/sample.h",
+    "tests/api/test_inputs.py",
+    "tests/laws/test_errors.py",
+    "tests/runs/test_locks.py",
+    "tests/runs/test_resume.py",
+    "tests/runs/test_zarr_to_zarr.py",
+    "tests/sources/test_formats.py",
+    "tests/storage/test_damage.py",
+    "tests/storage/test_object_stores.py",
+    "tests/storage/test_places.py",
+    "tests/storage/test_remote.py",
+    "tests/transforms/test_sums.py",
+}
+"""Files that are to be cut."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module but the front (`vrdask/__init__.py`, which hands out names, and `__main__.py`), without `vrdask.`"""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name not in ("", "__main__"):
+            yield name, path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a file imports of vrdask, as dotted names without `vrdask.`; "" for the front."""
+    known = {name for name, _ in modules()}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports must be absolute"
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in found:
+            if name.split(".")[0] == "vrdask":
+                inner = name.removeprefix("vrdask").removeprefix(".")
+                while inner and inner not in known:  # a name within a module
+                    inner = inner.rpartition(".")[0]
+                yield inner
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def is_right(module: str, target: str) -> bool:
+    """Whether `module` may import `target`."""
+    here, there = room(module), room(target)
+    if there == "":  # the front
+        return here == "cli"
+    if there == here or there in LEAVES:
+        return True
+    return here in MAY and (there in MAY[here] or target in MAY[here])
+
+
+def test_imports_go_where_they_may():
+    wrong = {}
+    for module, path in modules():
+        for target in imported(path):
+            if not is_right(module, target):
+                wrong.setdefault((module, room(target) or "vrdask"), set()).add(target)
+    new = {arrow: targets for arrow, targets in wrong.items() if arrow not in NOT_YET}
+    assert not new, f"these modules import from rooms that they must not know: {new}"
+    right = NOT_YET.keys() - wrong.keys()
+    assert not right, f"these arrows are gone, and must go from NOT_YET, too: {right}"
+
+
+def test_the_rooms_are_those_of_the_table():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(MAY)
+    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"} <= LEAVES
+    tests = {path.name for path in (CHECKOUT / "tests").iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert tests <= set(MAY) | {"laws"}
+
+
+def test_the_map_has_every_room_and_file():
+    said = (PACKAGE / "DESIGN.md").read_text().split("## Where things live")[1].split("\n## ")[0]
+    for name in MAY:
+        first = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text())).splitlines()[0]
+        line = next((line for line in said.splitlines() if line.startswith(f"{name}/ ")), "")
+        assert line.split(maxsplit=1)[1:] == [first], f"{name}/ is not in DESIGN.md as {first!r}"
+    by_room = {part.split("/")[0]: part.replace(",", " ").replace("(", " ").replace(")", " ").split()
+               for part in said.replace("\n   ", " ").splitlines() if "/ " in part}  # fmt: skip
+    for module, path in modules():
+        if path.name != "__init__.py" and room(module) in MAY:
+            assert path.stem in by_room[room(module)], f"{module} is not in DESIGN.md"
+
+
+@pytest.mark.parametrize("pure", ["images", "transforms", "planning"])
+def test_what_is_pure_needs_no_library_and_no_kernel(python, pure):
+    heavy = {"dask", "zarr", "numcodecs", "tifffile", "click", "rich", "fsspec", "nibabel", "PIL", "distributed"}
+    names = [f"vrdask.{module}" for module, _ in modules() if room(module) == pure]
+    code = f"""
+import importlib, sys
+for name in {names}:
+    importlib.import_module(name)
+print(sorted(name for name in sys.modules if name in {heavy} or name.startswith("vrdask.compute._kernels.")))
+"""
+    assert python(code) == "[]"
+
+
+def test_no_file_is_too_long():
+    found = set()
+    for folder in (PACKAGE, CHECKOUT / "kernels", CHECKOUT / "tests"):
+        for path in folder.rglob("*"):
+            if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".h") and len(path.read_text().splitlines()) > MOST_LINES:
+                found.add(f"{folder.name}/{path.relative_to(folder).as_posix()}")
+    if not (CHECKOUT / "kernels").exists():  # the tests alone, against what is installed
+        found |= {name for name in TOO_LONG if name.startswith("kernels/")}
+    assert found - TOO_LONG == set(), f"no file must pass {MOST_LINES} lines"
+    assert TOO_LONG - found == set(), "these are short enough, and must go from TOO_LONG, too"
