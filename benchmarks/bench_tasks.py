@@ -30,7 +30,7 @@ from vrdask.planning.choose_blocks import plan_blocks
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.cluster import run_on_cluster
 from vrdask.runs.record import Record
-from vrdask.sources import store_path
+from vrdask.storage.open_place import store_path
 from vrdask.transforms.resampling import resampling
 
 SAMPLES = 20

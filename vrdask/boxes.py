@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 Interval = tuple[int, int]
 Box = tuple[Interval, ...]
+Index = tuple[int, ...]
+"""Of a task, or a stored chunk, in its grid."""
 Edges = npt.NDArray[np.int64]
 """Ascending chunk boundaries of one axis, both ends included: chunk k is ``[edges[k], edges[k + 1])``."""
 

@@ -1,10 +1,16 @@
-"""How many cores this process may use."""
+"""How many cores this process may use, and work on several threads."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
@@ -31,3 +37,16 @@ def _quota() -> int:
         except (OSError, ValueError, IndexError):
             continue
     return 1 << 30
+
+
+def mapped(work: Callable[[Item], Result], items: Sequence[Item], count: int, name: str) -> list[Result]:
+    """`work` on every item, on so many threads, or here where no other can start; some of it may be done twice."""
+    if count > 1 and len(items) > 1:
+        with ThreadPoolExecutor(count, thread_name_prefix=name) as pool:
+            try:
+                futures = [pool.submit(work, item) for item in items]
+            except RuntimeError:  # can't start new thread
+                pass
+            else:
+                return [future.result() for future in futures]
+    return [work(item) for item in items]

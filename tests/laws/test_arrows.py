@@ -40,19 +40,7 @@ MAY = {  # a dotted name stands for that one module
 }
 """Rooms, and what each may import besides itself and the leaves."""
 
-NOT_YET = {
-    ("storage.chunk_array", "planning"): "Index goes to boxes",
-    ("storage.chunk_bytes", "planning"): "Index goes to boxes",
-    ("storage.chunk_codec", "planning"): "WORTH_CUTTING goes to storage.costs",
-    ("storage.durable", "compute"): "mapped, which knows nothing of kernels, goes to cores",
-    ("transforms.reference", "compute"): "weights_of goes to transforms.fixed_point",
-    ("sources.tiff", "planning"): "Index goes to boxes",
-    ("sources.tiff_tiles", "planning"): "Index goes to boxes",
-    ("targets.target", "runs"): "what an array's attributes say of how it was made gets a file in targets",
-    ("targets.zarr", "runs"): "what an array's attributes say of how it was made gets a file in targets",
-    ("targets.zarr", "sources"): "store_path goes to storage",
-    ("lazy.zarr_source", "storage"): "api hands the reader of a Zarr array to lazy: storage.readable",
-}
+NOT_YET: dict[tuple[str, str], str] = {}
 """Imports that are wrong, and what will end them."""
 
 MOST_LINES = 350

@@ -22,8 +22,8 @@ from vrdask.api.affine_zarr import affine_zarr, prepare
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.runs import locks, record, task
 from vrdask.runs.locks import Lock, LostLockError
-from vrdask.sources import store_path
 from vrdask.storage import objects as stores
+from vrdask.storage.open_place import store_path
 
 X = np.random.default_rng(0).integers(1, 60_000, (32, 32)).astype("u2")
 PAIRS = 30 if os.environ.get("HYPOTHESIS_PROFILE") == "wide" else 12

@@ -18,8 +18,9 @@ import vrdask
 from vrdask.api.affine_zarr import affine_zarr
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.cli import main
-from vrdask.sources import open_source, store_path
+from vrdask.sources import open_source
 from vrdask.storage import places, zarr_internals
+from vrdask.storage.open_place import store_path
 
 X = np.arange(16 * 16, dtype="u2").reshape(16, 16)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy.typing as npt
 
 from vrdask import buffers
+from vrdask.api.taken import taken
 from vrdask.boxes import slices_of, whole
 from vrdask.compute import threads
-from vrdask.lazy.arrays import accepted
 from vrdask.transforms.affine import affine
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def affine_transform(
     array([[2., 4.],
            [1., 3.]])
     """
-    x, lazily = accepted(x)
+    x, lazily = taken(x)
     what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
     if lazily:
         from vrdask.lazy.sampling import affine_lazily

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy.typing as npt
 
 from vrdask import buffers
+from vrdask.api.taken import taken
 from vrdask.compute import threads
-from vrdask.lazy.arrays import accepted
 from vrdask.transforms.grid import grid_sampling
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def grid_sample(
     >>> grid_sample(image, np.array([[[[0.0, 0.0], [1.0, 1.0]]]]), align_corners=True)
     array([[[[2.5, 5. ]]]])
     """
-    (x, x_lazy), (points, points_lazy) = accepted(input, "input"), accepted(grid, "grid")
+    (x, x_lazy), (points, points_lazy) = taken(input, "input"), taken(grid, "grid")
     what = grid_sampling(
         x.shape,
         x.dtype,

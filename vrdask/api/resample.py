@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
+from vrdask.api.taken import taken
 from vrdask.compute import threads
-from vrdask.lazy.arrays import accepted, is_zarr_array
+from vrdask.lazy.arrays import is_dask_array
 from vrdask.transforms.resampling import resampling
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def resample(
     >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
     (240, 320, 3)
     """
-    x, lazily = accepted(x)
+    x, lazily = taken(x)
     what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     if not lazily:
         if chunks is not None:
@@ -145,6 +146,6 @@ def resample(
     from vrdask.lazy import resample as lazy
 
     task_threads = 1 if num_threads is None else threads.resolve(num_threads)
-    if is_zarr_array(x):
-        return lazy.resample_zarr_lazily(what, x, chunks, task_threads)
-    return lazy.resample_dask(what, x, chunks, task_threads)
+    if is_dask_array(x):
+        return lazy.resample_dask(what, x, chunks, task_threads)
+    return lazy.resample_stored(what, x, chunks, task_threads)

@@ -26,17 +26,12 @@ import operator
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from vrdask.compute import builds
 from vrdask.compute.beside import among_others
 from vrdask.cores import usable_cores
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
@@ -174,19 +169,6 @@ def resolve_tasks(num_threads: int | None) -> int:
     if num_threads is not None and count > (cores := usable_cores()):
         _log.warning("%d tasks at a time on %d usable cores: that helps only where they wait for a store", count, cores)
     return count
-
-
-def mapped(work: Callable[[Item], Result], items: Sequence[Item], count: int, name: str) -> list[Result]:
-    """`work` on every item, on so many threads, or here where no other can start; some of it may be done twice."""
-    if count > 1 and len(items) > 1:
-        with ThreadPoolExecutor(count, thread_name_prefix=name) as pool:
-            try:
-                futures = [pool.submit(work, item) for item in items]
-            except RuntimeError:  # can't start new thread
-                pass
-            else:
-                return [future.result() for future in futures]
-    return [work(item) for item in items]
 
 
 def _checked(n: int) -> int:

@@ -11,9 +11,13 @@ import os
 import sys
 from collections.abc import Iterator
 from numbers import Number
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
+
+from vrdask.boxes import Box
+from vrdask.dtypes import DType
 
 WAYS = {  # of types by where they are defined, and their name: how to get at an array
     ("SimpleITK", "Image"): "SimpleITK.GetArrayViewFromImage({name})",
@@ -35,6 +39,26 @@ WAYS = {  # of types by where they are defined, and their name: how to get at an
     ("vrdask", "Source"): "resample_zarr takes it, and {name}.array[0:64, 0:64] reads a part",
     ("vrdask", ""): "{name}[0:64, 0:64] reads a part",
 }
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """An array of which tasks read their own regions; travels to other processes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> DType: ...
+    @property
+    def stored(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes along each axis of what is stored as a whole."""
+
+    @property
+    def identity(self) -> Any:
+        """What two arrays agree in that hold the same."""
+
+    def read(self, box: Box) -> npt.NDArray[Any]:
+        """The samples of a box; may be read-only."""
 
 
 def is_dask_array(x: object) -> bool:

@@ -16,9 +16,9 @@ from dask.base import tokenize
 
 from vrdask.boxes import Box, ceil_div, edges_of, size_of
 from vrdask.compute.resample_box import apply
+from vrdask.lazy.arrays import Stored
 from vrdask.lazy.blocks import Blocks, assembled
 from vrdask.lazy.dask_internals import DataNode, Task, TaskRef, array_of
-from vrdask.lazy.zarr_source import LazySource, stored_grid
 from vrdask.planning.plan import ResamplePlan, plan_chunks
 from vrdask.transforms.resampling import Resampling
 
@@ -41,13 +41,12 @@ def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> An
     return collection(graph, name, plan, what, [x])
 
 
-def resample_zarr_lazily(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
-    """A lazy dask array from a zarr array."""
-    stored = stored_grid(x)
-    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, stored, chunks)])
-    token = tokenize(str(x.store_path), x.metadata.to_dict(), what, plan_chunk_sizes(plan), num_threads)
+def resample_stored(what: Resampling, x: Stored, chunks: Any, num_threads: int) -> Any:
+    """A lazy dask array from an array in a store."""
+    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.stored, chunks)])
+    token = tokenize(x.identity, what, plan_chunk_sizes(plan), num_threads)
     name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
-    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, LazySource(x))}
+    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, x)}
     for task in plan:
         key = (name, *task.index)
         graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
@@ -87,6 +86,6 @@ def resample_pieces(
     return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
 
 
-def resample_region(what: Resampling, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
-    """One output chunk from the region of a zarr array that it reads."""
+def resample_region(what: Resampling, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
+    """One output chunk from the region of a stored array that it reads."""
     return apply(what, source.read(reads), reads, writes, num_threads)

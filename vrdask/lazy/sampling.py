@@ -27,10 +27,9 @@ from dask.base import tokenize
 from vrdask.boxes import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
 from vrdask.compute.sample_box import sample_affine, sample_grid
 from vrdask.compute.sample_box import touched as touched_by
-from vrdask.lazy.arrays import is_dask_array, is_zarr_array
+from vrdask.lazy.arrays import Stored, is_dask_array
 from vrdask.lazy.blocks import Blocks, Graph, assembled, cut_out
 from vrdask.lazy.dask_internals import DataNode, List, Task, TaskRef, array_of
-from vrdask.lazy.zarr_source import LazySource, stored_grid
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
 
@@ -38,33 +37,33 @@ Array = npt.NDArray[Any]
 
 
 def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
-    """A lazy dask array from a dask or zarr array."""
-    zarr = is_zarr_array(x)
-    stored = stored_grid(x) if zarr else x.chunks
+    """A lazy dask array from a dask array or an array in a store."""
+    by_region = isinstance(x, Stored)
+    stored = x.stored if by_region else x.chunks
     if chunks is None:
         sizes = [s if n == m else min(max(s), m) for s, n, m in zip(stored, what.in_shape, what.out_shape, strict=True)]
         chunks = tuple(sizes)
     chunks = normalize_chunks(chunks, what.out_shape, dtype=what.sampling.out_dtype, previous_chunks=stored)
-    token = tokenize((str(x.store_path), x.metadata.to_dict()) if zarr else x.name, what, chunks, num_threads)
+    token = tokenize(x.identity if by_region else x.name, what, chunks, num_threads)
     name, shared, source = f"affine-{what.sampling.mode}-{token}", f"affine-map-{token}", f"zarr-source-{token}"
     graph: Graph = {shared: DataNode(shared, what)}
-    if zarr:
-        graph[source] = DataNode(source, LazySource(x))
+    if by_region:
+        graph[source] = DataNode(source, x)
     else:
         blocks = Blocks(x, f"affine-part-{token}")
     for index, writes in chunk_boxes(chunks):
         key = (name, *index)
         reads = what.reads(writes)
-        if zarr:
+        if by_region:
             graph[key] = Task(key, affine_region, TaskRef(shared), TaskRef(source), reads, writes, num_threads)
         else:
             graph[key] = Task(
                 key, affine_pieces, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
             )
-    return array_of(graph, name, chunks, what.sampling.out_dtype, [] if zarr else [x])
+    return array_of(graph, name, chunks, what.sampling.out_dtype, [] if by_region else [x])
 
 
-def affine_region(what: Affine, source: LazySource, reads: Box, writes: Box, num_threads: int) -> Array:
+def affine_region(what: Affine, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
     return sample_affine(what, source.read(reads), reads, writes, num_threads)
 
 
@@ -81,7 +80,7 @@ def chunk_boxes(chunks: Sequence[Sequence[int]]) -> Any:
 
 
 def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) -> Any:
-    """A lazy dask array from an input and a grid of which at least one is a dask or zarr array."""
+    """A lazy dask array from an input and a grid of which at least one is a dask array or an array in a store."""
     chunks = grid_chunks(what, x, grid)
     token = tokenize(_identity(x), _identity(grid), what, chunks, num_threads)
     name, shared = f"grid-sample-{what.sampling.mode}-{token}", f"grid-sample-how-{token}"
@@ -90,8 +89,7 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
     points = _Points(grid, f"grid-sample-points-{token}", graph)
     blocks = Blocks(x, f"grid-sample-part-{token}")
     if not is_dask_array(x):
-        held = LazySource(x) if is_zarr_array(x) else x
-        graph[f"grid-sample-input-{token}"] = DataNode(f"grid-sample-input-{token}", held)
+        graph[f"grid-sample-input-{token}"] = DataNode(f"grid-sample-input-{token}", x)
     for index, writes in chunk_boxes(chunks):
         key = (name, *index)
         batch, channels = writes[:2]
@@ -114,7 +112,7 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
 
 
 def _identity(array: Any) -> Any:
-    return (str(array.store_path), array.metadata.to_dict()) if is_zarr_array(array) else array
+    return array.identity if isinstance(array, Stored) else array
 
 
 def grid_chunks(what: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...], ...]:
@@ -137,8 +135,8 @@ def grid_chunks(what: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...],
 def _stored(array: Any) -> tuple[tuple[int, ...], ...]:
     if isinstance(array, np.ndarray):
         return tuple((n,) for n in array.shape)
-    if is_zarr_array(array):
-        return stored_grid(array)
+    if isinstance(array, Stored):
+        return array.stored
     chunks: tuple[tuple[int, ...], ...] = array.chunks
     return chunks
 
@@ -149,15 +147,15 @@ class _Points:
     def __init__(self, grid: Any, name: str, graph: Graph) -> None:
         self.grid, self.name, self.graph = grid, name, graph
         self.blocks = Blocks(grid, f"{name}-part")
-        if is_zarr_array(grid):
-            graph[f"{name}-source"] = DataNode(f"{name}-source", LazySource(grid))
+        if isinstance(grid, Stored):
+            graph[f"{name}-source"] = DataNode(f"{name}-source", grid)
 
     def node(self, box: Box, index: Sequence[int]) -> TaskRef:
         key = (self.name, index[0], *index[2:])
         if key not in self.graph:
             if isinstance(self.grid, np.ndarray):
                 self.graph[key] = DataNode(key, np.ascontiguousarray(self.grid[slices_of(box)]))
-            elif is_zarr_array(self.grid):
+            elif isinstance(self.grid, Stored):
                 self.graph[key] = Task(key, region, TaskRef(f"{self.name}-source"), box)
             else:
                 pieces, places = self.blocks.parts(box, self.graph)
@@ -165,8 +163,8 @@ class _Points:
         return TaskRef(key)
 
 
-def region(source: LazySource | Array, box: Box) -> Array:
-    return source.read(box) if isinstance(source, LazySource) else source[slices_of(box)]
+def region(source: Stored | Array, box: Box) -> Array:
+    return source.read(box) if isinstance(source, Stored) else source[slices_of(box)]
 
 
 def _window(what: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
@@ -208,7 +206,7 @@ def share(what: GridSampling, block: Array, box: Box, window: Box) -> Share | No
 def grid_region(
     what: GridSampling,
     points: Array,
-    source: LazySource | Array,
+    source: Stored | Array,
     batch: tuple[int, int],
     channels: tuple[int, int],
     num_threads: int,

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vrdask.boxes import Edges, ceil_div, longest
+from vrdask.boxes import Edges, Index, ceil_div, longest
 from vrdask.planning.plan import AxisPlan, ResamplePlan
 from vrdask.planning.sharing import Keep, axis_sharing
-from vrdask.planning.task_order import Index, widths
+from vrdask.planning.task_order import widths
 
 COLUMNS_OF = 1 << 14
 """Tasks along an axis, times the stored chunks that each reads, for which all widths of columns are looked at; of more,

@@ -13,12 +13,12 @@ from math import prod
 
 import numpy as np
 
-from vrdask.boxes import Box, ceil_div, longest
+from vrdask.boxes import Box, Index, ceil_div, longest
 from vrdask.compute.footprint import KERNEL_BYTES, kept_bytes, pieces_bytes, takes_pieces
 from vrdask.planning.box_plan import BoxPlan
 from vrdask.planning.plan import ResamplePlan, Task
 from vrdask.planning.sharing import Keep, Sharing
-from vrdask.planning.task_order import Columns, Index
+from vrdask.planning.task_order import Columns
 from vrdask.storage.costs import TransferCost
 from vrdask.transforms.transform import Transform
 

@@ -27,13 +27,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vrdask.boxes import Box, Edges, Interval
+from vrdask.boxes import Box, Edges, Index, Interval
 from vrdask.planning.plan import AxisPlan, ResamplePlan
-from vrdask.planning.task_order import Columns, Index
+from vrdask.planning.task_order import Columns
+from vrdask.storage.costs import WORTH_CUTTING
 from vrdask.transforms.bands import Indices
-
-WORTH_CUTTING = 0.75
-"""A larger part of a chunk than this takes as long to decode as the whole."""
 
 
 class Keep(IntEnum):

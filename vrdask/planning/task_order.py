@@ -18,10 +18,7 @@ from math import prod
 
 import numpy as np
 
-from vrdask.boxes import ceil_div
-
-Index = tuple[int, ...]
-"""Of a task, or a stored chunk, in its grid."""
+from vrdask.boxes import Index, ceil_div
 
 
 @dataclass(frozen=True)

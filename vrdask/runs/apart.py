@@ -8,8 +8,9 @@ from typing import Any
 import zarr
 from zarr.storage import StorePath
 
-from vrdask.sources import Source, store_path
+from vrdask.sources import Source
 from vrdask.storage import objects, places
+from vrdask.storage.open_place import store_path
 
 
 def require_apart(given: Any, source: Source, target: Any) -> None:

@@ -21,12 +21,14 @@ import zarr
 
 from vrdask.boxes import Box
 from vrdask.compute import threads
+from vrdask.cores import mapped
 from vrdask.runs.record import FOLDER, Record, Units, differences, in_use
-from vrdask.runs.standing import Course, course, digests, standing
+from vrdask.runs.standing import Course, course, standing
 from vrdask.sources import Source
 from vrdask.storage import durable, objects
 from vrdask.storage.retry import said_of
 from vrdask.targets import Target
+from vrdask.targets.made import digests
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +152,7 @@ def still_there(
 
     queue = iter(latest())
     while together := list(islice(queue, LOOKED_AT_TOGETHER)):
-        held = threads.mapped(lambda line: holds(*line), together, threads.resolve_tasks(None), "vrdask-look")
+        held = mapped(lambda line: holds(*line), together, threads.resolve_tasks(None), "vrdask-look")
         found |= {number for (number, _), is_there in zip(together, held, strict=True) if is_there}
     return found
 

@@ -12,11 +12,10 @@ from math import inf
 
 import numpy as np
 
-from vrdask.boxes import Box, contains, hull, shape_of, size_of
+from vrdask.boxes import Box, Index, contains, hull, shape_of, size_of
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
 from vrdask.planning.sharing import Sharing
-from vrdask.planning.task_order import Index
 from vrdask.runs.chunk_cache import Piece
 
 Needs = dict[Index, tuple[Box, list[Box]]]

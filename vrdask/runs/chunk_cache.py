@@ -19,10 +19,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, contains, within
+from vrdask.boxes import Box, Index, contains, within
 from vrdask.buffers import Empty, OneAtATime
 from vrdask.dtypes import DType
-from vrdask.planning.task_order import Index
 from vrdask.storage.chunk_array import ChunkIO, Pieces, Reader, put_together
 
 Array = npt.NDArray[Any]

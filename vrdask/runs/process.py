@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vrdask.boxes import Box
+from vrdask.boxes import Box, Index
 from vrdask.buffers import Pool
 from vrdask.planning.sharing import Sharing
-from vrdask.planning.task_order import Index
 from vrdask.runs.cache_policies import ByPlan, ByRecency
 from vrdask.runs.chunk_cache import ChunkCache, Policy
 from vrdask.runs.record import Units

@@ -1,13 +1,7 @@
-"""What stands at a target's place, and what a run may do about it.
-
-A finished target says in its array's attributes, under "vrdask", from which settings it was made, as digests: so a run
-with the same settings has nothing to do.
-"""
+"""What stands at a target's place, and what a run may do about it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,13 +9,10 @@ from typing import Any
 
 from zarr.storage import StorePath
 
-from vrdask.images.axes import ATTRIBUTE
 from vrdask.runs import record
 from vrdask.storage import objects
 from vrdask.storage.retry import said_of
-
-MADE = "made"
-"""Of the attribute "vrdask": digests of the settings, by name."""
+from vrdask.targets.made import digests, made_from
 
 
 class Kind(Enum):
@@ -63,7 +54,7 @@ def standing(root: StorePath, array: StorePath) -> Standing:
         if settings is not None and (not is_zarr or record.is_clearing(root)):
             return Standing(Kind.UNFINISHED, settings)
         if is_zarr:
-            return Standing(Kind.ZARR, None, _made(array))
+            return Standing(Kind.ZARR, None, made_from(array))
         if objects.holds_but(root, record.FOLDER):
             return Standing(Kind.OTHER)
         return Standing(Kind.NOTHING)
@@ -114,43 +105,3 @@ def _resumed(found: Standing, place: Any, settings: Mapping[str, Any]) -> tuple[
             f"resume must have the settings that the target was made with; {', '.join(differing)} differ at {place}"
         )
     return Course.NOTHING, None
-
-
-def digests(settings: Mapping[str, Any]) -> dict[str, str]:
-    """A digest of each setting that decides what the target is.
-
-    >>> digests({"mode": "cubic", "blocks": [4, 4]})
-    {'mode': '2c0ebdbec2460b7b'}
-    """
-    return {
-        name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-        for name, value in settings.items()
-        if name != "blocks"
-    }
-
-
-def without_digests(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """An array's attributes without what they say of how it was made, which does not hold for what is made from it."""
-    found = dict(attributes)
-    said = found.get(ATTRIBUTE)
-    if isinstance(said, Mapping) and MADE in said:
-        rest = {name: value for name, value in said.items() if name != MADE}
-        found.pop(ATTRIBUTE)
-        if rest:
-            found[ATTRIBUTE] = rest
-    return found
-
-
-def with_digests(attributes: Mapping[str, Any], made: Mapping[str, str]) -> dict[str, Any]:
-    """An array's attributes that say how it was made."""
-    said = attributes.get(ATTRIBUTE)
-    return {**attributes, ATTRIBUTE: {**(said if isinstance(said, Mapping) else {}), MADE: dict(made)}}
-
-
-def _made(array: StorePath) -> Mapping[str, str] | None:
-    value = objects.get(array / "zarr.json")
-    try:
-        found = json.loads(value or b"{}")["attributes"][ATTRIBUTE][MADE]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, dict) else None

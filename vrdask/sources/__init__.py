@@ -19,9 +19,10 @@ from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.source import Readable, Source
-from vrdask.sources.zarr import ZIPPED, open_zarr, store_path
+from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
+from vrdask.storage.open_place import ZIPPED, store_path
 
 FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)
 """Of files. What a file begins with counts before its name."""

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from vrdask.boxes import Index
 from vrdask.buffers import Empty
 from vrdask.cores import usable_cores
 from vrdask.dtypes import DType, plain
 from vrdask.images.axes import image_of
 from vrdask.images.ome_zarr import Multiscale
-from vrdask.planning.task_order import Index
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import is_damage, quiet, reason_of

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
+from vrdask.boxes import Box, Index, ceil_div, parts_of, regular_edges, shape_of, slices_of, within
 from vrdask.buffers import Empty
-from vrdask.planning.task_order import Index
 from vrdask.sources.tiff_checks import require_size_of_piece
 from vrdask.sources.tifffile_internals import jpeg_colours
 

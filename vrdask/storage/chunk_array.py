@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from vrdask.boxes import Box, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
+from vrdask.boxes import Box, Index, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
 from vrdask.buffers import Empty, OneAtATime
 from vrdask.dtypes import DType
-from vrdask.planning.task_order import Index
 from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.chunk_bytes import Stored, StoredChunks, StoredShards
 from vrdask.storage.chunk_codec import chunk_codec

@@ -16,8 +16,7 @@ from typing import Any, Protocol, TypeVar
 import zarr
 from zarr.storage import LocalStore, StorePath
 
-from vrdask.boxes import ceil_div
-from vrdask.planning.task_order import Index
+from vrdask.boxes import Index, ceil_div
 from vrdask.storage import objects, zarr_internals
 from vrdask.storage.checksums import crc32c_of
 from vrdask.storage.retry import StoreError, attempt

@@ -19,9 +19,9 @@ import zarr
 
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
-from vrdask.planning.sharing import WORTH_CUTTING
 from vrdask.storage import frames, zarr_internals
 from vrdask.storage.checksums import checked, crc32c
+from vrdask.storage.costs import WORTH_CUTTING
 from vrdask.storage.shard_format import Codec, codecs_of, shard_format
 
 Array = npt.NDArray[Any]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+WORTH_CUTTING = 0.75
+"""A larger part of a chunk than this takes as long to decode as the whole."""
 CODEC_FACTOR = 3
 """What reading or writing a box through zarr takes, over the box itself: stored and decoded chunks on their way."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zarr.storage import StorePath
 
-from vrdask.compute.threads import mapped
+from vrdask.cores import mapped
 from vrdask.storage import objects
 from vrdask.storage.checksums import crc32c_of
 

@@ -19,9 +19,9 @@ from zarr.storage import MemoryStore, StorePath
 from vrdask.boxes import Box
 from vrdask.dtypes import DType
 from vrdask.images.ome_zarr import Multiscale
-from vrdask.runs.standing import with_digests
 from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.layout import Layout
+from vrdask.targets.made import with_digests
 
 
 class Form(Protocol):

@@ -14,11 +14,11 @@ from vrdask.boxes import ceil_div
 from vrdask.dtypes import native, plain
 from vrdask.images.axes import ATTRIBUTE, attributes_of, is_group
 from vrdask.images.ome_zarr import Multiscale
-from vrdask.runs.standing import without_digests
-from vrdask.sources import store_path
 from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
 from vrdask.storage.layout import Layout
+from vrdask.storage.open_place import store_path
+from vrdask.targets.made import without_digests
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from vrdask.transforms.bands import Rows, Weights
 from vrdask.transforms.operators import Operator
+from vrdask.transforms.resampling import Resampling, tables
 
 MOST_BITS = 22
 """Pillow's precision. With more, a row could leave 32 bits: 255 * 2**22 is half of what they hold."""
@@ -95,3 +96,17 @@ def _apportioned(rows: Rows, bits: int) -> npt.NDArray[np.int32]:
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(rows.taps), exact.shape), axis=1)
     result: npt.NDArray[np.int32] = (down + (rank < missing[:, None])).astype(np.int32)
     return result
+
+
+@lru_cache(maxsize=128)
+def weights_of(what: Resampling, axis: int) -> FixedPoint:
+    """The weights of the pass along an axis.
+
+    With 16 bits some samples round the other way, by a grey level. A later pass over many samples levels that out;
+    one over few, whose weights add up to more than 1 without their signs, may make two levels of it. Before such a pass
+    weights have Pillow's own precision.
+    """
+    (stage,) = map(tables, what.stages)
+    later = what.passes[what.passes.index(axis) + 1 :]
+    ops = [op for k in (axis, *later) if (op := stage[k]) is not None]
+    return fixed_point(ops[0], precise=any(fixed_point(op).wide for op in ops[1:]))

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.compute.uint8_filter.passes import weights_of
 from vrdask.dtypes import DType
-from vrdask.transforms.fixed_point import FixedPoint
+from vrdask.transforms.fixed_point import FixedPoint, weights_of
 from vrdask.transforms.modes import MODES
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, Interval, shape_of, size_of, within
 from vrdask.buffers import Empty, workspace
-from vrdask.compute.uint8_filter.passes import Call, between_pieces, weights_of
+from vrdask.compute.uint8_filter.passes import Call, between_pieces
 from vrdask.compute.uint8_filter.whole_box import contiguous, piece_filter, row_slices, run_call
+from vrdask.transforms.fixed_point import weights_of
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.resampling import Resampling
 

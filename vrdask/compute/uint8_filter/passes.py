@@ -14,9 +14,8 @@ from vrdask.boxes import Box, ceil_div, size_of, slabs_of
 from vrdask.compute.slabs import SLAB_BYTES
 from vrdask.compute.table_cuts import TABLE_BYTES, axis_bytes
 from vrdask.compute.tiles import CHANNELS
-from vrdask.transforms.fixed_point import FixedPoint, fixed_point
 from vrdask.transforms.operators import Operator
-from vrdask.transforms.resampling import Resampling, tables
+from vrdask.transforms.resampling import Resampling
 
 NARROWEST = 256
 """Samples of a strip: shorter ones would not be worth a tile."""
@@ -49,20 +48,6 @@ def calls_of(what: Resampling) -> tuple[Call, ...]:
             if done is not None:
                 sizes[done] = what.out_shape[done]
     return tuple(calls)
-
-
-@lru_cache(maxsize=128)
-def weights_of(what: Resampling, axis: int) -> FixedPoint:
-    """The weights of the pass along an axis.
-
-    With 16 bits some samples round the other way, by a grey level. A later pass over many samples levels that out;
-    one over few, whose weights add up to more than 1 without their signs, may make two levels of it. Before such a pass
-    weights have Pillow's own precision.
-    """
-    (stage,) = map(tables, what.stages)
-    later = what.passes[what.passes.index(axis) + 1 :]
-    ops = [op for k in (axis, *later) if (op := stage[k]) is not None]
-    return fixed_point(ops[0], precise=any(fixed_point(op).wide for op in ops[1:]))
 
 
 def strip_axis(what: Resampling) -> int:

@@ -18,9 +18,9 @@ from vrdask.boxes import Box, Interval, ceil_div, shape_of, within
 from vrdask.compute import builds
 from vrdask.compute.kept import KEPT_ROW_BYTES, Kept, table_bytes
 from vrdask.compute.table_cuts import alike, are_small
-from vrdask.compute.uint8_filter.passes import NARROWEST, Call, calls_of, strip_axis, strips_of, weights_of
+from vrdask.compute.uint8_filter.passes import NARROWEST, Call, calls_of, strip_axis, strips_of
 from vrdask.compute.uint8_filter.tables import Layout, Taps, column_table, row_table
-from vrdask.transforms.fixed_point import FixedPoint
+from vrdask.transforms.fixed_point import FixedPoint, weights_of
 from vrdask.transforms.resampling import Resampling, tables
 
 Array = npt.NDArray[Any]

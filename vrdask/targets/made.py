@@ -1,0 +1,60 @@
+"""What a finished target says of how it was made: digests of its settings, in its array's attribute "vrdask".
+
+So a run with the same settings has nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from zarr.storage import StorePath
+
+from vrdask.images.axes import ATTRIBUTE
+from vrdask.storage import objects
+
+MADE = "made"
+"""Of the attribute: digests of the settings, by name."""
+
+
+def digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each setting that decides what the target is.
+
+    >>> digests({"mode": "cubic", "blocks": [4, 4]})
+    {'mode': '2c0ebdbec2460b7b'}
+    """
+    return {
+        name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+        for name, value in settings.items()
+        if name != "blocks"
+    }
+
+
+def without_digests(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """An array's attributes without what they say of how it was made, which does not hold for what is made from it."""
+    found = dict(attributes)
+    said = found.get(ATTRIBUTE)
+    if isinstance(said, Mapping) and MADE in said:
+        rest = {name: value for name, value in said.items() if name != MADE}
+        found.pop(ATTRIBUTE)
+        if rest:
+            found[ATTRIBUTE] = rest
+    return found
+
+
+def with_digests(attributes: Mapping[str, Any], made: Mapping[str, str]) -> dict[str, Any]:
+    """An array's attributes that say how it was made."""
+    said = attributes.get(ATTRIBUTE)
+    return {**attributes, ATTRIBUTE: {**(said if isinstance(said, Mapping) else {}), MADE: dict(made)}}
+
+
+def made_from(array: StorePath) -> Mapping[str, str] | None:
+    """What an array says of how it was made; None where it does not."""
+    value = objects.get(array / "zarr.json")
+    try:
+        found = json.loads(value or b"{}")["attributes"][ATTRIBUTE][MADE]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
