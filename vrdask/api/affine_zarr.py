@@ -88,13 +88,13 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     return prepare(*args, **kwargs).run()
 
 
-def _seen_through(image: Multiscale, what: Affine) -> Multiscale | None:
+def _seen_through(image: Multiscale, affine: Affine) -> Multiscale | None:
     """The image with the scale and origin of the result; None where a map does more than stretch and shift."""
-    matrix = np.array(what.matrix)
+    matrix = np.array(affine.matrix)
     if (matrix != np.diag(np.diag(matrix))).any() or (np.diag(matrix) <= 0).any():
         return None
     scale, translation = list(image.scale), list(image.translation)
-    for number, axis in enumerate(what.axes):
-        translation[axis] += scale[axis] * what.offset[number]
-        scale[axis] *= what.matrix[number][number]
+    for number, axis in enumerate(affine.axes):
+        translation[axis] += scale[axis] * affine.offset[number]
+        scale[axis] *= affine.matrix[number][number]
     return replace(image, scale=tuple(scale), translation=tuple(translation))

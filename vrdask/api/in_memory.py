@@ -15,7 +15,7 @@ from vrdask.transforms.resampling import Resampling
 _slices_of = lru_cache(maxsize=64)(slices_of)
 
 
-def resample_in_memory(what: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
+def resample_in_memory(resampling: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
-    reads, writes = what.whole
-    return apply(what, x[_slices_of(reads)], reads, writes, num_threads, buffers.empty)
+    reads, writes = resampling.whole
+    return apply(resampling, x[_slices_of(reads)], reads, writes, num_threads, buffers.empty)

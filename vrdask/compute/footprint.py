@@ -59,11 +59,11 @@ def pieces_bytes(transform: Transform, reads: Box, writes: Box, stored: tuple[in
     return passes.pieces_bytes(transform, reads, writes, stored)
 
 
-def _between_bytes_of_affine(what: Affine, reads: Box) -> int:
-    copies = what.sampling.mode == "nearest" and native(what.in_dtype) != native(what.out_dtype)
-    taken = size_of(reads) * what.out_dtype.itemsize if copies else 0
-    if what.prefilter is not None:
+def _between_bytes_of_affine(affine: Affine, reads: Box) -> int:
+    copies = affine.sampling.mode == "nearest" and native(affine.in_dtype) != native(affine.out_dtype)
+    taken = size_of(reads) * affine.out_dtype.itemsize if copies else 0
+    if affine.prefilter is not None:
         sizes = shape_of(reads)
-        middle = tuple([((n - size) // 2, (n + size) // 2) for n, size in zip(what.in_shape, sizes, strict=True)])
-        taken += prod(sizes) * what.sampling.acc_dtype.itemsize + slabs.between_bytes(what.prefilter, middle)
-    return taken + (NUMPY_BYTES if len(what.axes) > KERNEL_AXES else 0)
+        middle = tuple([((n - size) // 2, (n + size) // 2) for n, size in zip(affine.in_shape, sizes, strict=True)])
+        taken += prod(sizes) * affine.sampling.acc_dtype.itemsize + slabs.between_bytes(affine.prefilter, middle)
+    return taken + (NUMPY_BYTES if len(affine.axes) > KERNEL_AXES else 0)

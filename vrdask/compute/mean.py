@@ -34,16 +34,16 @@ SLAB_BYTES = 2 << 20
 
 
 def mean_box(
-    what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int, run: Run
+    resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int, run: Run
 ) -> None:
     """Fill `target` with the exact means, halves to even; a float result is the quotient and the rest, added once."""
     longest = max(range(len(writes)), key=lambda axis: writes[axis][1] - writes[axis][0])
     count = min(writes[longest][1] - writes[longest][0], ceil_div(8 * max(source.size, target.size), SLAB_BYTES))
-    pairs = list(zip(what.in_shape, what.out_shape, strict=True))
+    pairs = list(zip(resampling.in_shape, resampling.out_shape, strict=True))
     most = prod(window_lengths(*pair)[1] for pair in pairs if pair[0] != pair[1])
-    long_rows = has_long_rows(what.in_shape, what.out_shape)
+    long_rows = has_long_rows(resampling.in_shape, resampling.out_shape)
     for box in slabs_of(writes, longest, count):
-        needed = what.reads(box)
+        needed = resampling.reads(box)
         samples = source[within(needed, reads)]
         counts = [window_counts(*pair, side) for pair, side in zip(pairs, box, strict=True)]
         divisor = reduce(np.multiply, np.ix_(*counts))
@@ -54,12 +54,12 @@ def mean_box(
             if long_rows:
                 found = _summed(pairs, piece, needed, box)
             else:
-                run(what, piece, needed, box, sums, num_threads)
+                run(resampling, piece, needed, box, sums, num_threads)
                 found = sums.astype(np.int64)
             whole = (remainder << bits) + found
             more, remainder = np.divmod(whole, divisor)
             quotient = (quotient << bits) + more
-        _store(quotient, remainder, divisor, what, target[within(box, writes)])
+        _store(quotient, remainder, divisor, resampling, target[within(box, writes)])
 
 
 def taken_apart(x: Array, most: int) -> tuple[list[Array], int]:
@@ -96,8 +96,8 @@ def _summed(pairs: list[tuple[int, int]], x: Array, reads: Box, writes: Box) -> 
     return x
 
 
-def _store(quotient: Int64s, remainder: Int64s, divisor: Int64s, what: Resampling, target: Array) -> None:
-    unsigned = what.in_dtype.kind == "u"
+def _store(quotient: Int64s, remainder: Int64s, divisor: Int64s, resampling: Resampling, target: Array) -> None:
+    unsigned = resampling.in_dtype.kind == "u"
     if target.dtype.kind == "f":
         whole = quotient.view(np.uint64) if unsigned else quotient
         with np.errstate(over="ignore"):

@@ -38,50 +38,56 @@ _contract = builds.load("contract", ISA)
 _gather = builds.load("gather", ISA)
 
 
-def apply(what: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty) -> Array:
+def apply(
+    resampling: Resampling, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
+) -> Array:
     """The output box `writes`, from `source`, which holds the samples of the box `reads`.
 
-    source : of shape ``shape_of(reads)``, where reads is ``what.reads(writes)``, and of the resampling's input dtype,
-        in any byte order and memory layout; not changed.
+    source : of shape ``shape_of(reads)``, where reads is ``resampling.reads(writes)``, and of its input dtype, in any
+        byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    shape, dtype = shape_of(writes), what.out_dtype
+    shape, dtype = shape_of(writes), resampling.out_dtype
     if 0 in shape:
         return np.empty(shape, dtype)
     data = source
-    if what.stages:
-        data = empty(shape, source.dtype if what.copies else dtype)
-        pieces = pieces_of(what, writes)
+    if resampling.stages:
+        data = empty(shape, source.dtype if resampling.copies else dtype)
+        pieces = pieces_of(resampling, writes)
         if pieces is None:
-            _fill(what, source, reads, writes, data, num_threads)
+            _fill(resampling, source, reads, writes, data, num_threads)
         else:
             for piece in pieces:
-                box = what.reads(piece)
-                _fill(what, source[within(box, reads)], box, piece, data[within(piece, writes)], num_threads)
+                box = resampling.reads(piece)
+                _fill(resampling, source[within(box, reads)], box, piece, data[within(piece, writes)], num_threads)
     if native(data.dtype) != dtype:
         copies, data = data, empty(shape, dtype)
-        _run_stage(what, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
+        _run_stage(resampling, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
     return data.astype(dtype, order="C", copy=data is source)
 
 
-def _fill(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+def _fill(resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """A box whose tables take little memory."""
-    if what.copies:
-        _gather_box(what, source, reads, writes, target, num_threads)
-    elif what.fixed_point:
-        filter_box(what, source, reads, writes, target, num_threads)
-    elif what.sums.in_pieces:
-        mean_box(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages)
+    if resampling.copies:
+        _gather_box(resampling, source, reads, writes, target, num_threads)
+    elif resampling.fixed_point:
+        filter_box(resampling, source, reads, writes, target, num_threads)
+    elif resampling.sums.in_pieces:
+        mean_box(
+            resampling, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages
+        )
     else:
-        _run_stages(what, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads)
+        _run_stages(resampling, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads)
 
 
-def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+def _run_stages(
+    resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> None:
     """One stage; or several, with what lies between them in slabs."""
-    if len(what.stages) == 1:
-        _run_stage(what, 0, source, reads, writes, target, num_threads)
+    if len(resampling.stages) == 1:
+        _run_stage(resampling, 0, source, reads, writes, target, num_threads)
         return
-    plan = slabs(what, writes)
+    plan = slabs(resampling, writes)
     wide = [buffers.workspace(f"between_{k}", size) for k, size in enumerate(plan.wide)]
     thin = [buffers.workspace(f"thin_{k}", size) for k, size in enumerate(plan.thin)]
     for groups in plan.groups:
@@ -89,15 +95,15 @@ def _run_stages(what: Resampling, source: Array, reads: Box, writes: Box, target
         for number, group in enumerate(groups):
             box = group.boxes[-1]
             last = number == len(groups) - 1
-            to = target[within(box, writes)] if last else _array(wide[number % 2], box, what.acc_dtype)
+            to = target[within(box, writes)] if last else _array(wide[number % 2], box, resampling.acc_dtype)
             for boxes in group.slabs:
                 begin, end = data[within(boxes[0], group.boxes[0])], to[within(boxes[-1], box)]
-                _run_group(what, group, boxes, begin, end, thin, num_threads)
+                _run_group(resampling, group, boxes, begin, end, thin, num_threads)
             data = to
 
 
 def _run_group(
-    what: Resampling,
+    resampling: Resampling,
     group: Group,
     boxes: tuple[Box, ...],
     data: Array,
@@ -107,8 +113,8 @@ def _run_group(
 ) -> None:
     """The stages of a group from the first of `boxes` to the last."""
     for k, (reads, writes) in enumerate(pairwise(boxes)):
-        to = target if k == len(boxes) - 2 else _array(thin[k % 2], writes, what.acc_dtype)
-        _run_stage(what, group.first + k, data, reads, writes, to, num_threads)
+        to = target if k == len(boxes) - 2 else _array(thin[k % 2], writes, resampling.acc_dtype)
+        _run_stage(resampling, group.first + k, data, reads, writes, to, num_threads)
         data = to
 
 
@@ -117,15 +123,15 @@ def _array(memory: Array, box: Box, dtype: DType) -> Array:
 
 
 def _run_stage(
-    what: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
+    resampling: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
     """A stage, by its number, or only the conversion to the target's dtype."""
-    if number is not None and (found := prefilter_of(what.stages[number])):
+    if number is not None and (found := prefilter_of(resampling.stages[number])):
         axis, op = found
         prefilter_box(op, axis, data, reads[axis], writes[axis], target, num_threads)
         return
     threads = threads_for(max(data.size, target.size), num_threads)
-    joined, contraction = _contraction(what, number, data.dtype, target.dtype, reads, writes, threads)
+    joined, contraction = _contraction(resampling, number, data.dtype, target.dtype, reads, writes, threads)
     if data.ndim > joined + 1:
         data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))
     if data.strides[-1] != data.itemsize:
@@ -135,21 +141,21 @@ def _run_stage(
 
 
 def _contraction(
-    what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+    resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any]:
     """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
-    if are_small(what):
-        return _contraction_of_few(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+    if are_small(resampling):
+        return _contraction_of_few(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
     if number is not None:
-        reads, writes = alike(tables(what.stages[number]), reads, writes)
-    return _contraction_of_many(what, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+        reads, writes = alike(tables(resampling.stages[number]), reads, writes)
+    return _contraction_of_many(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
 
 
 def _prepared(
-    what: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+    resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any, int]:
     """The same made, and the bytes of its tables."""
-    stage = None if number is None else tables(what.stages[number])
+    stage = None if number is None else tables(resampling.stages[number])
     if stage is None:  # nothing to contract: convert
         shape = shape_of(writes)
         levels = [Level("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
@@ -158,12 +164,12 @@ def _prepared(
             level.tile = 1
     else:
         levels = levels_of(stage, writes)
-        choose_tiles(levels, what.acc_dtype.itemsize, threads)
-    acc_dtype = what.acc_dtype
-    multiples = what.sums.multiples or (None,) * len(writes)
+        choose_tiles(levels, resampling.acc_dtype.itemsize, threads)
+    acc_dtype = resampling.acc_dtype
+    multiples = resampling.sums.multiples or (None,) * len(writes)
     described = [_kernel_level(level, reads, acc_dtype, multiples) for level in levels]
     codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
-    prepared = _contract.Contraction(described, *codes, 0 if stage is None else what.sums.divisor)
+    prepared = _contract.Contraction(described, *codes, 0 if stage is None else resampling.sums.divisor)
     return len(levels) - 1, prepared, table_bytes(described)
 
 
@@ -218,25 +224,31 @@ def row_tables(
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 
 
-def _gather_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
-    gather = _gathering(what, reads, writes, source.shape, source.strides)
+def _gather_box(
+    resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> None:
+    gather = _gathering(resampling, reads, writes, source.shape, source.strides)
     if gather is None:
         source = np.ascontiguousarray(source)
-        gather = _gathering(what, reads, writes, source.shape, source.strides)
+        gather = _gathering(resampling, reads, writes, source.shape, source.strides)
         assert gather is not None
     gather(source, target, min(threads_for(target.nbytes // 4, num_threads), gather.rows))
 
 
-def _gathering(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    make = _gathering_of_few if are_small(what) else _gathering_made
-    return make(what, reads, writes, shape, strides)
+def _gathering(
+    resampling: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> Any:
+    make = _gathering_of_few if are_small(resampling) else _gathering_made
+    return make(resampling, reads, writes, shape, strides)
 
 
-def _gathering_made(what: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+def _gathering_made(
+    resampling: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> Any:
     """The prepared kernel call for a source of this layout; None where a row's samples do not lie side by side."""
-    (stage,) = map(tables, what.stages)
+    (stage,) = map(tables, resampling.stages)
     last = max(axis for axis, op in enumerate(stage) if op is not None)
-    contiguous = what.in_dtype.itemsize
+    contiguous = resampling.in_dtype.itemsize
     for size, step in zip(shape[:last:-1], strides[:last:-1], strict=True):
         if size > 1 and step != contiguous:
             return None

@@ -44,93 +44,93 @@ _VALUES_AT_ONCE = 1 << 18
 
 
 def sample_affine(
-    what: Affine, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
+    affine: Affine, source: Array, reads: Box, writes: Box, num_threads: int, empty: Empty = np.empty
 ) -> Array:
-    """The output box `writes`, from `source`, which holds the samples of the box ``what.reads(writes)``.
+    """The output box `writes`, from `source`, which holds the samples of the box ``affine.reads(writes)``.
 
     empty : makes the result's array.
     """
-    window = what.window(writes)
+    window = affine.window(writes)
     if any(start >= stop for start, stop in window):
-        return np.broadcast_to(what.sampling.fill_item, shape_of(writes)).copy()
-    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
-    result = empty(shape_of(writes), what.sampling.out_dtype)
-    if len(what.axes) > MOST_AXES:
-        _sample_in_numpy(what, data, window, writes, result)
+        return np.broadcast_to(affine.sampling.fill_item, shape_of(writes)).copy()
+    data = _data(affine.sampling, affine.prefilter, source, reads, window, num_threads)
+    result = empty(shape_of(writes), affine.sampling.out_dtype)
+    if len(affine.axes) > MOST_AXES:
+        _sample_in_numpy(affine, data, window, writes, result)
         return result
     axes: list[dict[str, Any] | None] = [None] * MOST_AXES
     first, stride = [0, 0, 0], [0, 0, 0]
     sizes = [1, 1, 1]
-    dummies = MOST_AXES - len(what.axes)
-    for number, axis in enumerate(what.axes):
+    dummies = MOST_AXES - len(affine.axes)
+    for number, axis in enumerate(affine.axes):
         place = dummies + number
-        axes[place] = _axis(what.sampling, number, window[axis], data.strides[axis]) | {
-            "matrix": (0.0,) * dummies + what.matrix[number],
-            "offset": what.offset[number],
+        axes[place] = _axis(affine.sampling, number, window[axis], data.strides[axis]) | {
+            "matrix": (0.0,) * dummies + affine.matrix[number],
+            "offset": affine.offset[number],
         }
         first[place], stride[place] = writes[axis][0], result.strides[axis]
         sizes[place] = result.shape[axis]
-    rest = [axis for axis in range(data.ndim) if axis not in what.axes]
+    rest = [axis for axis in range(data.ndim) if axis not in affine.axes]
     width = sizes[2]
     _run(
-        what.sampling, axes, data, result, num_threads, _tile(sizes, num_threads),
+        affine.sampling, axes, data, result, num_threads, _tile(sizes, num_threads),
         points=prod(sizes), width=width, inner=sizes[1], first=first, dst=stride,
         src_channel=_offsets(data, rest), dst_channel=_offsets(result, rest),
     )  # fmt: skip
     return result
 
 
-def _sample_in_numpy(what: Affine, data: Array, window: Box, writes: Box, result: Array) -> None:
+def _sample_in_numpy(affine: Affine, data: Array, window: Box, writes: Box, result: Array) -> None:
     """A map of more axes than the kernel has: its specification, a few outputs at a time, into `result`.
 
     An output of four axes sums 16 samples, a cubic one 256: about as long as SciPy takes.
     """
-    last = tuple(range(-len(what.axes), 0))
-    data, result = (np.moveaxis(array, what.axes, last) for array in (data, result))
-    held, outputs = (tuple(box[axis] for axis in what.axes) for box in (window, writes))
-    values = prod(data.shape[: -len(last)]) * what.sampling.taps ** len(last)
+    last = tuple(range(-len(affine.axes), 0))
+    data, result = (np.moveaxis(array, affine.axes, last) for array in (data, result))
+    held, outputs = (tuple(box[axis] for axis in affine.axes) for box in (window, writes))
+    values = prod(data.shape[: -len(last)]) * affine.sampling.taps ** len(last)
     left, pieces = max(1, _VALUES_AT_ONCE // max(1, values)), []
     for start, stop in reversed(outputs):
         size = max(1, min(left, stop - start))
         left //= size
         pieces.append([(at, min(at + size, stop)) for at in range(start, stop, size)])
     for box in product(*reversed(pieces)):
-        made = at_positions(what.sampling, data, affine_positions(what, box), held)
+        made = at_positions(affine.sampling, data, affine_positions(affine, box), held)
         place: tuple[Any, ...] = (..., *within(box, outputs))
         result[place] = made
 
 
 def sample_grid(
-    what: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int,
+    grid_sampling: GridSampling, source: Array, reads: Box, window: Box, grid: Array, channels: int, num_threads: int,
     empty: Empty = np.empty,
 ) -> Array:  # fmt: skip
     """Values at the positions of `grid`.
 
-    source : (n, c, ..), which holds the box `reads` of the input, ``what.reads(window)``.
+    source : (n, c, ..), which holds the box `reads` of the input, ``grid_sampling.reads(window)``.
     window : the box of what is sampled that holds every sample the grid's positions weigh; see `touched`.
     grid : (n, .., rank), numbers for the same n.
     channels : c, of the result where the window is empty.
     empty : makes the result's array.
     """
-    grid = _numbers(what, grid)
+    grid = _numbers(grid_sampling, grid)
     shape = (grid.shape[0], channels, *grid.shape[1:-1])
     if any(start >= stop for start, stop in window) or 0 in shape:
-        return np.broadcast_to(what.sampling.fill_item, shape).copy()
-    data = _data(what.sampling, what.prefilter, source, reads, window, num_threads)
-    result = empty(shape, what.sampling.out_dtype)
+        return np.broadcast_to(grid_sampling.sampling.fill_item, shape).copy()
+    data = _data(grid_sampling.sampling, grid_sampling.prefilter, source, reads, window, num_threads)
+    result = empty(shape, grid_sampling.sampling.out_dtype)
     item = result.itemsize
     for n in range(len(grid)):
-        axes = _grid_axes(what, window, data.strides)
+        axes = _grid_axes(grid_sampling, window, data.strides)
         _run(
-            what.sampling, axes, data[n], result[n], num_threads, (1, max(1, _POINTS_AT_ONCE // _ROW), _ROW),
-            **_grid_points(what, grid[n]), dst=(0, _ROW * item, item),
+            grid_sampling.sampling, axes, data[n], result[n], num_threads, (1, max(1, _POINTS_AT_ONCE // _ROW), _ROW),
+            **_grid_points(grid_sampling, grid[n]), dst=(0, _ROW * item, item),
             src_channel=_offsets(data[n], [0]), dst_channel=_offsets(result[n], [0]),
         )  # fmt: skip
     return result
 
 
 def sample_grid_at_once(
-    what: GridSampling, x: Array, grid: Array, num_threads: int, empty: Empty = np.empty
+    grid_sampling: GridSampling, x: Array, grid: Array, num_threads: int, empty: Empty = np.empty
 ) -> Array:  # fmt: skip
     """Values of a whole input at a whole grid.
 
@@ -138,34 +138,37 @@ def sample_grid_at_once(
     they weigh, for each batch its own. Many points take longer than what they sample.
     """
     everything, (batches, channels, *sizes) = whole(x.shape), x.shape
-    prepared = what.prefilter is not None or not x.dtype.isnative or _converts_first(what.sampling, x.dtype)
+    prepared = (
+        grid_sampling.prefilter is not None or not x.dtype.isnative or _converts_first(grid_sampling.sampling, x.dtype)
+    )
     if not prepared or prod(grid.shape[1:-1]) * _VOXELS_PER_POINT > prod(sizes):
-        return sample_grid(what, x, everything, everything, grid, channels, num_threads, empty)
-    result = empty(what.out_shape, what.sampling.out_dtype)
+        return sample_grid(grid_sampling, x, everything, everything, grid, channels, num_threads, empty)
+    result = empty(grid_sampling.out_shape, grid_sampling.sampling.out_dtype)
     for n in range(batches):
-        window = ((n, n + 1), (0, channels), *touched(what, grid[n : n + 1]))
-        reads = what.reads(window) if size_of(window) else window
+        window = ((n, n + 1), (0, channels), *touched(grid_sampling, grid[n : n + 1]))
+        reads = grid_sampling.reads(window) if size_of(window) else window
         one = slice(n, n + 1)
-        result[one] = sample_grid(what, x[slices_of(reads)], reads, window, grid[one], channels, num_threads)
+        result[one] = sample_grid(grid_sampling, x[slices_of(reads)], reads, window, grid[one], channels, num_threads)
     return result
 
 
-def touched(what: GridSampling, grid: Array) -> Box:
+def touched(grid_sampling: GridSampling, grid: Array) -> Box:
     """Per spatial axis the interval of samples (cubic: coefficients) that a grid's positions weigh; (0, 0) for none."""
-    grid = _numbers(what, grid)
-    whole = tuple((0, n) for n in what.in_shape)
+    grid = _numbers(grid_sampling, grid)
+    whole = tuple((0, n) for n in grid_sampling.in_shape)
     none = np.zeros(0, np.int64)
-    low, high = list(what.sampling.sizes), [-1] * what.rank
+    sampling = grid_sampling.sampling
+    low, high = list(sampling.sizes), [-1] * grid_sampling.rank
     for n in range(len(grid)):
-        axes = _grid_axes(what, whole, (0,) * len(whole))
+        axes = _grid_axes(grid_sampling, whole, (0,) * len(whole))
         sampler = _kernel.Sampler(
-            axes, taps=what.sampling.taps, rule=what.sampling.padding.rule, rounding=int(what.sampling.half_up),
-            two_d=what.sampling.two_d, **_grid_points(what, grid[n]), dst=(0, 0, 0), src_channel=none, dst_channel=none,
+            axes, taps=sampling.taps, rule=sampling.padding.rule, rounding=int(sampling.half_up), two_d=sampling.two_d,
+            **_grid_points(grid_sampling, grid[n]), dst=(0, 0, 0), src_channel=none, dst_channel=none,
         )  # fmt: skip
-        for axis, (first, last) in enumerate(sampler.extent()[3 - what.rank :]):
+        for axis, (first, last) in enumerate(sampler.extent()[3 - grid_sampling.rank :]):
             low[axis], high[axis] = min(low[axis], first), max(high[axis], last)
     if any(last < first for first, last in zip(low, high, strict=True)):
-        return ((0, 0),) * what.rank
+        return ((0, 0),) * grid_sampling.rank
     return tuple((first, last + 1) for first, last in zip(low, high, strict=True))
 
 
@@ -179,8 +182,8 @@ def _tile(sizes: Sequence[int], num_threads: int) -> tuple[int, int, int]:
     return max(1, min(outer, sizes[0] // (4 * num_threads))), inner, points
 
 
-def _numbers(what: GridSampling, grid: Array) -> Array:
-    return np.ascontiguousarray(grid, what.grid_dtype)
+def _numbers(grid_sampling: GridSampling, grid: Array) -> Array:
+    return np.ascontiguousarray(grid, grid_sampling.grid_dtype)
 
 
 def _data(
@@ -208,20 +211,20 @@ def _axis(sampling: Sampling, number: int, held: Interval, stride: int) -> dict[
     return {"n": n, "origin": held[0], "held": held[1] - held[0], "stride": stride, "low": sampling.low}
 
 
-def _grid_axes(what: GridSampling, window: Box, strides: Sequence[int]) -> list[dict[str, Any] | None]:
-    axes: list[dict[str, Any] | None] = [None] * (3 - what.rank)
-    for number in range(what.rank):
-        scale, shift = what.scale_and_shift(number)
-        axis = _axis(what.sampling, number, window[number + 2], strides[number + 2])
-        axes.append(axis | {"scale": scale, "shift": shift, "slack": what.sampling.slack(axis["n"])})
+def _grid_axes(grid_sampling: GridSampling, window: Box, strides: Sequence[int]) -> list[dict[str, Any] | None]:
+    axes: list[dict[str, Any] | None] = [None] * (3 - grid_sampling.rank)
+    for number in range(grid_sampling.rank):
+        scale, shift = grid_sampling.scale_and_shift(number)
+        axis = _axis(grid_sampling.sampling, number, window[number + 2], strides[number + 2])
+        axes.append(axis | {"scale": scale, "shift": shift, "slack": grid_sampling.sampling.slack(axis["n"])})
     return axes
 
 
-def _grid_points(what: GridSampling, grid: Array) -> dict[str, Any]:
+def _grid_points(grid_sampling: GridSampling, grid: Array) -> dict[str, Any]:
     points = prod(grid.shape[:-1])
     return {
-        "grid": grid.__array_interface__["data"][0], "grid_is_double": grid.dtype == np.float64, "rank": what.rank,
-        "points": points, "width": _ROW, "inner": max(ceil_div(points, _ROW), 1),
+        "grid": grid.__array_interface__["data"][0], "grid_is_double": grid.dtype == np.float64,
+        "rank": grid_sampling.rank, "points": points, "width": _ROW, "inner": max(ceil_div(points, _ROW), 1),
     }  # fmt: skip
 
 

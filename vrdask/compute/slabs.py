@@ -53,14 +53,14 @@ class Slabs:
 
 
 @lru_cache(maxsize=64)
-def slabs(what: Resampling, writes: Box) -> Slabs:
+def slabs(resampling: Resampling, writes: Box) -> Slabs:
     """The slabs of a resampling of several stages."""
     axis = next((axis for axis, (start, stop) in enumerate(writes) if stop - start > 1), 0)
     length = writes[axis][1] - writes[axis][0]
-    itemsize = what.acc_dtype.itemsize
-    before = size_of(stage_reads(what.stages[-1], writes)) * itemsize
+    itemsize = resampling.acc_dtype.itemsize
+    before = size_of(stage_reads(resampling.stages[-1], writes)) * itemsize
     count = min(length, max(1, ceil_div(before, SLAB_BYTES)))
-    groups = tuple(_groups(what, slab, axis) for slab in slabs_of(writes, axis, count))
+    groups = tuple(_groups(resampling, slab, axis) for slab in slabs_of(writes, axis, count))
     wide, thin = [0, 0], [0, 0]
     for number, group in ((number, group) for one in groups for number, group in enumerate(one)):
         if number < len(groups[0]) - 1:
@@ -70,20 +70,20 @@ def slabs(what: Resampling, writes: Box) -> Slabs:
     return Slabs(groups, (wide[0] * itemsize, wide[1] * itemsize), (thin[0] * itemsize, thin[1] * itemsize))
 
 
-def _groups(what: Resampling, writes: Box, axis: int) -> tuple[Group, ...]:
-    boxes, found = boxes_between(what, writes), [prefilter_of(stage) for stage in what.stages]
+def _groups(resampling: Resampling, writes: Box, axis: int) -> tuple[Group, ...]:
+    boxes, found = boxes_between(resampling, writes), [prefilter_of(stage) for stage in resampling.stages]
     alone = [one is None or one[0] == axis for one in found]
     begins = [0, *(k for k in range(1, len(found)) if alone[k] or alone[k - 1]), len(found)]
     groups = []
     for first, stop in pairwise(begins):
         start, end = boxes[stop][axis]
-        largest = max(map(size_of, boxes[first:stop])) * what.acc_dtype.itemsize
+        largest = max(map(size_of, boxes[first:stop])) * resampling.acc_dtype.itemsize
         thin = 1 if stop == first + 1 else min(end - start, ceil_div(largest, THIN_BYTES))
         groups.append(Group(first, boxes[first : stop + 1], axis, thin))
     return tuple(groups)
 
 
-def between_bytes(what: Resampling, writes: Box) -> int:
+def between_bytes(resampling: Resampling, writes: Box) -> int:
     """What the arrays between stages take while an output box is computed."""
-    found = slabs(what, writes)
+    found = slabs(resampling, writes)
     return sum(found.wide) + sum(found.thin)

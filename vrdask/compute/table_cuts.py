@@ -33,50 +33,52 @@ _GATHERED = 32
 _REGISTER = 64
 
 
-def axis_bytes(what: Resampling, axis: int, outputs: int) -> int:
+def axis_bytes(resampling: Resampling, axis: int, outputs: int) -> int:
     """What the tables of so many outputs of an axis take, while they are made."""
     total = 0
-    for stage in what.stages:
+    for stage in resampling.stages:
         op = stage[axis]
         if isinstance(op, Prefilter):
-            total += _GATHERED * outputs * ceil_div(what.in_shape[axis], max(what.out_shape[axis], 1))
+            total += _GATHERED * outputs * ceil_div(resampling.in_shape[axis], max(resampling.out_shape[axis], 1))
         elif op is not None:
-            itemsize = what.acc_dtype.itemsize
+            itemsize = resampling.acc_dtype.itemsize
             total += outputs * (op.most_taps * (8 + itemsize) + _PER_ROW)  # in float64, and as the kernel has them
-            channels = prod(what.out_shape[axis + 1 :])
-            if axis == _last(what) and channels < CHANNELS:  # and again by register
+            channels = prod(resampling.out_shape[axis + 1 :])
+            if axis == _last(resampling) and channels < CHANNELS:  # and again by register
                 elements = max(outputs * channels, _REGISTER // itemsize)
                 total += elements * (op.most_taps * itemsize + _PER_ROW)
     return total
 
 
 @lru_cache(maxsize=256)
-def are_small(what: Resampling) -> bool:
+def are_small(resampling: Resampling) -> bool:
     """Whether the tables of the whole resampling take so little that they are kept."""
-    if what.copies:
-        return _gathered_bytes(what, what.out_shape) <= SMALL_BYTES
-    return sum(axis_bytes(what, axis, n) for axis, n in enumerate(what.out_shape)) <= SMALL_BYTES
+    if resampling.copies:
+        return _gathered_bytes(resampling, resampling.out_shape) <= SMALL_BYTES
+    return sum(axis_bytes(resampling, axis, n) for axis, n in enumerate(resampling.out_shape)) <= SMALL_BYTES
 
 
 @lru_cache(maxsize=256)
-def piece_sizes(what: Resampling) -> tuple[int, ...]:
+def piece_sizes(resampling: Resampling) -> tuple[int, ...]:
     """Outputs of a piece along each axis at most; of rows that repeat, as many as repeat, some times over."""
     sizes = []
-    for axis, n in enumerate(what.out_shape):
-        total = axis_bytes(what, axis, n)
+    for axis, n in enumerate(resampling.out_shape):
+        total = axis_bytes(resampling, axis, n)
         size = n if total <= TABLE_BYTES else max(1, n * TABLE_BYTES // total)
-        periods = [op.period.outputs for stage in what.stages if isinstance(op := stage[axis], Operator) and op.period]
+        periods = [
+            op.period.outputs for stage in resampling.stages if isinstance(op := stage[axis], Operator) and op.period
+        ]
         if size < n and periods and max(periods) <= size:
             size -= size % max(periods)
         sizes.append(size)
     return tuple(sizes)
 
 
-def pieces_of(what: Resampling, writes: Box) -> list[Box] | None:
+def pieces_of(resampling: Resampling, writes: Box) -> list[Box] | None:
     """The pieces of a non-empty output box; None where it is one itself."""
-    if are_small(what):
+    if are_small(resampling):
         return None
-    sizes = _gathered_sizes(what, writes) if what.copies else piece_sizes(what)
+    sizes = _gathered_sizes(resampling, writes) if resampling.copies else piece_sizes(resampling)
     if all(stop - start <= size for (start, stop), size in zip(writes, sizes, strict=True)):
         return None
     return list(product(*(_cut(*one) for one in zip(writes, sizes, strict=True))))
@@ -94,33 +96,35 @@ def alike(stage: Sequence[Operator | None], reads: Box, writes: Box) -> tuple[Bo
     return tuple(pair[0] for pair in found), tuple(pair[1] for pair in found)
 
 
-def tables_bytes(what: Resampling, shape: Sequence[int]) -> int:
+def tables_bytes(resampling: Resampling, shape: Sequence[int]) -> int:
     """Bound on what tables take while an output box of this shape is computed; 0 where they are kept anyway."""
-    if are_small(what) or 0 in shape:
+    if are_small(resampling) or 0 in shape:
         return 0
-    if what.copies:
+    if resampling.copies:
         box = tuple((0, n) for n in shape)
-        return _gathered_bytes(what, [min(n, m) for n, m in zip(shape, _gathered_sizes(what, box), strict=True)])
+        return _gathered_bytes(
+            resampling, [min(n, m) for n, m in zip(shape, _gathered_sizes(resampling, box), strict=True)]
+        )
     total = making = 0
-    for axis, (n, most) in enumerate(zip(shape, piece_sizes(what), strict=True)):
-        total += axis_bytes(what, axis, min(n, most))
-        for stage in what.stages:
+    for axis, (n, most) in enumerate(zip(shape, piece_sizes(resampling), strict=True)):
+        total += axis_bytes(resampling, axis, min(n, most))
+        for stage in resampling.stages:
             if isinstance(op := stage[axis], Operator):
                 making = max(making, min(max(op.most_taps, ENTRIES_AT_ONCE), min(n, most) * op.most_taps))
     return total + _MAKING * making
 
 
-def kept_bytes(what: Resampling) -> int:
+def kept_bytes(resampling: Resampling) -> int:
     """Bound on the tables that a process keeps for its next tasks."""
-    if are_small(what) or what.copies:
+    if are_small(resampling) or resampling.copies:
         return 0
-    total = sum(axis_bytes(what, axis, n) for axis, n in enumerate(what.out_shape))
-    return min(total, KEPT_ROW_BYTES if what.fixed_point else KEPT_BYTES)
+    total = sum(axis_bytes(resampling, axis, n) for axis, n in enumerate(resampling.out_shape))
+    return min(total, KEPT_ROW_BYTES if resampling.fixed_point else KEPT_BYTES)
 
 
-def _last(what: Resampling) -> int:
+def _last(resampling: Resampling) -> int:
     """The last axis that is resampled."""
-    return max(axis for stage in what.stages for axis, op in enumerate(stage) if op is not None)
+    return max(axis for stage in resampling.stages for axis, op in enumerate(stage) if op is not None)
 
 
 def _cut(writes: Interval, size: int) -> Iterator[Interval]:
@@ -128,19 +132,19 @@ def _cut(writes: Interval, size: int) -> Iterator[Interval]:
     return ((at, min(at + size, stop)) for at in range(start, stop, size))
 
 
-def _gathered_bytes(what: Resampling, shape: Sequence[int]) -> int:
+def _gathered_bytes(resampling: Resampling, shape: Sequence[int]) -> int:
     """Of the places of rows, and of the items within one."""
-    if not what.stages or 0 in shape:
+    if not resampling.stages or 0 in shape:
         return 0
-    last = _last(what)
+    last = _last(resampling)
     return _GATHERED * (prod(shape[:last]) + shape[last])
 
 
-def _gathered_sizes(what: Resampling, writes: Box) -> list[int]:
+def _gathered_sizes(resampling: Resampling, writes: Box) -> list[int]:
     """Of pieces that lie in one piece in the result: cut along the first axis, and further ones as far as need be."""
     sizes = [stop - start for start, stop in writes]
     for axis in range(len(sizes)):
-        while sizes[axis] > 1 and _gathered_bytes(what, sizes) > TABLE_BYTES:
+        while sizes[axis] > 1 and _gathered_bytes(resampling, sizes) > TABLE_BYTES:
             sizes[axis] = ceil_div(sizes[axis], 2)
         if sizes[axis] > 1:
             break

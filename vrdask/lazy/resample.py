@@ -25,45 +25,45 @@ from vrdask.transforms.resampling import Resampling
 Array = npt.NDArray[Any]
 
 
-def resample_dask(what: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+def resample_dask(resampling: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask array."""
     in_edges = [edges_of(sizes) for sizes in x.chunks]
-    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.chunks, chunks)], in_edges)
-    token = tokenize(x.name, what, plan_chunk_sizes(plan), num_threads)
-    name, part_name, shared = f"resample-{what.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
-    graph: dict[Any, Any] = {shared: DataNode(shared, what)}
+    plan = plan_chunks(resampling, [edges_of(sizes) for sizes in out_chunks(resampling, x.chunks, chunks)], in_edges)
+    token = tokenize(x.name, resampling, plan_chunk_sizes(plan), num_threads)
+    name, part_name, shared = f"resample-{resampling.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
+    graph: dict[Any, Any] = {shared: DataNode(shared, resampling)}
     blocks = Blocks(x, part_name, slabs=True)
     for task in plan:
         key = (name, *task.index)
         reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
         taken = blocks.parts(reads, graph)
         graph[key] = Task(key, resample_pieces, TaskRef(shared), *taken, reads, task.writes, num_threads)
-    return collection(graph, name, plan, what, [x])
+    return collection(graph, name, plan, resampling, [x])
 
 
-def resample_stored(what: Resampling, x: Stored, chunks: Any, num_threads: int) -> Any:
+def resample_stored(resampling: Resampling, x: Stored, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from an array in a store."""
-    plan = plan_chunks(what, [edges_of(sizes) for sizes in out_chunks(what, x.stored, chunks)])
-    token = tokenize(x.identity, what, plan_chunk_sizes(plan), num_threads)
-    name, shared, source = f"resample-{what.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
-    graph: dict[Any, Any] = {shared: DataNode(shared, what), source: DataNode(source, x)}
+    plan = plan_chunks(resampling, [edges_of(sizes) for sizes in out_chunks(resampling, x.stored, chunks)])
+    token = tokenize(x.identity, resampling, plan_chunk_sizes(plan), num_threads)
+    name, shared, source = f"resample-{resampling.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
+    graph: dict[Any, Any] = {shared: DataNode(shared, resampling), source: DataNode(source, x)}
     for task in plan:
         key = (name, *task.index)
         graph[key] = Task(key, resample_region, TaskRef(shared), TaskRef(source), task.reads, task.writes, num_threads)
-    return collection(graph, name, plan, what, [])
+    return collection(graph, name, plan, resampling, [])
 
 
-def out_chunks(what: Resampling, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
+def out_chunks(resampling: Resampling, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
     """Chunks of the result. By default an axis that is not resampled keeps the input's; another gets chunks as large
     as the input's largest, less where it shrinks, so that neither side of a task outgrows an input chunk.
     """
     if chunks is None:
         chunks = tuple(
             sizes if n_in == n_out else max(1, ceil_div(max(sizes) * min(n_in, n_out), n_in))
-            for sizes, n_in, n_out in zip(in_chunks, what.in_shape, what.out_shape, strict=True)
+            for sizes, n_in, n_out in zip(in_chunks, resampling.in_shape, resampling.out_shape, strict=True)
         )
     normal: tuple[tuple[int, ...], ...] = normalize_chunks(
-        chunks, what.out_shape, dtype=what.out_dtype, previous_chunks=in_chunks
+        chunks, resampling.out_shape, dtype=resampling.out_dtype, previous_chunks=in_chunks
     )
     return normal
 
@@ -73,19 +73,19 @@ def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:
 
 
 def collection(
-    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, what: Resampling, parents: Sequence[Any]
+    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, resampling: Resampling, parents: Sequence[Any]
 ) -> Any:
     """The dask array of a plan's graph."""
-    return array_of(graph, name, plan_chunk_sizes(plan), what.out_dtype, parents)
+    return array_of(graph, name, plan_chunk_sizes(plan), resampling.out_dtype, parents)
 
 
 def resample_pieces(
-    what: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
+    resampling: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
     """One output chunk from pieces of the source, each of which holds the box at its place."""
-    return apply(what, assembled(pieces, places, reads, what.in_dtype), reads, writes, num_threads)
+    return apply(resampling, assembled(pieces, places, reads, resampling.in_dtype), reads, writes, num_threads)
 
 
-def resample_region(what: Resampling, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
+def resample_region(resampling: Resampling, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
     """One output chunk from the region of a stored array that it reads."""
-    return apply(what, source.read(reads), reads, writes, num_threads)
+    return apply(resampling, source.read(reads), reads, writes, num_threads)

@@ -36,41 +36,43 @@ from vrdask.transforms.grid import GridSampling
 Array = npt.NDArray[Any]
 
 
-def affine_lazily(what: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
+def affine_lazily(affine: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask array or an array in a store."""
     by_region = isinstance(x, Stored)
     stored = x.stored if by_region else x.chunks
     if chunks is None:
-        sizes = [s if n == m else min(max(s), m) for s, n, m in zip(stored, what.in_shape, what.out_shape, strict=True)]
+        sizes = [
+            s if n == m else min(max(s), m) for s, n, m in zip(stored, affine.in_shape, affine.out_shape, strict=True)
+        ]
         chunks = tuple(sizes)
-    chunks = normalize_chunks(chunks, what.out_shape, dtype=what.sampling.out_dtype, previous_chunks=stored)
-    token = tokenize(x.identity if by_region else x.name, what, chunks, num_threads)
-    name, shared, source = f"affine-{what.sampling.mode}-{token}", f"affine-map-{token}", f"zarr-source-{token}"
-    graph: Graph = {shared: DataNode(shared, what)}
+    chunks = normalize_chunks(chunks, affine.out_shape, dtype=affine.sampling.out_dtype, previous_chunks=stored)
+    token = tokenize(x.identity if by_region else x.name, affine, chunks, num_threads)
+    name, shared, source = f"affine-{affine.sampling.mode}-{token}", f"affine-map-{token}", f"zarr-source-{token}"
+    graph: Graph = {shared: DataNode(shared, affine)}
     if by_region:
         graph[source] = DataNode(source, x)
     else:
         blocks = Blocks(x, f"affine-part-{token}")
     for index, writes in chunk_boxes(chunks):
         key = (name, *index)
-        reads = what.reads(writes)
+        reads = affine.reads(writes)
         if by_region:
             graph[key] = Task(key, affine_region, TaskRef(shared), TaskRef(source), reads, writes, num_threads)
         else:
             graph[key] = Task(
                 key, affine_pieces, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
             )
-    return array_of(graph, name, chunks, what.sampling.out_dtype, [] if by_region else [x])
+    return array_of(graph, name, chunks, affine.sampling.out_dtype, [] if by_region else [x])
 
 
-def affine_region(what: Affine, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
-    return sample_affine(what, source.read(reads), reads, writes, num_threads)
+def affine_region(affine: Affine, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
+    return sample_affine(affine, source.read(reads), reads, writes, num_threads)
 
 
 def affine_pieces(
-    what: Affine, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
+    affine: Affine, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
-    return sample_affine(what, assembled(pieces, places, reads, what.sampling.in_dtype), reads, writes, num_threads)
+    return sample_affine(affine, assembled(pieces, places, reads, affine.sampling.in_dtype), reads, writes, num_threads)
 
 
 def chunk_boxes(chunks: Sequence[Sequence[int]]) -> Any:
@@ -79,12 +81,12 @@ def chunk_boxes(chunks: Sequence[Sequence[int]]) -> Any:
     yield from zip(product(*(range(len(axis)) for axis in intervals)), product(*intervals), strict=True)
 
 
-def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) -> Any:
+def sample_grid_lazily(grid_sampling: GridSampling, x: Any, grid: Any, num_threads: int) -> Any:
     """A lazy dask array from an input and a grid of which at least one is a dask array or an array in a store."""
-    chunks = grid_chunks(what, x, grid)
-    token = tokenize(_identity(x), _identity(grid), what, chunks, num_threads)
-    name, shared = f"grid-sample-{what.sampling.mode}-{token}", f"grid-sample-how-{token}"
-    graph: Graph = {shared: DataNode(shared, what)}
+    chunks = grid_chunks(grid_sampling, x, grid)
+    token = tokenize(_identity(x), _identity(grid), grid_sampling, chunks, num_threads)
+    name, shared = f"grid-sample-{grid_sampling.sampling.mode}-{token}", f"grid-sample-how-{token}"
+    graph: Graph = {shared: DataNode(shared, grid_sampling)}
     parents = [array for array in (x, grid) if is_dask_array(array)]
     points = _Points(grid, f"grid-sample-points-{token}", graph)
     blocks = Blocks(x, f"grid-sample-part-{token}")
@@ -94,28 +96,28 @@ def sample_grid_lazily(what: GridSampling, x: Any, grid: Any, num_threads: int) 
         key = (name, *index)
         batch, channels = writes[:2]
         count = channels[1] - channels[0]
-        piece = points.node((batch, *writes[2:], (0, what.rank)), index)
+        piece = points.node((batch, *writes[2:], (0, grid_sampling.rank)), index)
         how = (TaskRef(shared), piece)
         if not is_dask_array(x):
             source = TaskRef(f"grid-sample-input-{token}")
             graph[key] = Task(key, grid_region, *how, source, batch, channels, num_threads)
         elif isinstance(grid, np.ndarray):
-            window = _window(what, grid[slices_of((batch, *writes[2:]))], batch, channels)
-            reads = what.reads(window) if size_of(window) else window
+            window = _window(grid_sampling, grid[slices_of((batch, *writes[2:]))], batch, channels)
+            reads = grid_sampling.reads(window) if size_of(window) else window
             graph[key] = Task(key, grid_pieces, *how, *blocks.parts(reads, graph), window, count, num_threads)
         else:
             box = (f"grid-sample-window-{token}", *index)
             graph[box] = Task(box, _window, *how, batch, channels)
             shares = _shares(blocks, TaskRef(shared), TaskRef(box), (batch, channels), index, graph)
             graph[key] = Task(key, grid_shares, *how, shares, TaskRef(box), count, num_threads)
-    return array_of(graph, name, chunks, what.sampling.out_dtype, parents)
+    return array_of(graph, name, chunks, grid_sampling.sampling.out_dtype, parents)
 
 
 def _identity(array: Any) -> Any:
     return array.identity if isinstance(array, Stored) else array
 
 
-def grid_chunks(what: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...], ...]:
+def grid_chunks(grid_sampling: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...], ...]:
     """Chunks of the result: the input's channels; the grid's points, or pieces as large as the input's chunks of a
     grid that has none; batches cut where either is."""
     stored = [_stored(array) for array in (x, grid)]
@@ -124,8 +126,8 @@ def grid_chunks(what: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...],
     if isinstance(grid, np.ndarray):
         largest = tuple(max(sizes) for sizes in stored[0][2:])
         spatial = normalize_chunks(
-            tuple(max(1, min(n, size)) for n, size in zip(largest, what.out_shape[2:], strict=True)),
-            what.out_shape[2:], dtype=what.sampling.out_dtype,
+            tuple(max(1, min(n, size)) for n, size in zip(largest, grid_sampling.out_shape[2:], strict=True)),
+            grid_sampling.out_shape[2:], dtype=grid_sampling.sampling.out_dtype,
         )  # fmt: skip
     else:
         spatial = stored[1][1:-1]
@@ -167,9 +169,9 @@ def region(source: Stored | Array, box: Box) -> Array:
     return source.read(box) if isinstance(source, Stored) else source[slices_of(box)]
 
 
-def _window(what: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
+def _window(grid_sampling: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
     """The box of what is sampled that a piece of the grid weighs; all intervals (0, 0) for none."""
-    spatial = touched_by(what, points)
+    spatial = touched_by(grid_sampling, points)
     window = (batch, channels, *spatial)
     return window if size_of(window) else ((0, 0),) * len(window)
 
@@ -195,16 +197,16 @@ class Share:
     samples: Array
 
 
-def share(what: GridSampling, block: Array, box: Box, window: Box) -> Share | None:
+def share(grid_sampling: GridSampling, block: Array, box: Box, window: Box) -> Share | None:
     """What of a block, which holds `box`, the window's reads need."""
     if not size_of(window):
         return None
-    place = intersection(box, what.reads(window))
+    place = intersection(box, grid_sampling.reads(window))
     return Share(place, cut_out(block, within(place, box))) if size_of(place) else None
 
 
 def grid_region(
-    what: GridSampling,
+    grid_sampling: GridSampling,
     points: Array,
     source: Stored | Array,
     batch: tuple[int, int],
@@ -212,25 +214,27 @@ def grid_region(
     num_threads: int,
 ) -> Array:
     """One output chunk from the region of an input that its piece of the grid weighs."""
-    window = _window(what, points, batch, channels)
-    reads = what.reads(window) if size_of(window) else window
-    return sample_grid(what, region(source, reads), reads, window, points, channels[1] - channels[0], num_threads)
+    window = _window(grid_sampling, points, batch, channels)
+    reads = grid_sampling.reads(window) if size_of(window) else window
+    return sample_grid(
+        grid_sampling, region(source, reads), reads, window, points, channels[1] - channels[0], num_threads
+    )
 
 
 def grid_pieces(
-    what: GridSampling, points: Array, pieces: list[Array], places: list[Box], window: Box, channels: int,
+    grid_sampling: GridSampling, points: Array, pieces: list[Array], places: list[Box], window: Box, channels: int,
     num_threads: int,
 ) -> Array:  # fmt: skip
     """One output chunk from pieces of the input."""
-    reads = what.reads(window) if size_of(window) else window
-    box = assembled(pieces, places, reads, what.sampling.in_dtype)
-    return sample_grid(what, box, reads, window, points, channels, num_threads)
+    reads = grid_sampling.reads(window) if size_of(window) else window
+    box = assembled(pieces, places, reads, grid_sampling.sampling.in_dtype)
+    return sample_grid(grid_sampling, box, reads, window, points, channels, num_threads)
 
 
 def grid_shares(
-    what: GridSampling, points: Array, shares: list[Share | None], window: Box, channels: int, num_threads: int
+    grid_sampling: GridSampling, points: Array, shares: list[Share | None], window: Box, channels: int, num_threads: int
 ) -> Array:
     """One output chunk from the shares of all blocks."""
     found = [one for one in shares if one is not None]
     pieces, places = [one.samples for one in found], [one.place for one in found]
-    return grid_pieces(what, points, pieces, places, window, channels, num_threads)
+    return grid_pieces(grid_sampling, points, pieces, places, window, channels, num_threads)

@@ -51,7 +51,7 @@ SMALL_CACHE_BYTES = 32 << 20
 
 
 def plan_blocks(
-    what: Resampling | Affine,
+    transform: Resampling | Affine,
     unit: Sequence[int],
     chunk: Sequence[int],
     in_edges: Sequence[Edges] | None,
@@ -76,7 +76,7 @@ def plan_blocks(
         The limit cannot be met; says the smallest that can.
     """
     shares = shares and writing.shard_copies > 0 and concurrent > 1
-    run = _Run(what, tuple(unit), tuple(chunk), in_edges, concurrent, memory_limit, reading, writing, shares)
+    run = _Run(transform, tuple(unit), tuple(chunk), in_edges, concurrent, memory_limit, reading, writing, shares)
     smallest = run.fitted(unit if block is None else block)
     if memory_limit is not None and smallest.peak_bytes > memory_limit:
         raise ValueError(
@@ -96,7 +96,7 @@ class _Run:
     Of the many plans that are compared most differ along one axis.
     """
 
-    what: Resampling | Affine
+    transform: Resampling | Affine
     unit: tuple[int, ...]
     chunk: tuple[int, ...]
     in_edges: Sequence[Edges] | None
@@ -115,7 +115,7 @@ class _Run:
     @property
     def limit_of_tasks(self) -> int:
         """Up to which blocks grow; half where boxes turn: their neighbours read the same stored chunks."""
-        return self.limit // 2 if isinstance(self.what, Affine) and self.in_edges is not None else self.limit
+        return self.limit // 2 if isinstance(self.transform, Affine) and self.in_edges is not None else self.limit
 
     @property
     def worth_keeping(self) -> float:
@@ -140,19 +140,19 @@ class _Run:
     def _cut_into(self, block: Sequence[int], part: Sequence[int]) -> ResamplePlan | BoxPlan:
         """The plan whose chunks are the parts of every block."""
         stored = None if self.in_edges is None else tuple(self.in_edges)
-        if isinstance(self.what, Affine):
-            return BoxPlan(self.what, tuple(map(_cut, self.what.out_shape, block, part)), stored)
+        if isinstance(self.transform, Affine):
+            return BoxPlan(self.transform, tuple(map(_cut, self.transform.out_shape, block, part)), stored)
         axes = []
         for key in zip(range(len(block)), block, part, strict=True):
             if key not in self.cuts:
-                axis, n = key[0], self.what.out_shape[key[0]]
-                self.cuts[key] = plan_axis(self.what, axis, _cut(n, *key[1:]))
+                axis, n = key[0], self.transform.out_shape[key[0]]
+                self.cuts[key] = plan_axis(self.transform, axis, _cut(n, *key[1:]))
             axes.append(self.cuts[key])
-        return ResamplePlan(self.what, tuple(axes), stored)
+        return ResamplePlan(self.transform, tuple(axes), stored)
 
     def _is_countable(self, block: Sequence[int], part: Sequence[int]) -> bool:
         """Whether there are not too many parts along any axis."""
-        along = zip(self.what.out_shape, block, part, strict=True)
+        along = zip(self.transform.out_shape, block, part, strict=True)
         return all(ceil_div(n, b) * ceil_div(b, p) <= MOST_CHUNKS for n, b, p in along)
 
     def with_cache(self, found: RunPlan) -> RunPlan:
@@ -195,12 +195,12 @@ class _Run:
         not be copied together first. None where others would be decoded for that, parts would be too small, or there
         are none.
         """
-        if isinstance(self.what, Affine) or self.in_edges is None or self.reading.by_zarr:
+        if isinstance(self.transform, Affine) or self.in_edges is None or self.reading.by_zarr:
             return None
         if not (self.shares or found.part == found.block):
             return None
         part = list(found.part)
-        for axis, (n_in, n_out) in enumerate(zip(self.what.in_shape, self.what.out_shape, strict=True)):
+        for axis, (n_in, n_out) in enumerate(zip(self.transform.in_shape, self.transform.out_shape, strict=True)):
             size, rest = divmod(longest(self.in_edges[axis]) * n_out, max(n_in, 1))
             if 0 < size <= part[axis] and not rest and found.block[axis] % size == 0:
                 part[axis] = size
@@ -215,12 +215,12 @@ class _Run:
         """Its blocks in parts along the first resampled axis for the integer filters: small ones, but not mostly
         margins. None where that is of no use, or would decode more.
         """
-        what = self.what
-        if isinstance(what, Affine) or not (what.fixed_point and what.stages) or self.in_edges is None:
+        transform = self.transform
+        if isinstance(transform, Affine) or not (transform.fixed_point and transform.stages) or self.in_edges is None:
             return None
         if found.part != found.block or found.by_pieces:  # of pieces nothing is copied together
             return None
-        axis, part, best = what.passes[-1], list(found.block), found
+        axis, part, best = transform.passes[-1], list(found.block), found
         while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:
             part[axis] = ceil_div(part[axis], 2)
             if not self._is_countable(found.block, part):
@@ -253,7 +253,7 @@ class _Run:
     def _larger(self, found: RunPlan) -> list[RunPlan]:
         """Blocks of twice the size along an axis, as far as tasks fit and there are enough of them."""
         candidates = []
-        for axis, (n, u) in enumerate(zip(self.what.out_shape, self.unit, strict=True)):
+        for axis, (n, u) in enumerate(zip(self.transform.out_shape, self.unit, strict=True)):
             if found.block[axis] < n:
                 sizes = list(found.block)
                 sizes[axis] = min(2 * sizes[axis], u * ceil_div(n, u))

@@ -180,13 +180,14 @@ class ResamplePlan:
         )
 
     def _rows(self) -> list[tuple[str, str]]:
-        what = self.resampling
-        mode = what.mode + (", align_corners" if what.align_corners else "")
+        transform = self.resampling
+        mode = transform.mode + (", align_corners" if transform.align_corners else "")
         chunk = tuple(longest(axis.edges) for axis in self.axes)
         return [
             (
                 "resample",
-                f"{by_axis(what.in_shape)} {what.in_dtype} -> {by_axis(what.out_shape)} {what.out_dtype}, {mode}",
+                f"{by_axis(transform.in_shape)} {transform.in_dtype} -> "
+                f"{by_axis(transform.out_shape)} {transform.out_dtype}, {mode}",
             ),
             ("tasks", f"{prod(self.shape):,} of up to {by_axis(chunk)}"),
             ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
@@ -257,16 +258,18 @@ def plan_resample(
     )
 
 
-def plan_chunks(what: Resampling, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None) -> ResamplePlan:
+def plan_chunks(
+    resampling: Resampling, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None
+) -> ResamplePlan:
     """Plan a resampling whose output is cut at `out_edges`."""
-    axes = tuple(plan_axis(what, axis, edges) for axis, edges in enumerate(out_edges))
-    return ResamplePlan(what, axes, None if in_edges is None else tuple(in_edges))
+    axes = tuple(plan_axis(resampling, axis, edges) for axis, edges in enumerate(out_edges))
+    return ResamplePlan(resampling, axes, None if in_edges is None else tuple(in_edges))
 
 
-def plan_axis(what: Resampling, axis: int, edges: Edges) -> AxisPlan:
+def plan_axis(resampling: Resampling, axis: int, edges: Edges) -> AxisPlan:
     """Plan one axis of a resampling, cut at `edges`."""
     starts, stops = edges[:-1], edges[1:]
-    for stage in reversed(what.stages):
+    for stage in reversed(resampling.stages):
         starts, stops = _reads_many(stage[axis], starts, stops)
     return AxisPlan(edges, starts, stops)
 

@@ -71,7 +71,7 @@ class Occupation:
 
 
 def occupy(
-    what: Occupation,
+    occupation: Occupation,
     boxes: Callable[[int], Box],
     count: int,
     run_tasks: Callable[[set[int], Mark], None],
@@ -82,24 +82,26 @@ def occupy(
     boxes : what each of `count` tasks writes. run_tasks : runs those that are not done yet, and marks them as they are.
     last_look : raises where the target must not be published.
     """
-    target, root = what.target, what.target.root
+    target, root = occupation.target, occupation.target.root
     if root is None:
         run_tasks(set(), lambda number, units: None)
         return target.finish()
 
     def settle(numbers: list[int]) -> None:
-        if what.durable:
+        if occupation.durable:
             target.settle(boxes(number) for number in numbers if number < count)
 
-    with Record(root, what.settings, settle) as record:
+    with Record(root, occupation.settings, settle) as record:
         found = standing(root, target.array.store_path)
-        to_do, begun_with = course(found, what.place, what.settings, what.resume, what.overwrite)
+        to_do, begun_with = course(
+            found, occupation.place, occupation.settings, occupation.resume, occupation.overwrite
+        )
         if to_do is Course.NOTHING:
             record.erase()
             return zarr.open_array(target.array.store_path, mode="r+")
-        if to_do is Course.GO_ON and begun_with is not None and begun_with["blocks"] != what.settings["blocks"]:
+        if to_do is Course.GO_ON and begun_with is not None and begun_with["blocks"] != occupation.settings["blocks"]:
             raise FileExistsError(
-                f"target must not be in use; another run has begun at {what.place} meanwhile: try again"
+                f"target must not be in use; another run has begun at {occupation.place} meanwhile: try again"
             )
         done: set[int] = set()
         if to_do is Course.GO_ON:
@@ -108,15 +110,15 @@ def occupy(
         else:
             record.begin(clear=to_do is Course.REPLACE)
         if target.metadata_first:
-            target.describe(digests(what.settings))
+            target.describe(digests(occupation.settings))
         _log.info("%d of %d tasks to do: %s", count - len(done), count, root)
         run_tasks(done, record.mark)
         last_look()
         objects.remove_leftovers(root, FOLDER)
         record.settled()
-        _require_all(target, record, boxes, count, what.place)
+        _require_all(target, record, boxes, count, occupation.place)
         record.settled()
-        result = target.finish(digests(what.settings))
+        result = target.finish(digests(occupation.settings))
         record.erase()
         return result
 

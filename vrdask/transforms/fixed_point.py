@@ -99,14 +99,14 @@ def _apportioned(rows: Rows, bits: int) -> npt.NDArray[np.int32]:
 
 
 @lru_cache(maxsize=128)
-def weights_of(what: Resampling, axis: int) -> FixedPoint:
+def weights_of(resampling: Resampling, axis: int) -> FixedPoint:
     """The weights of the pass along an axis.
 
     With 16 bits some samples round the other way, by a grey level. A later pass over many samples levels that out;
     one over few, whose weights add up to more than 1 without their signs, may make two levels of it. Before such a pass
     weights have Pillow's own precision.
     """
-    (stage,) = map(tables, what.stages)
-    later = what.passes[what.passes.index(axis) + 1 :]
+    (stage,) = map(tables, resampling.stages)
+    later = resampling.passes[resampling.passes.index(axis) + 1 :]
     ops = [op for k in (axis, *later) if (op := stage[k]) is not None]
     return fixed_point(ops[0], precise=any(fixed_point(op).wide for op in ops[1:]))

@@ -102,30 +102,30 @@ def convert(x: Array, dtype: DType) -> Array:
     return np.where(rounded >= float(limits.max), limits.max, result).astype(dtype)
 
 
-def resample(what: Resampling, x: Array) -> Array:
+def resample(resampling: Resampling, x: Array) -> Array:
     """The whole array at once."""
     x = x.astype(x.dtype.newbyteorder("="))
-    if MODES[what.mode].copies:
-        for copied in map(tables, what.stages):
+    if MODES[resampling.mode].copies:
+        for copied in map(tables, resampling.stages):
             for axis in contraction_order(copied):
                 op = copied[axis]
                 assert op is not None
                 x = gather(x, op, axis)
-        return x if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
-    if not what.stages:
-        return x.copy() if what.in_dtype == what.out_dtype else convert(x, what.out_dtype)
-    if what.fixed_point:
-        for axis in what.passes:
-            x = fixed_pass(x, weights_of(what, axis), axis)
+        return x if resampling.in_dtype == resampling.out_dtype else convert(x, resampling.out_dtype)
+    if not resampling.stages:
+        return x.copy() if resampling.in_dtype == resampling.out_dtype else convert(x, resampling.out_dtype)
+    if resampling.fixed_point:
+        for axis in resampling.passes:
+            x = fixed_pass(x, weights_of(resampling, axis), axis)
         return x
-    pairs = [pair for pair in zip(what.in_shape, what.out_shape, strict=True) if pair[0] != pair[1]]
-    if x.dtype.kind != "f" and is_mean(what.mode, pairs):
-        (windows,) = map(tables, what.stages)
-        return means(x, windows, what.sums.in_pieces, what.out_dtype)
-    x = x.astype(what.acc_dtype)
-    for stage in what.stages:
+    pairs = [pair for pair in zip(resampling.in_shape, resampling.out_shape, strict=True) if pair[0] != pair[1]]
+    if x.dtype.kind != "f" and is_mean(resampling.mode, pairs):
+        (windows,) = map(tables, resampling.stages)
+        return means(x, windows, resampling.sums.in_pieces, resampling.out_dtype)
+    x = x.astype(resampling.acc_dtype)
+    for stage in resampling.stages:
         for axis in contraction_order(stage):
             each = stage[axis]
             assert each is not None
             x = prefilter(x, each, axis) if isinstance(each, Prefilter) else contract(x, each, axis)
-    return convert(x, what.out_dtype)
+    return convert(x, resampling.out_dtype)

@@ -24,25 +24,25 @@ from vrdask.transforms.spline_coefficients import SplineFilter
 Array = npt.NDArray[Any]
 
 
-def grid_positions(what: GridSampling, grid: Array) -> list[Array]:
+def grid_positions(grid_sampling: GridSampling, grid: Array) -> list[Array]:
     """Per spatial axis, positions of shape (N, ..): float32 or float64 as the grid is."""
-    grid = grid.astype(what.grid_dtype)
-    real = what.grid_dtype.type
+    grid = grid.astype(grid_sampling.grid_dtype)
+    real = grid_sampling.grid_dtype.type
     result = []
-    for axis in range(what.rank):
-        scale, shift = what.scale_and_shift(axis)
+    for axis in range(grid_sampling.rank):
+        scale, shift = grid_sampling.scale_and_shift(axis)
         with np.errstate(over="ignore", invalid="ignore"):
-            result.append((grid[..., what.rank - 1 - axis] + real(1)) * real(scale) - real(shift))
+            result.append((grid[..., grid_sampling.rank - 1 - axis] + real(1)) * real(scale) - real(shift))
     return result
 
 
-def affine_positions(what: Affine, box: Box) -> list[Array]:
+def affine_positions(affine: Affine, box: Box) -> list[Array]:
     """Per sampled axis, float64 positions of a box of the sampled output axes."""
     sizes = shape_of(box)
     index = [np.arange(*ends, dtype=np.float64).reshape([-1 if k == j else 1 for j in range(len(sizes))])
              for k, ends in enumerate(box)]  # fmt: skip
     result = []
-    for row, offset in zip(what.matrix, what.offset, strict=True):
+    for row, offset in zip(affine.matrix, affine.offset, strict=True):
         total = row[0] * index[0]
         for factor, i in zip(row[1:], index[1:], strict=True):
             total = total + factor * i
@@ -195,19 +195,19 @@ def coefficients(prefilter: SplineFilter | None, x: Array) -> Array:
     return x if prefilter is None else reference.resample(prefilter, x)
 
 
-def grid_sample(what: GridSampling, x: Array, grid: Array) -> Array:
+def grid_sample(grid_sampling: GridSampling, x: Array, grid: Array) -> Array:
     """The whole result at once."""
-    data = coefficients(what.prefilter, x)
-    positions = grid_positions(what, grid)
+    data = coefficients(grid_sampling.prefilter, x)
+    positions = grid_positions(grid_sampling, grid)
     return np.stack([
-        at_positions(what.sampling, data[n], [at[n] for at in positions]) for n in range(len(x))
+        at_positions(grid_sampling.sampling, data[n], [at[n] for at in positions]) for n in range(len(x))
     ])  # fmt: skip
 
 
-def affine_transform(what: Affine, x: Array) -> Array:
+def affine_transform(affine: Affine, x: Array) -> Array:
     """The whole result at once."""
-    data = coefficients(what.prefilter, x)
-    last = tuple(range(-len(what.axes), 0))
-    outputs = whole([what.out_shape[axis] for axis in what.axes])
-    result = at_positions(what.sampling, np.moveaxis(data, what.axes, last), affine_positions(what, outputs))
-    return np.moveaxis(result, last, what.axes)
+    data = coefficients(affine.prefilter, x)
+    last = tuple(range(-len(affine.axes), 0))
+    outputs = whole([affine.out_shape[axis] for axis in affine.axes])
+    result = at_positions(affine.sampling, np.moveaxis(data, affine.axes, last), affine_positions(affine, outputs))
+    return np.moveaxis(result, last, affine.axes)

@@ -159,10 +159,10 @@ def stage_reads(stage: Stage, writes: Box) -> Box:
     )
 
 
-def boxes_between(what: Resampling, writes: Box) -> tuple[Box, ...]:
-    """What each stage reads for an output box, in order, and the box itself: the first is `what.reads(writes)`."""
+def boxes_between(resampling: Resampling, writes: Box) -> tuple[Box, ...]:
+    """What each stage reads for an output box, in order, and the box itself: the first is what it reads."""
     boxes = [writes]
-    for stage in reversed(what.stages):
+    for stage in reversed(resampling.stages):
         boxes.append(stage_reads(stage, boxes[-1]))
     return tuple(reversed(boxes))
 

@@ -29,21 +29,21 @@ Array = npt.NDArray[np.uint8]
 
 
 def filter_pieces(
-    what: Resampling, pieces: Iterable[tuple[Box, Array]], reads: Box, writes: Box, target: Array, empty: Empty
+    resampling: Resampling, pieces: Iterable[tuple[Box, Array]], reads: Box, writes: Box, target: Array, empty: Empty
 ) -> None:
     """Fill `target`, the box `writes`, from pieces that make up the box `reads`, in C order; all uint8.
 
     what : one that `passes.takes_pieces`. empty : makes the array of what is put together.
     """
-    _, *others = what.passes
-    between = between_pieces(what, reads, writes)
+    _, *others = resampling.passes
+    between = between_pieces(resampling, reads, writes)
     filtered = empty(shape_of(between), np.dtype(np.uint8)) if others else target
-    first_pass = _FirstPass(what, reads, between, filtered, empty)
+    first_pass = _FirstPass(resampling, reads, between, filtered, empty)
     for box, samples in pieces:
         first_pass.take(box, samples)
         del samples  # its memory is the next piece's
     for other in others:
-        run_call(what, Call(None, other), filtered, between, writes, target, 1)
+        run_call(resampling, Call(None, other), filtered, between, writes, target, 1)
 
 
 class _Column(NamedTuple):
@@ -59,11 +59,11 @@ class _Column(NamedTuple):
 class _FirstPass:
     """The pass along rows, from the box `reads` to the box `writes`, which is `target`."""
 
-    def __init__(self, what: Resampling, reads: Box, writes: Box, target: Array, empty: Empty) -> None:
+    def __init__(self, resampling: Resampling, reads: Box, writes: Box, target: Array, empty: Empty) -> None:
         self._reads, self._writes, self._target, self._empty = reads, writes, target, empty
-        self._what, self._axis = what, what.passes[0]
+        self._what, self._axis = resampling, resampling.passes[0]
         axis = self._axis
-        op = what.stages[0][axis]
+        op = resampling.stages[0][axis]
         assert isinstance(op, Operator)
         self._op = op
         self._channels = size_of(reads[axis + 1 :])

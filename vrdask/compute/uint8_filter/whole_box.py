@@ -39,11 +39,11 @@ BYTES_PER_THREAD = 1 << 16
 """Starting a thread for less work than this costs more than it brings."""
 
 
-def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
+def filter_box(resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """Fill `target`, the box `writes`, from `source`, the box `reads`; both uint8."""
-    calls, axis = calls_of(what), strip_axis(what)
-    for strip in strips_of(what, reads, writes):
-        strip_reads = what.reads(strip)
+    calls, axis = calls_of(resampling), strip_axis(resampling)
+    for strip in strips_of(resampling, reads, writes):
+        strip_reads = resampling.reads(strip)
         at, data = strip_reads, source[within(strip_reads, reads)]
         for number, call in enumerate(calls):
             result = tuple(strip[k] if k in (call.row, call.column) else interval for k, interval in enumerate(at))
@@ -52,29 +52,31 @@ def filter_box(what: Resampling, source: Array, reads: Box, writes: Box, target:
                 view = target[(slice(None),) * axis + (slice(strip[axis][0] - begin, strip[axis][1] - begin),)]
             else:
                 view = np.empty(shape_of(result), np.uint8)
-            run_call(what, call, data, at, result, view, num_threads)
+            run_call(resampling, call, data, at, result, view, num_threads)
             at, data = result, view
 
 
 def run_call(
-    what: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
+    resampling: Resampling, call: Call, source: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
     """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
     if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
     threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
     prepared: Callable[..., Any] = _prepared_of_few
-    if not are_small(what):
+    if not are_small(resampling):
         prepared = _prepared_of_many
-        (stage,) = map(tables, what.stages)
+        (stage,) = map(tables, resampling.stages)
         reads, writes = alike([op if axis in call else None for axis, op in enumerate(stage)], reads, writes)
-    kernel, slices, strides, src_bytes, _ = prepared(what, call, reads, writes, source.strides, target.strides, threads)
+    kernel, slices, strides, src_bytes, _ = prepared(
+        resampling, call, reads, writes, source.strides, target.strides, threads
+    )
     scratch = np.empty((max(1, min(threads, kernel.tiles * len(slices))), kernel.scratch_bytes), np.uint8)
     kernel(source, target, slices, *strides, src_bytes, scratch)
 
 
 def _prepared(
-    what: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
+    resampling: Resampling, call: Call, reads: Box, writes: Box, in_strides: Shape, out_strides: Shape, threads: int
 ) -> tuple[Any, npt.NDArray[np.int64], tuple[int, int], int, int]:
     """The kernel with its tables and tiles; byte offsets of slices; strides of their rows; bytes of a source row; and
     of all tables.
@@ -88,10 +90,10 @@ def _prepared(
     row = column = None
     if call.row is not None:
         row = _row(
-            weights_of(what, call.row), reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout()
+            weights_of(resampling, call.row), reads[call.row], writes[call.row], prod(out_shape[inner + 1 :]), _layout()
         )
     if call.column is not None:
-        column = _column(weights_of(what, call.column), reads[call.column], writes[call.column])
+        column = _column(weights_of(resampling, call.column), reads[call.column], writes[call.column])
     units, unit_bytes = (prod(out_shape[inner:]), 1) if row is None else (row["units"], row["unit_bytes"])
     slots = 0 if column is None else column["taps"] + _fixed.BATCH
 
