@@ -21,8 +21,8 @@ from vrdask.api.resample_zarr import prepare
 from vrdask.boxes import intersection, intervals_of, regular_edges, shape_of, size_of, slices_of
 from vrdask.compute import builds
 from vrdask.compute.resample_box import apply
-from vrdask.compute.uint8_filter.by_chunk import filter_pieces
-from vrdask.compute.uint8_filter.passes import calls_of, peak_between_bytes, strips_of, takes_pieces
+from vrdask.compute.uint8_filter.by_chunk import filter_by_chunk
+from vrdask.compute.uint8_filter.passes import calls_of, goes_by_chunk, peak_between_bytes, strips_of
 from vrdask.compute.uint8_filter.tables import Layout, Taps, row_table
 from vrdask.transforms import reference
 from vrdask.transforms.filters import FILTERS
@@ -197,7 +197,7 @@ def test_arrays_between_calls_stay_within_their_bound(in_shape, shape):
 
 
 @st.composite
-def in_pieces(draw):
+def by_bits(draw):
     """A problem that can be filtered piece by piece, a box of its output and sizes of its source's chunks."""
     problem = draw(filters(most_axes=2))
     what = problem.what
@@ -208,7 +208,7 @@ def in_pieces(draw):
     return problem, draw(boxes_in(what.out_shape)), tuple(stored)
 
 
-@given(in_pieces())
+@given(by_bits())
 def test_filtering_piece_by_piece_changes_no_bit(case):
     problem, writes, stored = case
     what, x = problem.what, problem.source
@@ -218,7 +218,7 @@ def test_filtering_piece_by_piece_changes_no_bit(case):
     boxes = [intersection(chunk, reads) for chunk in chunks]
     pieces = [(box, x[slices_of(box)]) for box in boxes if size_of(box)]
     target = np.empty(shape_of(writes), np.uint8)
-    filter_pieces(what, pieces, reads, writes, target, np.empty)
+    filter_by_chunk(what, pieces, reads, writes, target, np.empty)
     assert_array_equal(target, resample_in_memory(what, x, 1)[slices_of(writes)])
 
 
@@ -227,7 +227,7 @@ def test_pieces_narrower_than_an_output_hand_on_what_it_weighs():
     what, x = problem.what, problem.source
     pieces = [(((0, 3), (k, k + 1), (0, 3)), x[:, k : k + 1]) for k in range(200)]
     target = np.empty((3, 7, 3), np.uint8)
-    filter_pieces(what, pieces, *what.whole, target, np.empty)
+    filter_by_chunk(what, pieces, *what.whole, target, np.empty)
     assert_array_equal(target, resample_in_memory(what, x, 1))
 
 
@@ -237,7 +237,7 @@ def test_pieces_of_any_memory_layout(layout):
     what, x = problem.what, problem.source
     boxes = product([(0, 25), (25, 40)], [(0, 50), (50, 90)])
     target = np.empty((11, 17), np.uint8)
-    filter_pieces(what, [(box, layout(x[slices_of(box)])) for box in boxes], *what.whole, target, np.empty)
+    filter_by_chunk(what, [(box, layout(x[slices_of(box)])) for box in boxes], *what.whole, target, np.empty)
     assert_array_equal(target, resample_in_memory(what, x, 1))
 
 
@@ -249,21 +249,21 @@ def test_chunks_are_filtered_as_they_are_decoded(tmp_path, monkeypatch, mode, sh
     source = zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(96, 100, 3))
     options = {"mode": mode, "axes": (0, 1), "chunks": (32, 64, 3), "shards": shards, "num_threads": 2}
     job = prepare(source, tmp_path / "out.zarr", (133, 170), **options)
-    assert job.blocks.by_pieces
+    assert job.blocks.by_chunk
     assert_array_equal(job.run()[...], vrdask.resample(x, (133, 170), mode, axes=(0, 1)))
 
 
 def test_small_pieces_and_narrow_ones_are_put_together_first():
     what = Problem((4000, 4000), (500, 500), (0, 1), "lanczos", in_dtype="uint8").what
     assert what.stages[0][1].weights.shape[1] == 48
-    assert [takes_pieces(what, stored) for stored in ((700, 4 * 48), (200, 4000))] == [True, True]
-    assert [takes_pieces(what, stored) for stored in ((700, 4 * 48 - 1), (16, 4000), None)] == [False, False, False]
+    assert [goes_by_chunk(what, stored) for stored in ((700, 4 * 48), (200, 4000))] == [True, True]
+    assert [goes_by_chunk(what, stored) for stored in ((700, 4 * 48 - 1), (16, 4000), None)] == [False, False, False]
 
 
 def test_pieces_that_cut_channels_apart_are_put_together_first(tmp_path):
     x = values((800, 700, 3), "uint8")
     what = Problem(x.shape, (200, 180), (0, 1), "lanczos", in_dtype="uint8").what
-    assert [takes_pieces(what, (800, 700, channels)) for channels in (1, 2, 3)] == [False, False, True]
+    assert [goes_by_chunk(what, (800, 700, channels)) for channels in (1, 2, 3)] == [False, False, True]
     source = zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(400, 700, 1))
     job = prepare(source, tmp_path / "out.zarr", (200, 180), mode="lanczos", axes=(0, 1))
     assert_array_equal(job.run()[...], vrdask.resample(x, (200, 180), "lanczos", axes=(0, 1)))

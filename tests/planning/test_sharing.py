@@ -168,7 +168,7 @@ def test_pieces_come_in_c_order_whoever_decodes_them():
         task = plan[number]
         with cache.reading(task.index) as reader:
             found = []
-            for part, samples in reader.pieces(task.reads):
+            for part, samples in reader.by_chunk(task.reads):
                 np.testing.assert_array_equal(samples, x[slices_of(part)])
                 found.append(part)
         assert found == [part for _, part in parts_of(task.reads, plan.in_edges)]

@@ -185,8 +185,8 @@ def test_sums_beside_every_tie_round_to_their_own_side(dtype, count):
 def test_how_sums_are_made_follows_from_sizes_alone(in_shape, shape, dtype, kind):
     # each kind of exact mean, and where one ends and the next begins: float32 as long as it holds the sums
     what = resampling(in_shape, shape, "area", in_dtype=dtype)
-    found = "in pieces" if what.sums.in_pieces else "divided" if what.sums.divisor else "table"
-    if not what.sums.in_pieces and what.double:
+    found = "in pieces" if what.sums.by_bits else "divided" if what.sums.divisor else "table"
+    if not what.sums.by_bits and what.double:
         found += ", float64"
     assert found == kind
 

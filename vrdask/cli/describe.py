@@ -69,7 +69,7 @@ def describe_job(job: Job) -> str:
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
     rows = [("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
     plan = str(job.plan).splitlines()
-    if blocks.part != blocks.block or blocks.by_pieces:
+    if blocks.part != blocks.block or blocks.by_chunk:
         plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
     if blocks.part != blocks.block:
         rows.append(("parts", f"each task computes up to {by_axis(blocks.part)} at a time"))

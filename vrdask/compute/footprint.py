@@ -48,15 +48,15 @@ def kept_bytes(transform: Transform) -> int:
     return table_cuts.kept_bytes(transform) if isinstance(transform, Resampling) else 0
 
 
-def takes_pieces(transform: Transform, stored: tuple[int, ...] | None) -> bool:
+def goes_by_chunk(transform: Transform, stored: tuple[int, ...] | None) -> bool:
     """Whether what a box reads may come in stored chunks of these sizes, and is better off so."""
-    return isinstance(transform, Resampling) and passes.takes_pieces(transform, stored)
+    return isinstance(transform, Resampling) and passes.goes_by_chunk(transform, stored)
 
 
-def pieces_bytes(transform: Transform, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
+def by_chunk_bytes(transform: Transform, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
     """Bound on what is kept of the pieces of a box, where it takes them."""
     assert isinstance(transform, Resampling)
-    return passes.pieces_bytes(transform, reads, writes, stored)
+    return passes.by_chunk_bytes(transform, reads, writes, stored)
 
 
 def _between_bytes_of_affine(affine: Affine, reads: Box) -> int:

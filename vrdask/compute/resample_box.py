@@ -72,7 +72,7 @@ def _fill(resampling: Resampling, source: Array, reads: Box, writes: Box, target
         _gather_box(resampling, source, reads, writes, target, num_threads)
     elif resampling.fixed_point:
         filter_box(resampling, source, reads, writes, target, num_threads)
-    elif resampling.sums.in_pieces:
+    elif resampling.sums.by_bits:
         mean_box(
             resampling, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages
         )

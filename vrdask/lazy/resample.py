@@ -37,7 +37,7 @@ def resample_dask(resampling: Resampling, x: Any, chunks: Any, num_threads: int)
         key = (name, *task.index)
         reads = task.reads if size_of(task.writes) else tuple((0, 0) for _ in task.reads)
         taken = blocks.parts(reads, graph)
-        graph[key] = Task(key, resample_pieces, TaskRef(shared), *taken, reads, task.writes, num_threads)
+        graph[key] = Task(key, resample_blocks, TaskRef(shared), *taken, reads, task.writes, num_threads)
     return collection(graph, name, plan, resampling, [x])
 
 
@@ -79,7 +79,7 @@ def collection(
     return array_of(graph, name, plan_chunk_sizes(plan), resampling.out_dtype, parents)
 
 
-def resample_pieces(
+def resample_blocks(
     resampling: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
     """One output chunk from pieces of the source, each of which holds the box at its place."""

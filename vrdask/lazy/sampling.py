@@ -60,7 +60,7 @@ def affine_lazily(affine: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
             graph[key] = Task(key, affine_region, TaskRef(shared), TaskRef(source), reads, writes, num_threads)
         else:
             graph[key] = Task(
-                key, affine_pieces, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
+                key, affine_blocks, TaskRef(shared), *blocks.parts(reads, graph), reads, writes, num_threads
             )
     return array_of(graph, name, chunks, affine.sampling.out_dtype, [] if by_region else [x])
 
@@ -69,7 +69,7 @@ def affine_region(affine: Affine, source: Stored, reads: Box, writes: Box, num_t
     return sample_affine(affine, source.read(reads), reads, writes, num_threads)
 
 
-def affine_pieces(
+def affine_blocks(
     affine: Affine, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
     return sample_affine(affine, assembled(pieces, places, reads, affine.sampling.in_dtype), reads, writes, num_threads)
@@ -104,7 +104,7 @@ def sample_grid_lazily(grid_sampling: GridSampling, x: Any, grid: Any, num_threa
         elif isinstance(grid, np.ndarray):
             window = _window(grid_sampling, grid[slices_of((batch, *writes[2:]))], batch, channels)
             reads = grid_sampling.reads(window) if size_of(window) else window
-            graph[key] = Task(key, grid_pieces, *how, *blocks.parts(reads, graph), window, count, num_threads)
+            graph[key] = Task(key, grid_blocks, *how, *blocks.parts(reads, graph), window, count, num_threads)
         else:
             box = (f"grid-sample-window-{token}", *index)
             graph[box] = Task(box, _window, *how, batch, channels)
@@ -221,7 +221,7 @@ def grid_region(
     )
 
 
-def grid_pieces(
+def grid_blocks(
     grid_sampling: GridSampling, points: Array, pieces: list[Array], places: list[Box], window: Box, channels: int,
     num_threads: int,
 ) -> Array:  # fmt: skip
@@ -237,4 +237,4 @@ def grid_shares(
     """One output chunk from the shares of all blocks."""
     found = [one for one in shares if one is not None]
     pieces, places = [one.samples for one in found], [one.place for one in found]
-    return grid_pieces(grid_sampling, points, pieces, places, window, channels, num_threads)
+    return grid_blocks(grid_sampling, points, pieces, places, window, channels, num_threads)

@@ -218,7 +218,7 @@ class _Run:
         transform = self.transform
         if isinstance(transform, Affine) or not (transform.fixed_point and transform.stages) or self.in_edges is None:
             return None
-        if found.part != found.block or found.by_pieces:  # of pieces nothing is copied together
+        if found.part != found.block or found.by_chunk:  # of pieces nothing is copied together
             return None
         axis, part, best = transform.passes[-1], list(found.block), found
         while best.part_plan.peak_read_bytes > BAND_BYTES and part[axis] > 1:

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from vrdask.boxes import Box, Index, ceil_div, longest
-from vrdask.compute.footprint import KERNEL_BYTES, kept_bytes, pieces_bytes, takes_pieces
+from vrdask.compute.footprint import KERNEL_BYTES, by_chunk_bytes, goes_by_chunk, kept_bytes
 from vrdask.planning.box_plan import BoxPlan
 from vrdask.planning.plan import ResamplePlan, Task
 from vrdask.planning.sharing import Keep, Sharing
@@ -81,9 +81,9 @@ class RunPlan:
         return Columns(self.plan.shape, self.column or self.plan.shape).numbers()
 
     @cached_property
-    def by_pieces(self) -> bool:
+    def by_chunk(self) -> bool:
         """Whether what a part reads is filtered stored chunk by stored chunk, rather than put together first."""
-        return takes_pieces(self.transform, self._stored)
+        return goes_by_chunk(self.transform, self._stored)
 
     @property
     def thread_bytes(self) -> int:
@@ -100,7 +100,7 @@ class RunPlan:
         """
         threads = self.concurrent if self.shares_pieces else self.tasks_at_once
         encoded = self.reading.encoded_bytes + self.writing.encoded_bytes
-        between = 0 if self.by_pieces else self._between_bytes
+        between = 0 if self.by_chunk else self._between_bytes
         others = (
             threads * (encoded + between + self._scratch_bytes)
             + self.tasks_at_once * self.shard_bytes
@@ -142,15 +142,15 @@ class RunPlan:
     @property
     def _held_bytes(self) -> int:
         """Of the source's samples that are put together."""
-        return self.reading.chunk_bytes if self.by_pieces else self.part_plan.peak_read_bytes
+        return self.reading.chunk_bytes if self.by_chunk else self.part_plan.peak_read_bytes
 
     @property
     def _between_bytes(self) -> int:
         parts = self.part_plan
-        if not self.by_pieces:
+        if not self.by_chunk:
             return parts.peak_between_bytes
         assert self._stored is not None
-        return pieces_bytes(parts.transform, *parts.largest, self._stored)
+        return by_chunk_bytes(parts.transform, *parts.largest, self._stored)
 
     @property
     def _scratch_bytes(self) -> int:

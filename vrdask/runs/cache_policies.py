@@ -16,7 +16,7 @@ from vrdask.boxes import Box, Index, contains, hull, shape_of, size_of
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
 from vrdask.planning.sharing import Sharing
-from vrdask.runs.chunk_cache import Piece
+from vrdask.runs.chunk_cache import Held
 
 Needs = dict[Index, tuple[Box, list[Box]]]
 """By chunk that a task shares: what it needs of it, and what those after it do."""
@@ -27,7 +27,7 @@ class ByRecency:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._pieces: OrderedDict[Index, Piece] = OrderedDict()
+        self._latest: OrderedDict[Index, Held] = OrderedDict()
         self.bytes = 0
 
     def begin(self, task: Index) -> None:
@@ -39,22 +39,22 @@ class ByRecency:
     def is_shared(self, task: Index, chunk: Index) -> bool:
         return True
 
-    def kept(self, chunk: Index) -> Sequence[Piece]:
-        if chunk not in self._pieces:
+    def kept(self, chunk: Index) -> Sequence[Held]:
+        if chunk not in self._latest:
             return ()
-        self._pieces.move_to_end(chunk)
-        return (self._pieces[chunk],)
+        self._latest.move_to_end(chunk)
+        return (self._latest[chunk],)
 
     def wanted(self, task: Index, chunk: Index, part: Box, place: Box) -> Box:
         return place
 
-    def keep(self, task: Index, chunk: Index, piece: Piece) -> None:
-        if (before := self._pieces.pop(chunk, None)) is not None:
+    def keep(self, task: Index, chunk: Index, held: Held) -> None:
+        if (before := self._latest.pop(chunk, None)) is not None:
             self.bytes -= before.bytes
-        self._pieces[chunk] = piece
-        self.bytes += piece.bytes
+        self._latest[chunk] = held
+        self.bytes += held.bytes
         while self.bytes > self._capacity:
-            self.bytes -= self._pieces.popitem(last=False)[1].bytes
+            self.bytes -= self._latest.popitem(last=False)[1].bytes
 
 
 class ByPlan:
@@ -65,7 +65,7 @@ class ByPlan:
 
     def __init__(self, sharing: Sharing, dtype: DType, capacity: int, empty: Empty = np.empty) -> None:
         self._sharing, self._dtype, self._capacity, self._empty = sharing, dtype, capacity, empty
-        self._kept: dict[Index, list[Piece]] = {}
+        self._kept: dict[Index, list[Held]] = {}
         self.bytes = 0
         self._reading: dict[Index, Needs] = {}
         self._finished: dict[Index, Needs] = {}
@@ -103,14 +103,14 @@ class ByPlan:
     def is_shared(self, task: Index, chunk: Index) -> bool:
         return chunk in self._reading[task]
 
-    def kept(self, chunk: Index) -> Sequence[Piece]:
+    def kept(self, chunk: Index) -> Sequence[Held]:
         return self._kept.get(chunk, ())
 
     def wanted(self, task: Index, chunk: Index, part: Box, place: Box) -> Box:
         return hull([part, *self._awaited(task, chunk)])
 
-    def keep(self, task: Index, chunk: Index, piece: Piece) -> None:
-        self._keep(chunk, self._awaited(task, chunk), piece)
+    def keep(self, task: Index, chunk: Index, held: Held) -> None:
+        self._keep(chunk, self._awaited(task, chunk), held)
 
     def _awaited(self, task: Index, chunk: Index) -> list[Box]:
         """What is needed of a chunk after a task has read it: by tasks that begin later, by those under way, by its
@@ -118,7 +118,7 @@ class ByPlan:
         """
         now, later = self._reading[task][chunk]
         under_way = [needs[chunk][0] for other, needs in self._reading.items() if other != task and chunk in needs]
-        kept = [piece.box for piece in self._kept.get(chunk, ())]
+        kept = [held.box for held in self._kept.get(chunk, ())]
         return [*later, *under_way, *kept, *([now] if self._sharing.in_parts else [])]
 
     @property
@@ -126,21 +126,21 @@ class ByPlan:
         """Position of the first task that is reading; infinite where none is."""
         return min(map(self._sharing.position, self._reading), default=inf)
 
-    def _keep(self, chunk: Index, boxes: Sequence[Box], *decoded: Piece) -> None:
+    def _keep(self, chunk: Index, boxes: Sequence[Box], *decoded: Held) -> None:
         """Keep these boxes of a chunk and no others, as far as they have been kept or decoded and there is room."""
         if not boxes and chunk not in self._kept:
             return
-        pieces = sorted([*self._kept.pop(chunk, ()), *decoded], key=lambda one: one.bytes)
-        self.bytes -= sum(piece.bytes for piece in pieces if piece not in decoded)
-        kept: list[Piece] = []
+        there = sorted([*self._kept.pop(chunk, ()), *decoded], key=lambda one: one.bytes)
+        self.bytes -= sum(held.bytes for held in there if held not in decoded)
+        kept: list[Held] = []
         for box in sorted(boxes, key=size_of, reverse=True):
-            source = next((piece for piece in pieces if contains(piece.box, box)), None)
-            if source is None or any(contains(piece.box, box) for piece in kept):
+            source = next((held for held in there if contains(held.box, box)), None)
+            if source is None or any(contains(held.box, box) for held in kept):
                 continue
             if size_of(box) * source.samples.itemsize < source.bytes:
                 samples = self._empty(shape_of(box), self._dtype)
                 samples[...] = source.cut(box)
-                source = Piece(samples, box)
+                source = Held(samples, box)
             if self.bytes + source.bytes > self._capacity:
                 self._drop_stale()
             if self.bytes + source.bytes <= self._capacity:
@@ -154,4 +154,4 @@ class ByPlan:
         first = self._first if self._reading else 0
         for chunk in list(self._kept):
             if self._sharing.position(self._sharing.last_reader(chunk)) < first:
-                self.bytes -= sum(piece.bytes for piece in self._kept.pop(chunk))
+                self.bytes -= sum(held.bytes for held in self._kept.pop(chunk))

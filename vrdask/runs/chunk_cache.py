@@ -22,13 +22,13 @@ import numpy.typing as npt
 from vrdask.boxes import Box, Index, contains, within
 from vrdask.buffers import Empty, OneAtATime
 from vrdask.dtypes import DType
-from vrdask.storage.chunk_array import ChunkIO, Pieces, Reader, put_together
+from vrdask.storage.chunk_array import ByChunk, ChunkIO, Reader, put_together
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Held:
     """Samples of a box of the source."""
 
     samples: Array
@@ -56,13 +56,13 @@ class Policy(Protocol):
     def is_shared(self, task: Index, chunk: Index) -> bool:
         """Whether another task may need a chunk that this one reads."""
 
-    def kept(self, chunk: Index) -> Sequence[Piece]:
+    def kept(self, chunk: Index) -> Sequence[Held]:
         """What is kept of a chunk that is asked for."""
 
     def wanted(self, task: Index, chunk: Index, part: Box, place: Box) -> Box:
         """What is to be decoded of a chunk, which lies at a place, for a part of it."""
 
-    def keep(self, task: Index, chunk: Index, piece: Piece) -> None:
+    def keep(self, task: Index, chunk: Index, held: Held) -> None:
         """Keep what is worth it of what has been decoded for a task."""
 
 
@@ -71,7 +71,7 @@ class ChunkCache:
 
     def __init__(self, chunks: ChunkIO, policy: Policy, dtype: DType, empty: Empty = np.empty) -> None:
         self._io, self._policy, self._dtype, self._empty = chunks, policy, dtype, empty
-        self._decoding: dict[Index, Future[Piece]] = {}
+        self._decoding: dict[Index, Future[Held]] = {}
         self._mutex = threading.Lock()
 
     @contextmanager
@@ -80,15 +80,15 @@ class ChunkCache:
         with self._mutex:
             self._policy.begin(task)
         try:
-            yield Reader(partial(self._read, task), partial(self._pieces, task))
+            yield Reader(partial(self._read, task), partial(self._by_chunk, task))
         finally:
             with self._mutex:
                 self._policy.end(task)
 
     def _read(self, task: Index, box: Box) -> Array:
-        return put_together(self._pieces_in_any_order(task, box), box, self._dtype, self._empty)
+        return put_together(self._in_any_order(task, box), box, self._dtype, self._empty)
 
-    def _pieces(self, task: Index, box: Box) -> Pieces:
+    def _by_chunk(self, task: Index, box: Box) -> ByChunk:
         """The samples of a non-empty box, chunk by chunk, in C order; for readers that have room for two chunks."""
         empty = OneAtATime(self._empty)
         for chunk, part in self._io.parts(box):
@@ -96,7 +96,7 @@ class ChunkCache:
             yield part, samples
             del samples  # nobody but the reader holds it while the next is decoded
 
-    def _pieces_in_any_order(self, task: Index, box: Box) -> Pieces:
+    def _in_any_order(self, task: Index, box: Box) -> ByChunk:
         """The same; what others decode is left until there is nothing else to do."""
         queue = deque(self._io.parts(box))
         passed = 0  # in a row
@@ -114,10 +114,10 @@ class ChunkCache:
     def _samples(self, task: Index, chunk: Index, part: Box, empty: Empty) -> Array:
         """The samples of a part of a chunk. empty : makes the array of one that no other task needs."""
         if self._policy.is_shared(task, chunk):
-            return self._piece(task, chunk, part).cut(part)
+            return self._held(task, chunk, part).cut(part)
         return self._io.part(chunk, part, empty)
 
-    def _piece(self, task: Index, chunk: Index, part: Box) -> Piece:
+    def _held(self, task: Index, chunk: Index, part: Box) -> Held:
         """Decoded samples that hold a part of a chunk, once they are there where another task is decoding it."""
         while True:
             with self._mutex:
@@ -134,7 +134,7 @@ class ChunkCache:
                 return found
         return self._decoded(task, chunk, wanted, mine)
 
-    def _decoded(self, task: Index, chunk: Index, wanted: Box, mine: Future[Piece]) -> Piece:
+    def _decoded(self, task: Index, chunk: Index, wanted: Box, mine: Future[Held]) -> Held:
         """A chunk, as far as it is wanted."""
         try:
             samples = self._io.chunk(chunk, wanted)
@@ -144,7 +144,7 @@ class ChunkCache:
             mine.set_exception(error)
             raise
         place = self._io.place(chunk)
-        found = Piece(samples, tuple((a, a + n) for (a, _), n in zip(place, samples.shape, strict=True)))
+        found = Held(samples, tuple((a, a + n) for (a, _), n in zip(place, samples.shape, strict=True)))
         with self._mutex:
             del self._decoding[chunk]
             self._policy.keep(task, chunk, found)

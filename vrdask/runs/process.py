@@ -45,7 +45,7 @@ class StoreAccess:
         """While it lasts: what reads boxes of the source for a task of the run's plan; they may be read-only."""
         if isinstance(self.source, ChunkCache):
             return self.source.reading(task)
-        return nullcontext(Reader(self.source.read, self.source.pieces))
+        return nullcontext(Reader(self.source.read, self.source.by_chunk))
 
     def write(self, box: Box, samples: Array) -> None:
         """Write whole units of the target."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vrdask.boxes import Box, shape_of, size_of, slices_of
 from vrdask.buffers import Empty
 from vrdask.compute.box import compute_box
-from vrdask.compute.uint8_filter.by_chunk import filter_pieces
+from vrdask.compute.uint8_filter.by_chunk import filter_by_chunk
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.process import Reading, StoreAccess, store_access, written
 from vrdask.runs.record import Units
@@ -76,9 +76,9 @@ class BlockWork:
         what = self.blocks.transform
         reads = what.reads(part)
         with reading(part) as read:
-            if isinstance(what, Resampling) and self.blocks.by_pieces:
+            if isinstance(what, Resampling) and self.blocks.by_chunk:
                 result = empty(shape_of(part), what.out_dtype)
-                filter_pieces(what, read.pieces(reads), reads, part, result, access.memory.empty)
+                filter_by_chunk(what, read.by_chunk(reads), reads, part, result, access.memory.empty)
                 return result
             samples = read(reads)
         return compute_box(what, samples, reads, part, 1, empty)

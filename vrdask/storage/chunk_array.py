@@ -26,7 +26,7 @@ from vrdask.storage.retry import StoreError, attempt, may_pass
 from vrdask.storage.shard_format import shard_format
 
 Array = npt.NDArray[Any]
-Pieces = Iterator[tuple[Box, Array]]
+ByChunk = Iterator[tuple[Box, Array]]
 """Boxes and their samples, which may be read-only; whoever takes them lets go of one before the next."""
 
 
@@ -42,16 +42,16 @@ class Decodable(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """What reads boxes of an array: `reader(box)` is the samples, `reader.pieces(box)` the same chunk by chunk."""
+    """What reads boxes of an array: `reader(box)` is the samples, `reader.by_chunk(box)` the same chunk by chunk."""
 
     read: Callable[[Box], Array]
-    pieces: Callable[[Box], Pieces]
+    by_chunk: Callable[[Box], ByChunk]
 
     def __call__(self, box: Box) -> Array:
         return self.read(box)
 
 
-def put_together(pieces: Pieces, box: Box, dtype: DType, empty: Empty) -> Array:
+def put_together(pieces: ByChunk, box: Box, dtype: DType, empty: Empty) -> Array:
     """The samples of a box from its pieces, which are not asked for where it is empty. empty : makes the array."""
     result = empty(shape_of(box), dtype)
     origin = [start for start, _ in box]
@@ -154,7 +154,7 @@ class ChunkIO:
             result[slices_of(part, origin)] = samples
         return result
 
-    def pieces(self, box: Box) -> Pieces:
+    def by_chunk(self, box: Box) -> ByChunk:
         """The samples of a non-empty box, chunk by chunk."""
         empty = OneAtATime(self._empty)
         for index, part in self.parts(box):

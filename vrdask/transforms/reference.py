@@ -121,7 +121,7 @@ def resample(resampling: Resampling, x: Array) -> Array:
     pairs = [pair for pair in zip(resampling.in_shape, resampling.out_shape, strict=True) if pair[0] != pair[1]]
     if x.dtype.kind != "f" and is_mean(resampling.mode, pairs):
         (windows,) = map(tables, resampling.stages)
-        return means(x, windows, resampling.sums.in_pieces, resampling.out_dtype)
+        return means(x, windows, resampling.sums.by_bits, resampling.out_dtype)
     x = x.astype(resampling.acc_dtype)
     for stage in resampling.stages:
         for axis in contraction_order(stage):

@@ -50,14 +50,14 @@ class Sums:
     multiples : for a mean of integers by axis, whole multiples of its windows' lengths; a tap weighs the multiple over
         the length of its window. None where taps have their table's weights.
     divisor : of a sum, at the end; 0 for none.
-    in_pieces : float64 does not hold the sums, which are made of some bits of the samples at a time, with weights of 1;
+    by_bits : float64 does not hold the sums, which are made of some bits of the samples at a time, with weights of 1;
         or rows are too long for a table.
     """
 
     double: bool
     multiples: tuple[int, ...] | None = None
     divisor: int = 0
-    in_pieces: bool = False
+    by_bits: bool = False
 
 
 def sums(mode: str, in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType) -> Sums:
@@ -118,7 +118,7 @@ def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, ou
     multiples = tuple(lcm(*each) for each in lengths)
     total = prod(multiples)
     if has_long_rows(in_shape, out_shape):
-        return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
+        return Sums(True, (1,) * len(lengths), 0, by_bits=True)
     limits = np.iinfo(in_dtype)
     largest = max(-int(limits.min), int(limits.max)) * total
     exact = total & (total - 1) == 0
@@ -127,7 +127,7 @@ def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, ou
         narrow = bits == 24 and native(out_dtype) == np.float16 and total >= 2**12
         if fits and not narrow and largest < 2 ** (bits if exact else bits - 1):
             return Sums(bits == 53) if exact else Sums(bits == 53, multiples, total)
-    return Sums(True, (1,) * len(lengths), 0, in_pieces=True)
+    return Sums(True, (1,) * len(lengths), 0, by_bits=True)
 
 
 def has_long_rows(in_shape: Sequence[int], out_shape: Sequence[int]) -> bool:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, Interval, shape_of, size_of, within
 from vrdask.buffers import Empty, workspace
-from vrdask.compute.uint8_filter.passes import Call, between_pieces
+from vrdask.compute.uint8_filter.passes import Call, between_chunks
 from vrdask.compute.uint8_filter.whole_box import contiguous, piece_filter, row_slices, run_call
 from vrdask.transforms.fixed_point import weights_of
 from vrdask.transforms.operators import Operator
@@ -28,15 +28,15 @@ from vrdask.transforms.resampling import Resampling
 Array = npt.NDArray[np.uint8]
 
 
-def filter_pieces(
+def filter_by_chunk(
     resampling: Resampling, pieces: Iterable[tuple[Box, Array]], reads: Box, writes: Box, target: Array, empty: Empty
 ) -> None:
     """Fill `target`, the box `writes`, from pieces that make up the box `reads`, in C order; all uint8.
 
-    what : one that `passes.takes_pieces`. empty : makes the array of what is put together.
+    what : one that `passes.goes_by_chunk`. empty : makes the array of what is put together.
     """
     _, *others = resampling.passes
-    between = between_pieces(resampling, reads, writes)
+    between = between_chunks(resampling, reads, writes)
     filtered = empty(shape_of(between), np.dtype(np.uint8)) if others else target
     first_pass = _FirstPass(resampling, reads, between, filtered, empty)
     for box, samples in pieces:

@@ -93,7 +93,7 @@ def _between_bytes(resampling: Resampling, reads: Box, writes: Box) -> int:
     return total
 
 
-def takes_pieces(resampling: Resampling, stored: tuple[int, ...] | None) -> bool:
+def goes_by_chunk(resampling: Resampling, stored: tuple[int, ...] | None) -> bool:
     """Whether what a box reads may come in pieces, stored chunks of these sizes, and is better off so.
 
     Each is filtered along its rows while it is in a cache: so there are rows, which chunks cut only between positions,
@@ -116,12 +116,12 @@ def takes_pieces(resampling: Resampling, stored: tuple[int, ...] | None) -> bool
     return wide and whole and prod(stored) >= SMALLEST_PIECE
 
 
-def between_pieces(resampling: Resampling, reads: Box, writes: Box) -> Box:
+def between_chunks(resampling: Resampling, reads: Box, writes: Box) -> Box:
     """What the pass along rows leaves of the pieces of a box."""
     return tuple(writes[k] if k == resampling.passes[0] else interval for k, interval in enumerate(reads))
 
 
-def pieces_bytes(resampling: Resampling, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
+def by_chunk_bytes(resampling: Resampling, reads: Box, writes: Box, stored: tuple[int, ...]) -> int:
     """Bound on the bytes that are kept of the pieces of a box: what is put together of them, and the ends of rows."""
     axis = resampling.passes[0]
     op = resampling.stages[0][axis]
@@ -130,4 +130,4 @@ def pieces_bytes(resampling: Resampling, reads: Box, writes: Box, stored: tuple[
     ends = rows * op.taps * prod(stored[axis + 1 :])
     start, stop = writes[axis]
     ends += 16 * (stop - start)  # where the taps of its outputs begin and end
-    return ends + (size_of(between_pieces(resampling, reads, writes)) if len(resampling.passes) > 1 else 0)
+    return ends + (size_of(between_chunks(resampling, reads, writes)) if len(resampling.passes) > 1 else 0)
