@@ -41,8 +41,10 @@ MOST_CHUNKS = 1 << 18
 """Along an axis. Plans and readers have some numbers for each; there is no bound on their product."""
 
 
-def regular_edges(size: int, chunk: int) -> Edges:
+def regular_edges(size: int, chunk: int, whose: str = "chunks") -> Edges:
     """Boundaries of chunks of one size, the last one cut short.
+
+    whose : the chunks, as an error names them.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def regular_edges(size: int, chunk: int) -> Edges:
         return np.zeros(2, np.int64)
     if (count := ceil_div(size, max(chunk, 1))) > MOST_CHUNKS:
         raise ValueError(
-            f"chunks must be at most {MOST_CHUNKS} along an axis; got {count}, of {chunk} samples each along {size}: "
+            f"{whose} must be at most {MOST_CHUNKS} along an axis; got {count}, of {chunk} samples each along {size}: "
             "choose larger chunks"
         )
     return np.append(np.arange(0, size, max(chunk, 1), dtype=np.int64), size)

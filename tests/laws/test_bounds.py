@@ -73,3 +73,42 @@ def test_any_number_of_tasks_is_a_plan():
     last = plan[len(plan) - 1]
     assert last.writes == ((5 * 10**8 - 10**5, 5 * 10**8),) * 3
     assert np.prod([stop - start for start, stop in last.reads], dtype=float) == 8e15
+
+
+ENDS = """
+import resource, sys, vrdask
+for n_in, n_out, mode, chunk in eval(sys.argv[1]):
+    plan = vrdask.plan_resample((n_in,), (n_out,), mode, out_chunks=chunk)
+    print(n_in, n_out, mode, plan[0].reads[0], plan[len(plan) - 1].reads[0])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_rows_of_any_length_are_planned_without_their_weights():
+    tasks = [
+        (10**9, 7, "area", None), (10**9, 7, "lanczos", 3), (10**9, 7, "mks2021", 1), (2**60, 1, "area", None),
+        (2**60, 1, "cubic", None), (2**60, 1, "lanczos", None), (2**40, 2**20, "lanczos", None),
+        (2**40, 2**20, "lanczos", 4), (2**40 + 1, 2**20 + 7, "bicubic", 5), (10**9, 9 * 10**8 + 1, "bicubic", 4000),
+    ]  # fmt: skip
+    begun = time.monotonic()
+    command = [sys.executable, "-c", ENDS, repr(tasks)]
+    *lines, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert int(peak) * (1 if sys.platform == "darwin" else 1024) < 500e6
+    assert time.monotonic() - begun < 30  # about a second where nothing else runs
+    assert lines[0].endswith(f"(0, {10**9}) (0, {10**9})")
+    assert lines[3].endswith(f"(0, {2**60}) (0, {2**60})")
+    assert lines[4].endswith(f"({2**59 - 15}, {2**59 + 15}) ({2**59 - 15}, {2**59 + 15})")
+    assert lines[6].endswith(f"(0, {2**40}) (0, {2**40})")
+
+
+def test_sizes_whose_product_is_no_integer_of_64_bits_are_refused():
+    with pytest.raises(ValueError, match=r"input size times output size of axis 0 must be below 2\^62"):
+        vrdask.plan_resample((2**62,), (2**61,), "linear")
+
+
+@pytest.mark.parametrize(("whose", "shape", "chunks"), [("target", 2**31, 100), ("source", 1000, 100)])
+def test_too_many_chunks_are_said_to_be_whose_they_are(tmp_path, whose, shape, chunks):
+    size = 1000 if whose == "target" else 2**31
+    source = zarr.create_array(tmp_path / "in.zarr", shape=size, dtype="uint8", chunks=chunks)
+    with pytest.raises(ValueError, match=f"the {whose}'s chunks must be at most 262144 along an axis"):
+        vrdask.resample_zarr(source, tmp_path / "out.zarr", shape)

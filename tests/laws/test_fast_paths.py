@@ -17,7 +17,7 @@ from vrdask.api.in_memory import resample_in_memory
 from vrdask.compute import builds
 from vrdask.compute.resample_box import row_tables
 from vrdask.compute.tiles import levels_of
-from vrdask.transforms import operators, reference
+from vrdask.transforms import interpolators, reference
 
 BUILDS = builds.supported()
 
@@ -51,7 +51,7 @@ RATIOS = [0.1, 0.3, 0.45, 0.49, 0.5, 0.51, 0.53, 0.6, 0.9, 0.97, 1.03, 1.5, 1.97
 def test_ratios_span_both_sides_of_the_reach_of_a_permutation():
     spans = []
     for ratio in RATIOS:
-        op = operators.linear(400, round(400 * ratio), False)
+        op = interpolators.linear(400, round(400 * ratio), False)
         shapes = row_tables(op.start, op.count, op.weights.astype(np.float32), 1)["shape"]
         spans.append(int(shapes[:, 2].max()))
     assert min(spans) < 16 < 20 < 32 < max(spans)

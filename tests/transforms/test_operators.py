@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import MODES, sizes
 
-from vrdask.transforms import operators, reference
+from vrdask.transforms import interpolators, operators, reference
 from vrdask.transforms.modes import MODES as KNOWN
 from vrdask.transforms.modes import axis_operators
 from vrdask.transforms.prefilter import Prefilter
@@ -83,7 +83,7 @@ def test_reads_are_the_smallest_interval_with_every_weighed_sample(mode, align_c
 
 @given(n_in=AXIS, n_out=AXIS, align_corners=st.booleans())
 def test_linear_has_no_tap_of_weight_zero(n_in, n_out, align_corners):
-    op = operators.linear(n_in, n_out, align_corners)
+    op = interpolators.linear(n_in, n_out, align_corners)
     for i in range(n_out):
         p = oracles.position(i, n_in, n_out, align_corners)
         inside = p != floor(p) and 0 < p < n_in - 1
@@ -96,8 +96,8 @@ def test_linear_has_no_tap_of_weight_zero(n_in, n_out, align_corners):
 
 @given(a=sizes(40), b=sizes(40), c=sizes(40), corners=st.booleans())
 def test_compose_is_the_matrix_product(a, b, c, corners):
-    outer, inner = operators.b_spline(b, c, corners), operators.linear(a, b, corners)
-    composed = operators.compose(outer, inner)
+    outer, inner = interpolators.b_spline(b, c, corners), interpolators.linear(a, b, corners)
+    composed = interpolators.compose(outer, inner)
     assert_allclose(composed.dense(), outer.dense() @ inner.dense(), rtol=0, atol=4e-16)
 
 
@@ -132,6 +132,24 @@ def test_rows_of_any_outputs_are_those_of_the_whole_table(data):
         assert earlier == rows.start[0] - again.start[0]
 
 
+@given(st.data())
+def test_ends_made_without_weights_are_those_of_dense_rows(data):
+    mode = data.draw(st.sampled_from(sorted(KNOWN)))
+    n_in, n_out, double = data.draw(sizes(600)), data.draw(sizes(600)), data.draw(st.booleans())
+    align_corners = KNOWN[mode].takes_align_corners and data.draw(st.booleans())
+    _, op = KNOWN[mode].rows(n_in, n_out, align_corners, double)
+    begin = data.draw(st.integers(0, n_out - 1))
+    outputs = np.arange(begin, data.draw(st.integers(begin + 1, n_out)))
+    rows, found = op.band(outputs), op.reach(outputs)
+    assert_array_equal(found.start, rows.start)
+    assert_array_equal(found.stop, rows.stop)
+    assert (found.first <= found.start).all()
+    assert (found.last >= found.stop).all()
+    starts, stops = op.extents(0, n_out)
+    assert_array_equal(starts, op.start)
+    assert_array_equal(stops, op.start + op.count)
+
+
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 28, 57, 200])
@@ -145,7 +163,7 @@ def test_prefilter_is_scipys_recursion_cut_off(n, double, mirror):
     filtered = responses(Prefilter.precise(n, double, mirror)) @ x
     assert_allclose(filtered, expected, rtol=0, atol=startled + (1e-14 if double else 2.0**-26))
     if not mirror:
-        table = operators.prefilter(n, 28 if double else 13).dense() @ x
+        table = interpolators.prefilter(n, 28 if double else 13).dense() @ x
         assert_allclose(table, expected, rtol=0, atol=startled + (1e-14 if double else 2.0**-23))
 
 
@@ -165,4 +183,4 @@ def test_prefilter_keeps_a_constant_and_reads_its_radius(n, mirror):
 @pytest.mark.parametrize("n", [1, 2, 5, 9])
 def test_reflect_walks_back_and_forth(n):
     index = np.arange(-60, 60)
-    assert operators.reflect(index, n).tolist() == [oracles.mirrored(int(j), n) for j in index]
+    assert interpolators.reflect(index, n).tolist() == [oracles.mirrored(int(j), n) for j in index]

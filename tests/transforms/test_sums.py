@@ -16,7 +16,7 @@ from strategies import DTYPES, sizes, values
 
 import vrdask
 from vrdask.compute import builds
-from vrdask.transforms import operators, sums
+from vrdask.transforms import interpolators, sums
 from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.resampling import resampling
@@ -302,7 +302,7 @@ def test_rows_add_up_to_one_and_their_beginnings_are_exact(mode, n_in, n_out, dt
 
 
 def test_a_slice_of_a_table_has_the_same_weights():
-    op = operators.compose(operators.b_spline(99, 40, False), operators.prefilter(99, 13))
+    op = interpolators.compose(interpolators.b_spline(99, 40, False), interpolators.prefilter(99, 13))
     for dtype in map(np.dtype, ("float32", "float64")):
         rows = sums.kernel_weights(op.weights, op.count, dtype)
         for part in (slice(0, 3), slice(17, 18), slice(20, 40)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -63,7 +64,7 @@ def make_volume(folder: Path, size: int, progress: bool) -> Path:
     def write(box: Box) -> None:
         target.array[slices_of(box)] = phantom(shape, box)
 
-    def write_all(done: set[int], mark: Mark) -> None:
+    def write_all(done: Set[int], mark: Mark) -> None:
         with (
             reporting(progress, len(boxes), "make    ", "chunks") as report,
             ThreadPoolExecutor(threads.resolve(None)) as pool,

@@ -214,13 +214,19 @@ def row_tables(
     element = np.minimum(np.arange(blocks * lanes), elements - 1)
     position, channel = np.divmod(element, channels)
     first = (start[position] * channels + channel).reshape(blocks, lanes)
-    base = first.min(axis=1)
+    base = first[:, 0] if channels == 1 else first.min(axis=1)  # starts are sorted
     index = (first - base[:, None]).astype(np.int32)
     lane_count = count[position].reshape(blocks, lanes)
     all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
     consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
-    shape = np.stack([all_taps, any_taps, index.max(axis=1), consecutive], axis=1)
-    by_tap = weights[position].reshape(blocks, lanes, -1).transpose(0, 2, 1)
+    furthest = index[:, -1] if channels == 1 else index.max(axis=1)
+    shape = np.stack([all_taps, any_taps, furthest, consecutive], axis=1)
+    taps = weights.shape[1]
+    by_tap = np.empty((blocks, taps, lanes), weights.dtype)
+    whole = elements // lanes if channels == 1 else 0
+    by_tap[:whole] = weights[: whole * lanes].reshape(whole, lanes, taps).transpose(0, 2, 1)
+    rest = weights[position[whole * lanes :]]
+    by_tap[whole:] = rest.reshape(blocks - whole, lanes, taps).transpose(0, 2, 1)
     return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
 
 

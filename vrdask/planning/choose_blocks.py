@@ -287,6 +287,6 @@ def _affordable(found: RunPlan, room: int, worth_keeping: float, known: Known) -
 def _cut(n: int, block: int, part: int) -> Edges:
     """Boundaries of the parts of every block of an axis."""
     if block == part or not n:
-        return regular_edges(n, block)
+        return regular_edges(n, block, "the target's chunks")
     starts = (np.arange(0, n, block)[:, None] + np.arange(0, block, part)).reshape(-1)
     return np.append(starts[starts < n], n)

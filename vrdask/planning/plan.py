@@ -300,7 +300,7 @@ def _axis_edges(size: int, chunk: int | Iterable[int] | None, name: str) -> Edge
         return regular_edges(size, size)
     if sizes < 1:
         raise ValueError(f"{name} must be positive; got {sizes}")
-    return regular_edges(size, sizes)
+    return regular_edges(size, sizes, name.partition(" ")[0])
 
 
 def _sizes_of_axes(in_shape: Sequence[int], out_shape: Sequence[int], axes: Sequence[int]) -> list[int]:

@@ -12,7 +12,7 @@ the record   goes
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -34,6 +34,32 @@ _log = logging.getLogger(__name__)
 
 Mark = Callable[[int, Units], None]
 LOOKED_AT_TOGETHER = 256
+
+
+class TaskSet(Set[int]):
+    """Some of so many tasks, a bit for each.
+
+    >>> tasks = TaskSet(20)
+    >>> tasks.add(17)
+    >>> 17 in tasks, 16 in tasks, list(tasks), len(tasks)
+    (True, False, [17], 1)
+    """
+
+    def __init__(self, count: int) -> None:
+        self._bits, self._held = bytearray(count // 8 + 1), 0
+
+    def add(self, number: int) -> None:
+        self._held += number not in self
+        self._bits[number >> 3] |= 1 << (number & 7)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and bool(self._bits[number >> 3] >> (number & 7) & 1)
+
+    def __iter__(self) -> Iterator[int]:
+        return (8 * k + bit for k, byte in enumerate(self._bits) if byte for bit in range(8) if byte >> bit & 1)
+
+    def __len__(self) -> int:
+        return self._held
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,7 @@ def occupy(
     occupation: Occupation,
     boxes: Callable[[int], Box],
     count: int,
-    run_tasks: Callable[[set[int], Mark], None],
+    run_tasks: Callable[[Set[int], Mark], None],
     last_look: Callable[[], None],
 ) -> zarr.Array[Any]:
     """Run a job at its target's place; the finished target.
@@ -84,7 +110,7 @@ def occupy(
     """
     target, root = occupation.target, occupation.target.root
     if root is None:
-        run_tasks(set(), lambda number, units: None)
+        run_tasks(frozenset(), lambda number, units: None)
         return target.finish()
 
     def settle(numbers: list[int]) -> None:
@@ -103,7 +129,7 @@ def occupy(
             raise FileExistsError(
                 f"target must not be in use; another run has begun at {occupation.place} meanwhile: try again"
             )
-        done: set[int] = set()
+        done: Set[int] = frozenset()
         if to_do is Course.GO_ON:
             record.go_on()
             done = still_there(target, record.lines(), boxes, count, checksums=True)
@@ -131,7 +157,7 @@ def require_same_source(source: Source, settings: Mapping[str, Any]) -> None:
 
 def still_there(
     target: Target, lines: Iterable[tuple[int, Units]], boxes: Callable[[int], Box], count: int, *, checksums: bool
-) -> set[int]:
+) -> Set[int]:
     """The tasks whose units are still as they were recorded, the latest line of each counting.
 
     checksums : whether to read them, where they lie on a file system of this machine, or to look at their sizes alone.
@@ -144,18 +170,20 @@ def still_there(
             return False
         return all(_is(target, key, unit, sizes, checksums) for key, unit in zip(keys, units, strict=True))
 
-    seen, found = bytearray(count), set()
+    seen, found = TaskSet(count), TaskSet(count)
 
     def latest() -> Iterable[tuple[int, Units]]:
         for number, units in lines:
-            if 0 <= number < count and not seen[number]:
-                seen[number] = 1
+            if 0 <= number < count and number not in seen:
+                seen.add(number)
                 yield number, units
 
     queue = iter(latest())
     while together := list(islice(queue, LOOKED_AT_TOGETHER)):
         held = mapped(lambda line: holds(*line), together, threads.resolve_tasks(None), "vrdask-look")
-        found |= {number for (number, _), is_there in zip(together, held, strict=True) if is_there}
+        for (number, _), is_there in zip(together, held, strict=True):
+            if is_there:
+                found.add(number)
     return found
 
 

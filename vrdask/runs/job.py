@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,7 +65,7 @@ class Job:
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
 
-    def _run_tasks(self, report: Report, done: set[int], mark: Mark) -> None:
+    def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
         client = None if self.target.is_local else active_client()
         settles = client is not None and self.at.durable
@@ -125,7 +125,7 @@ def prepare_job(
         limit,
         None if previous is None else previous["blocks"],
         ChunkIO(source.array).reading,
-        ChunkIO(made.array).writing,
+        ChunkIO(made.array, whose="the target's chunks").writing,
         shares=client is None,
     )
     if client is not None:

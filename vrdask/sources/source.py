@@ -58,7 +58,8 @@ class Source:
         """Boundaries of the stored units along each axis; None where any sample can be read alone."""
         if self.array.chunks is None:
             return None
-        return tuple(regular_edges(n, c) for n, c in zip(self.array.shape, self.array.chunks, strict=True))
+        whose = "the source's chunks"
+        return tuple(regular_edges(n, c, whose) for n, c in zip(self.array.shape, self.array.chunks, strict=True))
 
 
 def file_layout(array: Readable, image: Multiscale) -> Layout:

@@ -66,7 +66,7 @@ class ChunkIO:
     array : zarr's, or whatever a source reads (see `sources.Readable`). empty : makes arrays, as `numpy.empty` does.
     """
 
-    def __init__(self, array: Any, empty: Empty = np.empty) -> None:
+    def __init__(self, array: Any, empty: Empty = np.empty, whose: str = "the source's chunks") -> None:
         if isinstance(array, zarr.Array) and (at := in_remote_store(array.store_path)) is not array.store_path:
             array = zarr_internals.array_in(array, at)
         self._array = array
@@ -74,7 +74,7 @@ class ChunkIO:
         self._codec = chunk_codec(array)
         chunks = array.chunks or array.shape
         self._decode = array.chunk if isinstance(array, Decodable) else None
-        self._edges = [regular_edges(n, max(1, c)) for n, c in zip(array.shape, chunks, strict=True)]
+        self._edges = [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
         self._ends: list[list[int]] = [edges.tolist() for edges in self._edges]
         if self._codec is not None:
             form = shard_format(array)

@@ -40,7 +40,7 @@ class StoredArray:
                 f"a zarr array must have chunks of one size; got several at {objects.url(self.array.store_path)}: "
                 "dask.array.from_zarr reads them"
             ) from None
-        edges = [regular_edges(n, c) for n, c in zip(self.shape, unit, strict=True)]
+        edges = [regular_edges(n, c, "the array's chunks") for n, c in zip(self.shape, unit, strict=True)]
         return tuple([tuple(np.diff(one).tolist()) for one in edges])
 
     @property

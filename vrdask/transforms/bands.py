@@ -22,7 +22,7 @@ Indices = npt.NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class Rows:
     """start, count : (outputs,) first source sample and number of taps. weights : (outputs, taps) float64; row i counts
-    up to ``count[i]`` and is zero behind.
+    up to ``count[i]`` and is zero behind. In either memory order: many short rows are made tap by tap (`by_tap`).
     """
 
     start: Indices
@@ -58,18 +58,25 @@ class Rows:
         return Rows(start, count, table)
 
 
-class Band(NamedTuple):
-    """Rows, each on its own: without zero taps, which some have to keep starts and stops of all sorted.
+class Reach(NamedTuple):
+    """Where rows begin and end, each on its own: without zero taps, which some have to keep starts and stops of all
+    sorted.
 
     first, last : bounds of their starts and stops that are sorted.
     """
 
-    rows: Rows
+    start: Indices
+    stop: Indices
     first: Indices
     last: Indices
 
+    @classmethod
+    def of(cls, start: Indices, stop: Indices) -> Reach:
+        """Of rows whose starts and stops are sorted."""
+        return cls(start, stop, start, stop)
 
-def banded(n_in: int, index: Indices, weight: Weights) -> Band:
+
+def banded(n_in: int, index: Indices, weight: Weights) -> Rows:
     """Rows of which the i-th adds ``weight[i, k]`` onto source sample ``index[i, k]``, for all k.
 
     Taps of weight zero are not part of the support, but for those that keep starts and stops sorted: a filter that is
@@ -88,11 +95,17 @@ def banded(n_in: int, index: Indices, weight: Weights) -> Band:
         for k in range(index.shape[1]):
             row = np.flatnonzero(counts[:, k])
             table[row, index[row, k] - low[row]] += weight[row, k]
-    return Band(Rows(low, count, table), index.min(axis=1), index.max(axis=1) + 1)
+    return Rows(low, count, table)
 
 
-def windowed(start: Indices, stop: Indices, weight: Weights) -> Band:
-    """Rows of which the i-th weighs the samples from ``start[i]`` on; `weight` is zero from ``stop[i]`` on."""
+def by_tap(start: Indices, last_counts: npt.NDArray[np.bool_], *taps: Weights) -> Rows:
+    """Rows of side by side taps, given tap by tap, of which the last may be zero and no other is."""
+    count = last_counts + np.int32(len(taps) - 1)
+    return Rows(start, count, np.stack(taps).T[:, : int(count.max(initial=1))])
+
+
+def windowed(start: Indices, weight: Weights) -> Rows:
+    """Rows of which the i-th weighs the samples from ``start[i]`` on; zeros at the ends are no taps."""
     counts = weight != 0
     before = counts.argmax(axis=1)
     after = counts[:, ::-1].argmax(axis=1)
@@ -102,7 +115,7 @@ def windowed(start: Indices, stop: Indices, weight: Weights) -> Band:
     for row in np.flatnonzero(before):
         table[row, : count[row]] = weight[row, before[row] : before[row] + count[row]]
         table[row, count[row] :] = 0
-    return Band(Rows(low, count, table), start, stop)
+    return Rows(low, count, table)
 
 
 def joined(pieces: Sequence[Rows]) -> Rows:
@@ -113,8 +126,11 @@ def joined(pieces: Sequence[Rows]) -> Rows:
     return Rows(
         np.concatenate([rows.start for rows in pieces]),
         np.concatenate([rows.count for rows in pieces]),
-        np.concatenate([np.pad(rows.weights, ((0, 0), (0, taps - rows.taps))) for rows in pieces]),
-    )
+        np.concatenate([
+            rows.weights if rows.taps == taps else np.pad(rows.weights, ((0, 0), (0, taps - rows.taps)))
+            for rows in pieces
+        ]),
+    )  # fmt: skip
 
 
 def repeated(rows: Rows, length: int, inputs: int) -> Rows:
@@ -137,16 +153,28 @@ def composed(outer: Rows, inner: Rows, middle: Indices, n_in: int) -> Rows:
         n_in,
         np.where(inside, index, inner.start[place][:, :, None]).reshape(flat),
         np.where(inside, weight, 0.0).reshape(flat),
-    ).rows
+    )
 
 
 def convolved(outer: Rows, response: Weights, before: int) -> Rows:
-    """The same where every row of the inner operator is `response`, from `before` samples before its output on."""
-    table = np.zeros((len(outer.start), outer.taps + len(response) - 1))
-    for k in range(outer.taps):  # the same sums, in the same order
-        table[:, k : k + len(response)] += outer.weights[:, k, None] * response
+    """The same where every row of the inner operator is `response`, from `before` samples before its output on.
+
+    response : of odd length, and the same from behind: each product serves twice.
+    """
+    middle = len(response) // 2
+    half = response[middle:, None]
+    weights = np.ascontiguousarray(outer.weights.T)
+    table = np.empty((outer.taps + len(response) - 1, len(outer.start)))
+    np.multiply(half, weights[0], out=table[middle : len(response)])  # first weights are not zero
+    table[:middle] = table[middle + 1 : len(response)][::-1]
+    table[len(response) :] = 0
+    products = np.empty((middle + 1, len(outer.start)))
+    for k in range(1, outer.taps):  # the same sums, in the same order
+        np.multiply(half, weights[k], out=products)
+        for some, more in ((table[k : k + middle], products[:0:-1]), (table[k + middle :][: middle + 1], products)):
+            np.add(some, more, out=some)
     count = outer.count + np.int32(len(response) - 1)
-    return Rows(outer.start - before, count, table)
+    return Rows(outer.start - before, count, table.T)
 
 
 def merged(which: npt.NDArray[np.bool_], one: Rows, other: Rows) -> Rows:

@@ -16,20 +16,27 @@ import numpy.typing as npt
 
 from vrdask.boxes import Interval
 from vrdask.transforms import coordinates
-from vrdask.transforms.bands import Indices
+from vrdask.transforms.bands import Indices, Reach, Rows, windowed
 from vrdask.transforms.coordinates import Period
 from vrdask.transforms.elementary import cosine, running_sum, sine
-from vrdask.transforms.operators import Operator, Windows, from_windows
+from vrdask.transforms.operators import Operator
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """`weight(x)` is zero outside ``[-support, support]``; twice the support is an integer."""
+    """`weight(x)` is zero outside ``[-support, support]``; twice the support is an integer.
+
+    counts : whether a weight is not zero, where that is known without it.
+    """
 
     support: float
     weight: Callable[[Floats], Floats]
+    counts: Callable[[Floats], npt.NDArray[np.bool_]] | None = None
+
+    def is_tap(self, x: Floats) -> npt.NDArray[np.bool_]:
+        return self.weight(x) != 0 if self.counts is None else self.counts(x)
 
 
 def _box(x: Floats) -> Floats:
@@ -100,9 +107,9 @@ def _sinc(x: Floats) -> Floats:
 FILTERS = {
     "box": Filter(0.5, _box),
     "bilinear": Filter(1.0, _triangle),
-    "hamming": Filter(1.0, _hamming),
+    "hamming": Filter(1.0, _hamming, lambda x: np.abs(x) < 1),  # no sine of a float but that of 0 is 0
     "bicubic": Filter(2.0, _keys),
-    "lanczos": Filter(3.0, _lanczos),
+    "lanczos": Filter(3.0, _lanczos, lambda x: (x >= -3) & (x < 3)),
     "mks2013": Filter(2.5, _magic_2013),
     "mks2021": Filter(4.5, _magic_2021),
 }
@@ -116,8 +123,8 @@ def filtered(name: str, n_in: int, n_out: int) -> Operator:
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     """
     most = min(n_in, int(2 * FILTERS[name].support * max(n_in / n_out, 1.0)) + 2)
-    windows = partial(_filtered_windows, name, n_in, n_out, most)
-    return from_windows(n_in, n_out, windows, most, False, *_repeating(most, n_in, n_out))
+    band, reach = partial(_rows, name, n_in, n_out, most), partial(_reach, name, n_in, n_out)
+    return Operator(n_in, n_out, band, reach, most, False, *_repeating(most, n_in, n_out))
 
 
 def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interval]:
@@ -131,17 +138,39 @@ def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interva
     return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
 
 
-def _filtered_windows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Windows:
+def _rows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Rows:
     """most : a bound on taps. Weights are added up from the left, as in Pillow: zeros behind change nothing."""
-    kernel = FILTERS[name]
-    scale = n_in / n_out
-    stretch = max(scale, 1.0)
-    centre: Floats = (i.astype(np.float64) + 0.5) * scale
-    start, stop = _supports(kernel.support * stretch, centre, n_in)
+    centre, stretch = _centres(n_in, n_out, i)
+    start, stop = _supports(FILTERS[name].support * stretch, centre, n_in)
     index = start[:, None] + np.arange(most)
-    inside = index < stop[:, None]
-    weight = np.where(inside, kernel.weight((index - centre[:, None] + 0.5) * (1 / stretch)), 0.0)
-    return start, stop, weight / running_sum(weight)
+    weight = np.where(index < stop[:, None], FILTERS[name].weight(_places(index, centre[:, None], stretch)), 0.0)
+    return windowed(start, weight / running_sum(weight))
+
+
+def _reach(name: str, n_in: int, n_out: int, i: Indices) -> Reach:
+    """From both ends of the support inwards, as far as weights are zero: few samples."""
+    centre, stretch = _centres(n_in, n_out, i)
+    first, last = _supports(FILTERS[name].support * stretch, centre, n_in)
+
+    def walked(at: Indices, step: int) -> Indices:
+        at, going = at.copy(), np.arange(len(at))
+        while len(going := going[~FILTERS[name].is_tap(_places(at[going], centre[going], stretch))]):
+            at[going] += step
+            going = going[(at[going] > first[going]) & (at[going] < last[going] - 1)]
+        return at
+
+    return Reach(walked(first, 1), walked(last - 1, -1) + 1, first, last)
+
+
+def _centres(n_in: int, n_out: int, i: Indices) -> tuple[Floats, float]:
+    """Of outputs, and how far a filter is stretched."""
+    scale = n_in / n_out
+    return (i.astype(np.float64) + 0.5) * scale, max(scale, 1.0)
+
+
+def _places(index: Indices, centre: Floats, stretch: float) -> Floats:
+    """Samples as a filter sees them."""
+    return (index - centre + 0.5) * (1 / stretch)
 
 
 def _supports(support: float, centre: Floats, n_in: int) -> tuple[Indices, Indices]:

@@ -73,7 +73,7 @@ def fixed_point(op: Operator, precise: bool = False) -> FixedPoint:
 
     precise : it will not do, although the weights are small.
 
-    >>> from vrdask.transforms.operators import area
+    >>> from vrdask.transforms.interpolators import area
     >>> fixed_point(area(2, 1)).weights.tolist(), fixed_point(area(9, 1)).weights.tolist()
     ([[2097152, 2097152]], [[29128, 29127, 29127, 29127, 29127, 29127, 29127, 29127, 29127]])
     """

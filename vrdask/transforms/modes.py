@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vrdask.transforms import filters, operators
+from vrdask.transforms import filters, interpolators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 
@@ -35,24 +35,24 @@ class Mode:
 
 
 def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
-    return None, operators.nearest(n_in, n_out, align_corners)
+    return None, interpolators.nearest(n_in, n_out, align_corners)
 
 
 def _linear(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
-    return None, operators.linear(n_in, n_out, align_corners)
+    return None, interpolators.linear(n_in, n_out, align_corners)
 
 
 def _area(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
-    return None, operators.area(n_in, n_out)
+    return None, interpolators.area(n_in, n_out)
 
 
 def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
-    values = operators.b_spline(n_in, n_out, align_corners)
+    values = interpolators.b_spline(n_in, n_out, align_corners)
     if n_out > n_in:
         return Prefilter.precise(n_in, double), values
-    return None, operators.compose(values, operators.prefilter(n_in, radius=28 if double else 13))
+    return None, interpolators.compose(values, interpolators.prefilter(n_in, radius=28 if double else 13))
 
 
 def _filtered(name: str) -> Rows:

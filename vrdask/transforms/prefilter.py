@@ -22,7 +22,7 @@ import numpy.typing as npt
 from vrdask.boxes import Interval
 from vrdask.dtypes import DType
 from vrdask.transforms.bands import Indices
-from vrdask.transforms.operators import reflect
+from vrdask.transforms.interpolators import reflect
 
 POLE = sqrt(3.0) - 2.0
 

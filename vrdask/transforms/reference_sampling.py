@@ -16,7 +16,7 @@ from vrdask.boxes import Box, shape_of, whole
 from vrdask.transforms import reference
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
-from vrdask.transforms.operators import reflect
+from vrdask.transforms.interpolators import reflect
 from vrdask.transforms.prefilter import mirrored
 from vrdask.transforms.sampling import Sampling
 from vrdask.transforms.spline_coefficients import SplineFilter

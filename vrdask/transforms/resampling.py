@@ -173,7 +173,7 @@ def contraction_order(stage: Stage) -> tuple[int, ...]:
     Shrinking axes go first to last and growing axes last to first, so that each step leaves the least to the next. The
     order decides rounding; it follows from global sizes alone.
 
-    >>> from vrdask.transforms.operators import linear
+    >>> from vrdask.transforms.interpolators import linear
     >>> contraction_order((linear(4, 8, False), linear(4, 2, False), None, linear(4, 6, False)))
     (1, 3, 0)
     """

@@ -36,10 +36,16 @@ LONG_ROW = 4096
 """Samples of a window along a row above which integers are summed as they lie: tables of rows are wide."""
 ENTRIES_AT_ONCE = 1 << 14
 """Of a table whose weights are rounded: they stay in cache."""
+ROWS_AT_ONCE = 1 << 12
+"""The same where rows are rounded tap by tap."""
 CHANNELS = 16
 """Trailing samples that make a row of their own: fewer share that of the last resampled axis (`tiles`)."""
 BITS = {4: 24, 8: 53}
 """Of a float's significand, by its size in bytes."""
+
+Weights = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int32]
+Rounded = npt.NDArray[np.float32 | np.float64]
 
 
 @dataclass(frozen=True)
@@ -167,18 +173,44 @@ def unit_rows(
     >>> unit_rows(np.array([[1 / 3, 1 / 3, 1 / 3]]), np.array([3], np.int32), np.dtype("float32")).sum()
     np.float32(1.0)
     """
-    result = np.empty(weights.shape, dtype)
-    many = max(1, ENTRIES_AT_ONCE // weights.shape[1])
+    result = np.empty_like(weights, dtype)
+    tap_by_tap = weights.strides[0] < weights.strides[1]
+    many = ROWS_AT_ONCE if tap_by_tap else max(1, ENTRIES_AT_ONCE // weights.shape[1])
+    round_some = _round_by_tap if tap_by_tap else _round_by_row
     for begin in range(0, len(weights), many):
         rows = slice(begin, begin + many)
         part = weights[rows]
-        negative = part.min(axis=1, keepdims=True) < 0 if part.min() < 0 else False
-        ones = np.where(negative, 0.5, np.ones((len(part), 1))) * 2.0 ** BITS[dtype.itemsize]  # 1, in units of the row
-        running = np.cumsum(part, axis=1)
-        running *= ones
-        np.rint(running, out=running)
-        np.minimum(running, np.where(negative, np.inf, ones), out=running)
-        np.copyto(running, ones, where=np.arange(1, part.shape[1] + 1) >= count[rows, None])
-        running[:, 1:] -= running[:, :-1]
-        np.divide(running, ones, out=result[rows], casting="same_kind")
+        least = part.min(axis=1)
+        negative = least < 0 if least.min() < 0 else np.zeros(len(part), bool)
+        ones = np.where(negative, 0.5, 1.0) * 2.0 ** BITS[dtype.itemsize]  # 1, in units of the row
+        round_some(part, count[rows], ones, np.where(negative, np.inf, ones), result[rows])
     return result
+
+
+def _round_by_row(part: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
+    ones = ones[:, None]
+    running = np.cumsum(part, axis=1)
+    running *= ones
+    np.rint(running, out=running)
+    np.minimum(running, most[:, None], out=running)
+    np.copyto(running, ones, where=np.arange(1, part.shape[1] + 1) >= count[:, None])
+    running[:, 1:] -= running[:, :-1]
+    np.divide(running, ones, out=out, casting="same_kind")
+
+
+def _round_by_tap(part: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
+    """The same operations, of one tap of all rows at a time."""
+    running, before, now = np.zeros(len(part)), np.zeros(len(part)), np.empty(len(part))
+    parts = 1 / ones  # a power of two: its multiples are as exact as quotients
+    shortest, bounded = int(count.min()), bool((most == ones).any())
+    for k in range(part.shape[1]):
+        running += part[:, k]
+        np.multiply(running, ones, out=now)
+        np.rint(now, out=now)
+        if bounded:
+            np.minimum(now, most, out=now)
+        if k + 1 >= shortest:
+            np.copyto(now, ones, where=k + 1 >= count)
+        np.subtract(now, before, out=before)
+        np.multiply(before, parts, out=out[:, k], casting="same_kind")
+        before, now = now, before
