@@ -184,3 +184,10 @@ def test_prefilter_keeps_a_constant_and_reads_its_radius(n, mirror):
 def test_reflect_walks_back_and_forth(n):
     index = np.arange(-60, 60)
     assert interpolators.reflect(index, n).tolist() == [oracles.mirrored(int(j), n) for j in index]
+
+
+def test_a_row_of_more_taps_than_it_can_count_is_refused():
+    table = interpolators.area(2**32, 1)
+    assert table.reads((0, 1)) == (0, 2**32)
+    with pytest.raises(ValueError, match=r"an output must weigh fewer than 2\^31 samples along an axis; got 4294967296"):
+        table.rows(0, 1)

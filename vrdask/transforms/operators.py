@@ -31,6 +31,8 @@ ENTRIES_AT_ONCE = 1 << 15
 """Of a table that is being made: what it takes besides is a few times as much."""
 ROWS_AT_ONCE = 1 << 16
 """Of which no more than the ends are asked for."""
+MOST_TAPS = 2**31
+"""Of a row, whose count is an int32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +160,18 @@ class Operator:
         return rows.widened(np.minimum.accumulate(start[::-1])[::-1], np.maximum.accumulate(stop))
 
     def bands(self, outputs: Indices) -> Iterator[Rows]:
-        """Rows of outputs in any order, a bounded number at a time."""
+        """Rows of outputs in any order, a bounded number at a time.
+
+        Raises
+        ------
+        ValueError
+            A row has more taps than its count holds.
+        """
+        if self.most_taps >= MOST_TAPS:
+            raise ValueError(
+                f"an output must weigh fewer than 2^31 samples along an axis; got {self.most_taps} of {self.n_in}: "
+                "resample in two steps"
+            )
         many = max(1, ENTRIES_AT_ONCE // self.most_taps)
         return (self.band(outputs[k : k + many]) for k in range(0, max(len(outputs), 1), many))
 
