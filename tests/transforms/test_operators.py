@@ -189,5 +189,5 @@ def test_reflect_walks_back_and_forth(n):
 def test_a_row_of_more_taps_than_it_can_count_is_refused():
     table = interpolators.area(2**32, 1)
     assert table.reads((0, 1)) == (0, 2**32)
-    with pytest.raises(ValueError, match=r"an output must weigh fewer than 2\^31 samples along an axis; got 4294967296"):
+    with pytest.raises(ValueError, match=r"an output must weigh fewer than 2\^31 samples .*; got 4294967296"):
         table.rows(0, 1)

@@ -1,1 +1,56 @@
-"""One box, from samples to samples: what calls the kernels."""
+"""One box, from samples to samples: what calls the kernels.
+
+Kernels
+-------
+`contract` applies a stage without a full-size intermediate: levels nest from the first axis to the row. A shrinking
+level is contracted before those inside it, into one slab of scratch; a growing level resolves each source slab of the
+levels inside it once, keeps a ring of them, and contracts last. The output is cut into tiles that keep the scratch in
+cache, and threads take tiles. A tile is to the cache what a chunk is to memory, computed from its own source box by
+the same slices of the same tables: that tiles change no bit is the same theorem. Threads share out many small tiles,
+or two each where smaller ones have more to do: a growing level resolves again what lies between two tiles, and a
+group cut in two shares less.
+
+With many taps, neighbouring outputs share most of their source slabs. They are contracted in groups, strip by strip,
+and the strips of the rows they share are first brought side by side: rows that lie a power of two apart compete for a
+few cache lines. With one or two taps on two shrinking levels before the row (halving a volume), both are contracted
+at once, in registers: the slab between them would cost more to write and read than its sums; and the rows of outputs
+to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the first-level
+cache.
+
+Along a row, a register of outputs forms a block, whose table serves several rows. Where one tap's samples of a block
+lie within two registers, which a ratio up to 2 ensures, they are picked by a permutation; the registers serve as many
+taps as they hold, by patterns that move on. Masks make the ends of a row like its middle. Otherwise samples are
+gathered. Trailing axes of fewer than 16 samples are channels: they share the row.
+
+`sample` takes points in blocks of 128 through plain loops, a step each: positions, padding, index and fraction,
+weights, offsets; then per channel it gathers and sums, so that channels share what comes before. Taps along x lie
+side by side and are fetched together. An affine map's results go in boxes rather than rows, so that the samples that
+neighbouring rows cross are still in cache. With AVX-512 the corners of float32 samples are gathered as pairs and
+summed in registers, in the same order.
+
+`uint8_filter` takes two axes in one call: rows are filtered along, four at a time, into a ring of uint8 rows that
+stays in cache, and output rows are sums of rows of the ring. Along a row, the bytes of neighbouring taps of 16
+outputs (4 outputs and a quarter of their taps each, where the ratio is large) are brought side by side by one byte
+permutation, the same at every step, and multiplied in pairs; tables hold the permutation and the weights as registers
+want them. Down a column, bytes of two rows are interleaved. Both want byte permutations and dot products of AVX-512
+(VBMI, VNNI), which not every processor with AVX-512 has: that is asked at import. A third axis takes a further call.
+
+`prefilter` brings a strip of neighbouring lines together, filters it in one sweep each way, with what samples need of
+those before them in registers, and stores it: per axis one pass over memory. Lines along a row are shifted in
+registers.
+
+`gather` copies items of any size by index; every second item is the low half of a number twice as wide, which
+registers narrow to. All kernels are compiled once per instruction set from the same source as separate modules;
+`builds` picks at import.
+
+Threads and memory
+------------------
+GNU's OpenMP hangs in the forked child of a process that has used it; such a child computes on one thread. So does, by
+default, a call made in a task of dask, a worker of a data loader or a job of joblib (`beside`), since there are as
+many of those as cores. Dask's local schedulers and joblib's threads leave no variable that says so: dask's are told
+from the calls on the stack, joblib's from its active backend. OpenMP's variables count as they were at import, as for
+OpenMP: distributed's nannies set OMP_NUM_THREADS in the very process that starts a cluster.
+
+*Large results in memory* take over the memory of earlier ones that nobody holds any more (`buffers`): the operating
+system's zeroed pages would cost more than the resampling.
+"""

@@ -1,1 +1,104 @@
-"""What a result is: every number that decides a bit. Pure."""
+"""What a result is: every number that decides a bit. Pure.
+
+One table per axis
+------------------
+Every mode is separable. Along one axis, `out[i] = sum_k weights[i, k] * source[start[i] + k]` for `k < count[i]`.
+Positions are integers and exact fractions: no float is ever floored, but in Pillow's filters (below). Weights are
+computed in float64 and rounded once to the precision of the sums (below). Boundaries are folded in (a mirrored or
+clamped tap adds its weight to the sample it lands on), so kernels have no edge branch. Rows keep their true length
+and taps of weight zero are dropped, so a NaN outside the support never enters.
+
+**Filters are Pillow's, to its rounding.** "box" jumps at the ends of its support, and for many sizes samples lie
+exactly there; whether they count is decided by how Pillow rounds in float64, so tables of filters repeat its
+operations. bicubic and lanczos are zero at whole numbers: where an output falls on a sample, its row would be one tap
+between wider ones. It keeps the zero taps that keep `start` and `start + count` sorted, and only there may a NaN
+enter as 0 * nan, as in Pillow.
+
+An axis that keeps its size has no operator. `start` and `start + count` are sorted; what an output interval reads is
+two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision): plans and graphs carry these
+five, and each process makes the table once.
+
+**Cubic is finite, too.** B-spline coefficients come from a recursive filter whose impulse response decays by 0.268 a
+sample, so it may be cut off below the rounding of the sums. On a shrinking axis, cut off at 13 samples (float32; 28
+for float64), it is a banded matrix, multiplied into the four-tap table: one table of about 30 taps for few outputs.
+On a growing axis it is a stage of its own at the input's size, before four taps for many outputs, and a product of
+two-tap filters (`prefilter`): 1 + zS, 1 + z²S², 1 + z⁴S⁴, 1 + z⁸S⁸ forwards and the same backwards are 16 operations
+for 31 taps (in float64 63 taps, 20 operations). Shrinking axes come first, so that there is less to filter. Global
+sizes decide. Measured, a shrinking axis would take longer that way: all its samples would be filtered for few
+outputs. The alternative, a recursion anchored on a global grid of blocks with a warm-up, costs fewer operations
+still, but reads block-aligned windows, and spreads a NaN over a block.
+
+The arrays between stages are made in slabs of a few megabytes, each from its own source box: slabs are small chunks
+(`slabs`). Filters along axes that slabs are not cut along follow each other on thinner slabs, in the second-level
+cache.
+
+Positions that are no table
+---------------------------
+`grid_sample` and `affine_transform` have a position of its own for every output, so there is no table to slice. The
+promise holds for the same reason: a position follows from global data alone (a grid's numbers, or a matrix and global
+indices, never a running sum), and a value from the position, in a fixed order of operations.
+
+**Positions** of a float32 grid are float32, with torch's formula, so that nearest neighbours are torch's; of a
+float64 grid and of an affine map float64, with SciPy's order of operations. A padding mode is a rule that moves
+positions or marks them as missing, applied to a block of them before anything is read; the loops that read know
+nothing of it. NaN and positions far beyond the ends follow torch's CPU kernels, in which 2-D and 3-D differ, by a
+flag.
+
+**Weights** are those of one, two or four taps per axis; taps that are mirrored add their weight to the sample they
+land on. The window of a position slides to stay within the box that is held. That moves weights among its samples and
+leaves their order alone: the sum takes the taps of weight other than zero, ascending, along z, then y, then x. So
+what is held changes no bit, a position on a sample returns that sample (NaN and infinity beside it stay out), and the
+identity is the identity.
+
+A map of whole numbers, offset included, puts every position on a sample, which each mode returns: those are copied.
+
+A cubic position outside `[0, n - 1]` has no value with zeros or a constant, but the grid of the identity, computed in
+any of the usual ways, lies up to two units in the last place beyond its ends. So a grid's position that is within
+four of them is at the end. An affine map's is not moved: its definition is SciPy's, which takes positions at their
+word.
+
+A matrix with a row per axis of the array means what it means in SciPy: 4 x 4 is linear for four axes. The kernel
+samples along three. Axes that a larger map leaves alone are batch axes; one that moves four or more is sampled by the
+kernel's specification in numpy, piece by piece, which takes as long as SciPy.
+
+**Cubic** weighs B-spline coefficients: the prefilter of the whole array as a resampling of its own (`SplineFilter`),
+so a window of coefficients reads the box that the filter's operators say. It is mirrored as the padding mode
+reflects, else about the end samples, as SciPy does.
+
+**What a box reads.** An affine position is a sum of products, each monotone in its index under rounding, too: over a
+box the extremes are at corners. A grid says nothing before it is read; the sampler itself tells which window a piece
+of it weighs (`touched`). A dask graph cannot depend on what a task finds out, so where input and grid are both dask
+arrays each output chunk asks every block for its share: quadratic in the number of small tasks, each block is made
+once, and no task holds more than its window. The alternatives were to compute the grid while the graph is made, or to
+ask the user for a bound on displacements.
+
+Order of operations
+-------------------
+Shrinking axes are contracted first, first to last; then growing axes, last to first. Each step leaves the least to
+the next. The order is a function of global sizes. Within one sum: the product with the first tap, then product and
+sum for each further tap in turn, in float32 or float64. Integers are converted in loads and stores: half to even,
+saturating, NaN to 0. Rows of more than 48 taps are summed in float64 whatever the type: a running float32 sum would
+lose digits.
+
+**Rows add up to one.** Rounded to the precision of the sums are not weights but their running sums, to multiples of
+the last place of numbers below 1 (below 2 where weights are negative), and the end of a row is 1: a function of the
+row alone. Nothing is lost, since finer weights drown in the rounding of the sums, and ones stay exactly ones in any
+number of axes. Of other constants products and sums round as ever. (Summing differences from one of a row's samples
+would keep every constant, for an operation more per tap: tried, cubic halving of float32 executes 28 % more
+instructions with AVX2. Up to 8 units in the last place are left in float32, cubic in 3-D, and some tens in float64
+over windows of hundreds of samples.) Two weights of a growing cubic axis's filters are moved by a few units for the
+same end.
+
+**Means of integers are exact**: whole weights, one exact sum over the window in all axes, one division at the end,
+half to even (`sums` has the proof). Float32 serves as long as it holds the sum, then float64; windows whose sizes are
+powers of two need no division. What no float64 holds, 64-bit samples above all, is summed in pieces of its bits, put
+together by long division.
+
+**A copy changes nothing**: types are converted in one step. 64-bit integers have functions of their own for that,
+since double does not hold them.
+
+**No FMA.** Builds for AVX2, AVX-512 and Arm could fuse multiply and add; the x86-64 baseline cannot. Fusing would
+make bits depend on the worker that computes a chunk. All builds have contraction switched off and use no fused
+intrinsic, so all give equal bits, and a cluster of mixed processors keeps the promise. The price is a second
+instruction per tap where arithmetic, not memory, is the limit.
+"""
