@@ -13,7 +13,10 @@
  *     ROW      contract along contiguous memory       COPY     a row without operator
  *
  * The output is cut into tiles; each is computed from nothing but its own source box, exactly as a chunk is,
- * so tiles, threads and chunks cannot change a bit. Scratch memory belongs to the caller. */
+ * so tiles, threads and chunks cannot change a bit. Scratch memory belongs to the caller.
+ *
+ * Twin in numpy: `contract`, and `resample` for stages in a row, in vrdask/transforms/reference.py.
+ * Tests: tests/compute/test_kernels.py, tests/laws/test_fast_paths.py. */
 #ifndef VRDASK_CONTRACT_H
 #define VRDASK_CONTRACT_H
 

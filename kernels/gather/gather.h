@@ -1,4 +1,7 @@
-/* The gather: every output element is one source element. Elements are opaque items of any size. */
+/* The gather: every output element is one source element. Elements are opaque items of any size.
+ *
+ * Twin in numpy: `gather` in vrdask/transforms/reference.py.
+ * Tests: tests/compute/test_kernels.py, tests/laws/test_fast_paths.py. */
 #ifndef VRDASK_GATHER_H
 #define VRDASK_GATHER_H
 

@@ -4,7 +4,10 @@
  *     backwards   x[i] + z^m x[i + m]  for m = 1, 2, 4, 8, ..
  *
  * Lines of neighbouring elements are filtered side by side: brought together in scratch memory, `width` elements per sample,
- * a shift by m samples is one by m * width elements, whether lines lie along the axis of contiguous memory or across. */
+ * a shift by m samples is one by m * width elements, whether lines lie along the axis of contiguous memory or across.
+ *
+ * Twin in numpy: `prefilter` in vrdask/transforms/reference.py.
+ * Tests: tests/compute/test_kernels.py, tests/laws/test_fast_paths.py. */
 #ifndef VRDASK_PREFILTER_H
 #define VRDASK_PREFILTER_H
 

@@ -16,7 +16,10 @@
  * may slide within that box, which moves weights among its samples and changes neither them nor their order.
  * A tap of weight zero takes no part, so that no NaN leaks in from it.
  *
- * Always three axes; one that is not sampled along has a single sample and a single tap of weight one. */
+ * Always three axes; one that is not sampled along has a single sample and a single tap of weight one.
+ *
+ * Twin in numpy: vrdask/transforms/reference_sampling.py.
+ * Tests: tests/api/test_grid_sample.py, tests/api/test_affine_transform.py, tests/laws/test_sampling_seams.py. */
 #ifndef VRDASK_SAMPLE_H
 #define VRDASK_SAMPLE_H
 

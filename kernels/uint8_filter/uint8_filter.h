@@ -4,7 +4,9 @@
  * Along a row (row.h) samples of neighbouring taps lie side by side; down a column (column.h) they lie in
  * different rows. A tile does both: rows of the source are filtered along into a ring that stays in cache, and output
  * rows are sums of rows of the ring. Either may be missing.
- */
+ *
+ * Twin in numpy: `fixed_pass` in vrdask/transforms/reference.py.
+ * Tests: tests/compute/test_uint8_filter.py, tests/laws/test_fast_paths.py. */
 #ifndef VRDASK_FIXED_H
 #define VRDASK_FIXED_H
 
