@@ -47,8 +47,6 @@ MOST_LINES = 350
 TOO_LONG = {
     "vrdask/transforms/operators.py",
     "kernels/sample/sample.h",
-    "tests/api/test_inputs.py",
-    "tests/laws/test_errors.py",
     "tests/runs/test_locks.py",
     "tests/runs/test_resume.py",
     "tests/runs/test_zarr_to_zarr.py",
