@@ -47,9 +47,6 @@ MOST_LINES = 350
 TOO_LONG = {
     "vrdask/transforms/operators.py",
     "kernels/sample/sample.h",
-    "tests/runs/test_locks.py",
-    "tests/runs/test_resume.py",
-    "tests/runs/test_zarr_to_zarr.py",
     "tests/sources/test_formats.py",
     "tests/storage/test_damage.py",
     "tests/storage/test_object_stores.py",
