@@ -47,7 +47,6 @@ MOST_LINES = 350
 TOO_LONG = {
     "vrdask/transforms/operators.py",
     "kernels/sample/sample.h",
-    "tests/sources/test_formats.py",
     "tests/storage/test_damage.py",
     "tests/storage/test_object_stores.py",
     "tests/storage/test_places.py",
