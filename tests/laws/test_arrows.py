@@ -47,10 +47,6 @@ MOST_LINES = 350
 TOO_LONG = {
     "vrdask/transforms/operators.py",
     "kernels/sample/sample.h",
-    "tests/storage/test_damage.py",
-    "tests/storage/test_object_stores.py",
-    "tests/storage/test_places.py",
-    "tests/storage/test_remote.py",
     "tests/transforms/test_sums.py",
 }
 """Files that are to be cut."""
