@@ -19,6 +19,7 @@ from vrdask.boxes import Box
 from vrdask.transforms.resampling import Resampling, resampling
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "int32", "uint32", "int64", "uint64", "float64")
+INTEGERS = tuple(name for name in DTYPES if "int" in name)
 INTERPOLATING = ("linear", "area", "cubic")
 MODES = ("nearest", *INTERPOLATING)
 FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021")
@@ -59,6 +60,11 @@ class Problem:
         return vrdask.resample(
             x, self.shape, self.mode, self.align_corners, axes=self.axes, dtype=self.out_dtype, **options
         )
+
+
+def limits(dtype: str) -> tuple[int, int]:
+    """The smallest and the largest number of an integer type."""
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def values(shape: tuple[int, ...], dtype: str, seed: int = 0) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Object stores: a real S3 server (moto's) and an HTTP server, processes of their own, that fail now and then."""
+"""Object stores: a real S3 server (moto's), a process of its own, that fails now and then."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_volume
 import zarr
 from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
-from zarr.storage import LocalStore
+from small_volume import RESULT, SETTINGS
 
 import vrdask
 from vrdask.cli import main
@@ -25,8 +26,7 @@ from vrdask.storage import retry
 
 s3fs = pytest.importorskip("s3fs", reason="vrdask[s3] is not installed")
 
-SHAPE, RESULT = (40, 48, 32), (20, 24, 16)
-SETTINGS = {"mode": "cubic", "chunks": 8, "memory_limit": "1MB", "num_threads": 2}
+x = small_volume.x
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +73,6 @@ def s3(server, monkeypatch, tmp_path) -> Iterator[Callable[..., None]]:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         s3fs.S3FileSystem(skip_instance_cache=True).rm("bucket", recursive=True)
         s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture
-def x() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 60_000, SHAPE).astype("uint16")
 
 
 @pytest.fixture
@@ -263,36 +258,6 @@ def test_without_the_right_to_list(source, s3, x, tmp_path):
         vrdask.resample_zarr(source, tmp_path / "out.zarr", RESULT)
 
 
-class NoListing(LocalStore):
-    """A store that gives and takes objects and can do nothing else."""
-
-    supports_listing = False
-
-    async def list_dir(self, prefix):
-        raise NotImplementedError
-        yield
-
-    async def delete_dir(self, prefix):
-        raise NotImplementedError
-
-
-def test_a_store_that_cannot_be_listed(x, tmp_path):
-    place = tmp_path / "in.zarr"
-    zarr.create_array(place, data=x, chunks=(16, 16, 16))
-    chunk = place / "c" / "2" / "1" / "1"
-    whole = chunk.read_bytes()
-    chunk.write_bytes(b"")
-    settings = SETTINGS | {"num_threads": 1}
-    with pytest.raises(RuntimeError, match="reading chunk c/2/1/1"):
-        vrdask.resample_zarr(NoListing(place), NoListing(tmp_path / "out.zarr"), RESULT, **settings)
-    with pytest.raises(FileExistsError, match="unfinished run"):
-        vrdask.resample_zarr(NoListing(place), NoListing(tmp_path / "out.zarr"), RESULT, **settings)
-    chunk.write_bytes(whole)
-    result = vrdask.resample_zarr(NoListing(place), NoListing(tmp_path / "out.zarr"), RESULT, resume=True, **settings)
-    assert_array_equal(result[:], vrdask.resample(x, RESULT, "cubic"))
-    assert not [path for path in (tmp_path / "out.zarr" / ".vrdask").rglob("*") if path.is_file()]
-
-
 def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, source, monkeypatch, tmp_path):
     def told(*arguments: str) -> str:
         s3fs.S3FileSystem.clear_instance_cache()
@@ -314,47 +279,3 @@ def test_missing_or_wrong_credentials_and_buckets_are_told_in_one_line(s3, sourc
     zarr.create_array(local, data=np.zeros((4, 4)))
     said = told(str(local), "s3://bucket/out.zarr")
     assert "reading the lock s3://bucket/out.zarr/.vrdask/lock.json failed: NoCredentialsError" in said
-
-
-@pytest.fixture
-def website(tmp_path) -> Iterator[tuple[Path, str]]:
-    """A folder and the URL of an HTTP server of it, which lists nothing."""
-    code = """
-import http.server
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def list_directory(self, path):
-        self.send_error(403)
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-    (tmp_path / "site").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "site",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield tmp_path / "site", f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def test_from_a_web_server_that_lists_nothing(website, x, tmp_path):
-    folder, url = website
-    zarr.create_array(folder / "in.zarr", data=x, chunks=(16, 16, 16))
-    result = vrdask.resample_zarr(f"{url}/in.zarr", tmp_path / "out.zarr", RESULT, **SETTINGS)
-    assert_array_equal(result[:], vrdask.resample(x, RESULT, "cubic"))
-    with pytest.raises(FileNotFoundError, match="source must be a Zarr array"):
-        vrdask.resample_zarr(f"{url}/no.zarr", tmp_path / "none.zarr", RESULT)
-
-
-def test_any_filesystem_of_fsspec(x):
-    zarr.create_array("memory://vrdask-test/in.zarr", data=x, chunks=(16, 16, 16))
-    result = vrdask.resample_zarr("memory://vrdask-test/in.zarr", "memory://vrdask-test/out.zarr", RESULT, **SETTINGS)
-    assert_array_equal(result[:], vrdask.resample(x, RESULT, "cubic"))
