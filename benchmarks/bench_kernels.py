@@ -27,8 +27,6 @@ from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, rows
 
-from vrdask.compute.resample_box import ISA
-
 PAUSE = 0.006
 SETTLED = 0.05
 """How one library's threads are kept from another's clock, with the wait policy that every user has (the default).
@@ -58,7 +56,7 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "instruction_set": ISA,
+        "instruction_set": builds.choose(),
         "python": platform.python_version(),
         **VERSIONS,
     }

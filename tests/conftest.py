@@ -19,8 +19,9 @@ import pytest
 from clusters import two_workers
 from hypothesis import HealthCheck, settings
 
+import vrdask.compute.contract
+import vrdask.compute.gather
 import vrdask.compute.prefilter
-import vrdask.compute.resample_box
 import vrdask.compute.slabs
 import vrdask.compute.threads
 import vrdask.compute.tiles
@@ -62,8 +63,8 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
         patch.setattr(vrdask.compute.threads, "ELEMENTS_PER_THREAD", 1)
         patch.setattr(vrdask.compute.uint8_filter.whole_box, "BYTES_PER_THREAD", 1)
         if build is not None:
-            patch.setattr(vrdask.compute.resample_box, "_contract", builds.load("contract", build))
-            patch.setattr(vrdask.compute.resample_box, "_gather", builds.load("gather", build))
+            patch.setattr(vrdask.compute.contract, "_kernel", builds.load("contract", build))
+            patch.setattr(vrdask.compute.gather, "_kernel", builds.load("gather", build))
             patch.setattr(vrdask.compute.uint8_filter.whole_box, "_fixed", builds.load("uint8_filter", build))
             patch.setattr(vrdask.compute.prefilter, "_prefilter", builds.load("prefilter", build))
         if scratch_bytes is not None:
@@ -81,9 +82,9 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
 
 
 def _forget() -> None:
-    vrdask.compute.resample_box._contraction_of_few.cache_clear()
-    vrdask.compute.resample_box._contraction_of_many.cache_clear()
-    vrdask.compute.resample_box._gathering_of_few.cache_clear()
+    vrdask.compute.contract._contraction_of_few.cache_clear()
+    vrdask.compute.contract._contraction_of_many.cache_clear()
+    vrdask.compute.gather._gathering_of_few.cache_clear()
     vrdask.compute.slabs.slabs.cache_clear()
     vrdask.compute.uint8_filter.whole_box._prepared_of_few.cache_clear()
     vrdask.compute.uint8_filter.whole_box._prepared_of_many.cache_clear()

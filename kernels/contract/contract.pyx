@@ -1,7 +1,7 @@
 """The separable contraction: banded operators applied along any axes of an array, tile by tile.
 
 Compiled once per instruction set. The work is in contract.h; this file turns arrays into pointers and tiles
-into threads. `vrdask.compute.resample_box` prepares the arguments and is the only caller.
+into threads. `vrdask.compute.contract` prepares the arguments and is the only caller.
 """
 
 from cpython.buffer cimport PyBUF_STRIDED_RO, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer

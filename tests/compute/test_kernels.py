@@ -15,9 +15,8 @@ from numpy.testing import assert_array_equal
 from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
 
 import vrdask
-import vrdask.compute.resample_box
 from vrdask.api.in_memory import resample_in_memory
-from vrdask.compute import builds
+from vrdask.compute import builds, contract, gather, resample_box
 from vrdask.transforms import reference
 
 BUILDS = builds.supported()
@@ -61,14 +60,21 @@ def test_twin_and_builds_are_different_implementations(monkeypatch):
     def forbidden(*args):
         raise AssertionError("the twin must not call a kernel")
 
-    for name in ("_contract", "_gather", "apply", "_contraction"):
-        monkeypatch.setattr(vrdask.compute.resample_box, name, forbidden)
+    for module, name in (
+        (contract, "_kernel"),
+        (gather, "_kernel"),
+        (resample_box, "apply"),
+        (contract, "_contraction"),
+    ):
+        monkeypatch.setattr(module, name, forbidden)
     for mode in MODES:
         reference.resample(Problem((9, 8), (4, 17), (0, 1), mode).what, np.ones((9, 8), np.float32))
 
 
 def test_the_widest_build_runs_unless_the_environment_says_otherwise(python):
-    code = "import vrdask.compute.resample_box as a; print(a.ISA, a._contract.__name__, a._gather.__name__)"
+    code = """
+from vrdask.compute import builds, contract, gather
+print(builds.choose(), contract._kernel.__name__, gather._kernel.__name__)"""
     for build in BUILDS:
         assert (
             python(code, VRDASK_ISA=build)

@@ -12,10 +12,10 @@ from numpy.testing import assert_array_equal
 from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
 
 import vrdask
-import vrdask.compute.resample_box
+import vrdask.compute.gather
 from vrdask.api.in_memory import resample_in_memory
 from vrdask.compute import builds
-from vrdask.compute.resample_box import row_tables
+from vrdask.compute.contract import row_tables
 from vrdask.compute.tiles import levels_of
 from vrdask.transforms import interpolators, reference
 
@@ -119,7 +119,7 @@ def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, it
             if stride is not None:
                 what = Problem((5, n_in), (n_out,), (1,), "nearest").what
                 layout = np.empty((5, n_in), what.in_dtype)
-                taken = vrdask.compute.resample_box._gathering(what, *what.whole, layout.shape, layout.strides)
+                taken = vrdask.compute.gather._gathering(what, *what.whole, layout.shape, layout.strides)
                 assert taken.stride == stride, "the path that this case is meant to test"
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vrdask.boxes import Box, Interval, ceil_div, shape_of, size_of, slices_of, whole, within
 from vrdask.buffers import Empty
 from vrdask.compute import builds
-from vrdask.compute.resample_box import ISA, apply
+from vrdask.compute.resample_box import apply
 from vrdask.dtypes import CODES, DType, native
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
@@ -28,7 +28,7 @@ from vrdask.transforms.spline_coefficients import SplineFilter
 
 Array = npt.NDArray[Any]
 
-_kernel = builds.load("sample", ISA)
+_kernel = builds.load("sample", builds.choose())
 
 MOST_AXES = 3
 """That the kernel samples along."""

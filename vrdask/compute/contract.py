@@ -1,0 +1,130 @@
+"""Contract a stage along its axes, or convert samples: prepares the calls of the kernel `contract`, and makes them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask import buffers
+from vrdask.boxes import Box, shape_of
+from vrdask.compute import builds
+from vrdask.compute.kept import Kept, table_bytes
+from vrdask.compute.table_cuts import alike, are_small
+from vrdask.compute.threads import threads_for
+from vrdask.compute.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
+from vrdask.dtypes import CODES, DType
+from vrdask.transforms.resampling import Resampling, tables
+from vrdask.transforms.sums import kernel_weights
+
+Array = npt.NDArray[Any]
+
+_kernel = builds.load("contract", builds.choose())
+
+
+def contract_box(
+    resampling: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
+) -> None:
+    """A stage that is no prefilter, by its number, from the box `reads` of its input into `target`, the box `writes` of
+    its output; None converts samples to the target's dtype.
+    """
+    threads = threads_for(max(data.size, target.size), num_threads)
+    joined, contraction = _contraction(resampling, number, data.dtype, target.dtype, reads, writes, threads)
+    if data.ndim > joined + 1:
+        data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))
+    if data.strides[-1] != data.itemsize:
+        data = np.ascontiguousarray(data)
+    threads = min(threads, contraction.tiles)
+    contraction(data, target, buffers.workspace("scratch", threads * contraction.scratch_bytes), threads)
+
+
+def _contraction(
+    resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+) -> tuple[int, Any]:
+    """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
+    if are_small(resampling):
+        return _contraction_of_few(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+    if number is not None:
+        reads, writes = alike(tables(resampling.stages[number]), reads, writes)
+    return _contraction_of_many(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+
+
+def _prepared(
+    resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
+) -> tuple[int, Any, int]:
+    """The same made, and the bytes of its tables."""
+    stage = None if number is None else tables(resampling.stages[number])
+    if stage is None:  # nothing to contract: convert
+        shape = shape_of(writes)
+        levels = [Level("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
+        levels.append(Level("copy", len(shape) - 1, shape[-1], shape[-1]))
+        for level in levels[:-1]:
+            level.tile = 1
+    else:
+        levels = levels_of(stage, writes)
+        choose_tiles(levels, resampling.acc_dtype.itemsize, threads)
+    acc_dtype = resampling.acc_dtype
+    multiples = resampling.sums.multiples or (None,) * len(writes)
+    described = [_kernel_level(level, reads, acc_dtype, multiples) for level in levels]
+    codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
+    prepared = _kernel.Contraction(described, *codes, 0 if stage is None else resampling.sums.divisor)
+    return len(levels) - 1, prepared, table_bytes(described)
+
+
+_contraction_of_few = lru_cache(maxsize=64)(_prepared)
+_contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
+
+
+def _kernel_level(level: Level, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
+    }  # fmt: skip
+    rows = level.rows
+    if rows is None:
+        return described
+    group_reads = level.group_reads
+    described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
+    described["share"] = level.group > 1 and level.shares and group_reads <= SHARED_ROWS
+    start = rows.start - reads[level.axis][0]
+    count = rows.count
+    weights = kernel_weights(rows.weights[:, : level.taps], count, acc_dtype, multiples[level.axis])
+    arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
+    if level.kind == "row":
+        described |= {"step": level.channels, "channels": level.channels}
+        arrays |= row_tables(start, count, weights, level.channels)
+    described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
+    return described
+
+
+def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(table).reshape(-1).view(np.uint8)
+
+
+def row_tables(
+    start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
+) -> dict[str, Array]:
+    """A row's table by blocks of lanes, one lane per output element (position and channel): see
+    kernels/contract/contract.h.
+    """
+    lanes: int = _kernel.LANES[weights.itemsize]
+    elements = len(start) * channels
+    blocks = -(-elements // lanes)
+    element = np.minimum(np.arange(blocks * lanes), elements - 1)
+    position, channel = np.divmod(element, channels)
+    first = (start[position] * channels + channel).reshape(blocks, lanes)
+    base = first[:, 0] if channels == 1 else first.min(axis=1)  # starts are sorted
+    index = (first - base[:, None]).astype(np.int32)
+    lane_count = count[position].reshape(blocks, lanes)
+    all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
+    consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
+    furthest = index[:, -1] if channels == 1 else index.max(axis=1)
+    shape = np.stack([all_taps, any_taps, furthest, consecutive], axis=1)
+    taps = weights.shape[1]
+    by_tap = np.empty((blocks, taps, lanes), weights.dtype)
+    whole = elements // lanes if channels == 1 else 0
+    by_tap[:whole] = weights[: whole * lanes].reshape(whole, lanes, taps).transpose(0, 2, 1)
+    rest = weights[position[whole * lanes :]]
+    by_tap[whole:] = rest.reshape(blocks - whole, lanes, taps).transpose(0, 2, 1)
+    return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
