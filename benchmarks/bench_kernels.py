@@ -27,6 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, rows
 
+from vrdask.compute import builds
+
 PAUSE = 0.006
 SETTLED = 0.05
 """How one library's threads are kept from another's clock, with the wait policy that every user has (the default).

@@ -7,7 +7,6 @@ is monotone in each index, rounding included, so that over a box the extremes ar
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,7 +18,8 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, require_known
 from vrdask.dtypes import DType
-from vrdask.transforms.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
+from vrdask.transforms.arguments import checked_axes, checked_sizes
+from vrdask.transforms.sampling import Padding, Sampling, checked_fill, sampled_dtypes, sampled_sizes
 from vrdask.transforms.spline_coefficients import SplineFilter
 
 MOST_GUESSED = 3
@@ -149,13 +149,15 @@ def affine(
     """Check the arguments of `affine_transform` and put them into their one form."""
     require_known(in_shape)
     ndim = len(in_shape)
-    source, result = checked_dtypes(mode, in_dtype, out_dtype)
+    source, result = sampled_dtypes(mode, in_dtype, out_dtype)
     if padding_mode not in PADDING:
         raise ValueError(f"padding_mode must be one of {', '.join(PADDING)}; got {padding_mode!r}")
     if mode == "cubic" and padding_mode == "grid-constant":
         raise ValueError("padding_mode must be constant, zeros, border, reflection or mirror with mode 'cubic'; "
                          f"got {padding_mode!r}")  # fmt: skip
-    chosen = None if axes is None else _axes(axes, ndim)
+    chosen = None if axes is None else checked_axes(axes, ndim)
+    if chosen == ():
+        raise ValueError(f"axes must name at least one; got {axes}")
     rows, shift = _matrix(matrix, offset, ndim, chosen)
     count = len(rows)
     if chosen is None:
@@ -173,7 +175,7 @@ def affine(
     order = [k for k in sorted(range(count), key=chosen.__getitem__) if k not in still]
     ascending = tuple(chosen[k] for k in order)
     sampling = Sampling(
-        checked_sizes(tuple(in_shape[axis] for axis in ascending)), mode, padding,
+        sampled_sizes(tuple(in_shape[axis] for axis in ascending)), mode, padding,
         0 if padding_mode == "zeros" else checked_fill(fill_value, result), True, False, source, result,
     )  # fmt: skip
     return Affine(
@@ -191,19 +193,6 @@ def _still(
         k for k in range(len(rows) - 1)
         if n_in[k] == n_out[k] and shift[k] == 0 and (rows[k] == one[k]).all() and (rows[:, k] == one[k]).all()
     }  # fmt: skip
-
-
-def _axes(axes: Iterable[int] | int, ndim: int) -> tuple[int, ...]:
-    given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
-    for axis in given:
-        if not -ndim <= axis < ndim:
-            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")
-    positive = tuple(axis % ndim for axis in given)
-    if len(set(positive)) < len(positive):
-        raise ValueError(f"axes must not repeat; got {given}")
-    if not positive:
-        raise ValueError(f"axes must name at least one; got {given}")
-    return positive
 
 
 def _matrix(
@@ -272,13 +261,7 @@ def _output_sizes(
     """Sizes of the sampled axes; `output_shape` gives those, or every axis."""
     if output_shape is None:
         return [int(in_shape[axis]) for axis in axes]
-    given = []
-    for value in output_shape if isinstance(output_shape, Iterable) else (output_shape,):
-        if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
-            raise TypeError(f"output_shape must hold integers; got {value!r} in {output_shape!r}")
-        if operator.index(value) < 1:
-            raise ValueError(f"output_shape must hold positive sizes; got {value} in {output_shape!r}")
-        given.append(operator.index(value))
+    given = list(checked_sizes("output_shape", output_shape))
     if len(given) == len(axes):
         return given
     if len(given) != len(in_shape):

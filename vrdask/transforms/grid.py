@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, require_known
 from vrdask.dtypes import DType
-from vrdask.transforms.sampling import Padding, Sampling, checked_dtypes, checked_fill, checked_sizes
+from vrdask.transforms.sampling import Padding, Sampling, checked_fill, sampled_dtypes, sampled_sizes
 from vrdask.transforms.spline_coefficients import SplineFilter
 
 PADDING_MODES = ("zeros", "border", "reflection", "constant")
@@ -89,7 +89,7 @@ def grid_sampling(
     numbers = np.dtype(grid_dtype).newbyteorder("=")
     if numbers not in (np.float16, np.float32, np.float64):
         raise TypeError(f"grid must have dtype float16, float32 or float64; got {numbers}")
-    source, result = checked_dtypes(mode, in_dtype, out_dtype)
+    source, result = sampled_dtypes(mode, in_dtype, out_dtype)
     if padding_mode not in PADDING_MODES:
         raise ValueError(f"padding_mode must be one of {', '.join(PADDING_MODES)}; got {padding_mode!r}")
     if rounding_rule not in ROUNDING_RULES:
@@ -105,7 +105,7 @@ def grid_sampling(
     else:
         padding = Padding("reflect", half_samples=not align_corners)
     sampling = Sampling(
-        checked_sizes(tuple(in_shape[2:])), mode, padding,
+        sampled_sizes(tuple(in_shape[2:])), mode, padding,
         checked_fill(fill_value if padding_mode == "constant" else 0, result),
         rounding_rule == "round_half_up", rank == 2, source, result,
     )  # fmt: skip

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Box, require_known, size_of, whole
-from vrdask.dtypes import NAMES, DType, is_number, native
+from vrdask.dtypes import DType
+from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
 from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
@@ -217,8 +218,13 @@ def _checked(
     in_dtype: npt.DTypeLike,
     out_dtype: npt.DTypeLike | None,
 ) -> Resampling:
-    sizes = _sizes(shape)
-    axes = _axes(axes, len(sizes), len(in_shape))
+    sizes = checked_sizes("shape", shape)
+    if not sizes:
+        raise ValueError(f"shape must give at least one size; got {shape!r}")
+    ndim = len(in_shape)
+    if axes is None and len(sizes) > ndim:
+        raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {len(sizes)}")
+    axes = tuple(range(ndim - len(sizes), ndim)) if axes is None else checked_axes(axes, ndim)
     if len(sizes) != len(axes):
         raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
     if not isinstance(mode, str) or mode not in MODES:
@@ -238,12 +244,8 @@ def _checked(
                 f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}"
             )
         out_shape[axis] = size
-    source = _dtype(in_dtype, mode)
-    result = source if out_dtype is None else native(out_dtype)
-    if result != source:
-        for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
-            if not is_number(dtype):
-                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
+    copying = [name for name, known in MODES.items() if known.copies]
+    source, result = checked_dtypes(mode, copying, in_dtype, out_dtype)
     return _interned(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
 
 
@@ -259,52 +261,3 @@ def _known(size: int, in_shape: Sequence[int]) -> int:
     if known < 0:
         raise ValueError(f"the array's sizes must not be negative; got {tuple(in_shape)}")
     return known
-
-
-def _sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
-    values = shape if isinstance(shape, Iterable) else (shape,)
-    sizes = []
-    for value in values:
-        try:
-            size = operator.index(value)
-        except TypeError:
-            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}") from None
-        if isinstance(value, bool | np.bool_):
-            raise TypeError(f"shape must hold integers; got {value!r} in {shape!r}")
-        if size < 1:
-            raise ValueError(f"shape must hold positive sizes; got {size} in {shape!r}")
-        sizes.append(size)
-    if not sizes:
-        raise ValueError(f"shape must give at least one size; got {shape!r}")
-    return tuple(sizes)
-
-
-def _axes(axes: Iterable[int] | int | None, count: int, ndim: int) -> tuple[int, ...]:
-    if axes is None:
-        if count > ndim:
-            raise ValueError(f"shape must give at most {ndim} sizes, one per axis of the array; got {count}")
-        return tuple(range(ndim - count, ndim))
-    try:
-        given = tuple(map(operator.index, axes if isinstance(axes, Iterable) else (axes,)))
-    except TypeError:
-        raise TypeError(f"axes must be integers; got {axes!r}") from None
-    for axis in given:
-        if not -ndim <= axis < ndim:
-            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis} in {given}")
-    positive = tuple(axis % ndim for axis in given)
-    if len(set(positive)) < len(positive):
-        raise ValueError(f"axes must not repeat; got {given}")
-    return positive
-
-
-def _dtype(dtype: npt.DTypeLike, mode: str) -> DType:
-    given = native(dtype)
-    if given.hasobject:
-        raise TypeError(f"the array's dtype must have a fixed size; got {given}")
-    if not MODES[mode].copies and not is_number(given):
-        copying = ", ".join(name for name, known in MODES.items() if known.copies)
-        raise TypeError(
-            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {given} "
-            f"(mode {copying} takes any; convert with astype for the others)"
-        )
-    return given

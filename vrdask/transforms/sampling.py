@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Interval
-from vrdask.dtypes import NAMES, DType, is_number, native, needs_float64
+from vrdask.dtypes import DType, is_number, needs_float64
 from vrdask.transforms import reference
+from vrdask.transforms.arguments import checked_dtypes
 
 MODES = {"nearest": 1, "linear": 2, "cubic": 4}
 """Taps per axis."""
@@ -151,27 +152,15 @@ def filled(fill: Any, dtype: DType) -> npt.NDArray[Any]:
     return np.zeros((), dtype) if isinstance(fill, int | float) and fill == 0 else np.array(fill, dtype)
 
 
-def checked_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike | None) -> tuple[DType, DType]:
+def sampled_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike | None) -> tuple[DType, DType]:
     """The dtypes of array and result, in this machine's byte order."""
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
-    source = native(in_dtype)
-    if source.hasobject:
-        raise TypeError(f"the array's dtype must have a fixed size; got {source}")
-    if mode != "nearest" and not is_number(source):
-        raise TypeError(
-            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {source} "
-            "(mode nearest takes any; convert with astype for the others)"
-        )
-    result = source if out_dtype is None else native(out_dtype)
-    if result != source:
-        for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
-            if not is_number(dtype):
-                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
-    return source, result
+    return checked_dtypes(mode, ["nearest"], in_dtype, out_dtype)
 
 
-def checked_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
+def sampled_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of the axes that are sampled along, which positions must be able to tell apart."""
     for size in sizes:
         if not 1 <= size < LARGEST:
             raise ValueError(f"sampled axes must have between 1 and {LARGEST - 1} samples; got {size} in {sizes}")
