@@ -1,4 +1,4 @@
-/* Positions of a block of points, in REAL (float or double). Included by sample.h with REAL, R(name), WITHIN. */
+/* Positions of a block of points, in REAL (float or double). Included by locate.h with REAL, R(name), WITHIN. */
 
 /* torch's grid_sampler_unnormalize: from [-1, 1] to samples; x comes first in a grid, last among the axes. Where an
  * index is multiplied it is no int: gcc, told that those wrap, takes no vector of steps. */
