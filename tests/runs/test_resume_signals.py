@@ -16,6 +16,11 @@ from numpy.testing import assert_array_equal
 source = cut_off.source
 
 
+HEEDED = """
+import signal
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # ignored where the tests run behind a shell's &
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+"""
 SLOW = """
 import sys, time
 from vrdask.runs import task as block_work
@@ -38,7 +43,7 @@ def test_a_signal_that_asks_to_stop_leaves_what_resume_goes_on_from(source, tmp_
     target = tmp_path / "out.zarr"
     arguments = ["resample", str(source), str(target), "--shape", "60,48,32", "--chunks", "8", "--memory-limit", "1MB",
                  "--mode", "cubic", "--quiet"]  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", HEEDED + SLOW, *arguments], stderr=subprocess.PIPE, text=True)
     while not (target / "c").exists():
         assert process.poll() is None
         time.sleep(0.02)
