@@ -106,6 +106,10 @@ def test_a_plan_of_very_many_tasks_is_made_at_once():
     assert not blocks.plan.is_counted
     assert "bytes read          up to" in str(blocks.plan)
     assert blocks.plan[12345].reads
+    assert repr(blocks.plan).startswith(
+        "<BoxPlan affine-cubic 1048576x1048576x1048576 -> 1048576x1048576x1048576; tasks"
+    )
+    assert repr(blocks).startswith("<RunPlan affine-cubic: ")
 
 
 def test_an_image_keeps_its_scale_where_the_map_has_one(tmp_path):

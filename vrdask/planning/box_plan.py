@@ -22,7 +22,7 @@ COUNTED_TASKS = 1 << 14
 """What so many tasks read is added up; of more a bound is said."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoxPlan:
     """How an affine map is cut into tasks, in C order of their outputs.
 
@@ -122,6 +122,10 @@ class BoxPlan:
             return size_of(reads)
         chunks = [touched(edges, interval) for edges, interval in zip(self.in_edges, reads, strict=True)]
         return prod(int(edges[k.stop] - edges[k.start]) for edges, k in zip(self.in_edges, chunks, strict=True))
+
+    def __repr__(self) -> str:
+        what = self.transform
+        return f"<BoxPlan {what.label} {by_axis(what.in_shape)} -> {by_axis(what.out_shape)}; tasks: {len(self)}>"
 
     def __str__(self) -> str:
         what = self.transform

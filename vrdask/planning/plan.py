@@ -53,7 +53,7 @@ class AxisPlan:
         return len(self.edges) - 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ResamplePlan:
     """How a resampling is cut into tasks; iterate over it, or ask it what a run will cost.
 
@@ -198,6 +198,10 @@ class ResamplePlan:
     def __str__(self) -> str:
         return "\n".join(f"{name:<20}{value}" for name, value in self._rows())
 
+    def __repr__(self) -> str:
+        (_, what), (_, tasks) = self._rows()[:2]
+        return f"<ResamplePlan {what}; tasks: {tasks}>"
+
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
         return f"<table>{rows}</table>"
@@ -247,6 +251,8 @@ def plan_resample(
     >>> plan = plan_resample((100, 100), (50, 50), "cubic", in_chunks=32, out_chunks=25)
     >>> len(plan), plan[0, 1].writes, plan[0, 1].reads
     (4, ((0, 25), (25, 50)), ((0, 64), (36, 100)))
+    >>> plan
+    <ResamplePlan 100x100 float32 -> 50x50 float32, cubic; tasks: 4 of up to 25x25>
     """
     if axes is not None and isinstance(out_shape, Sequence) and len(out_shape) == len(in_shape):
         out_shape = _sizes_of_axes(in_shape, out_shape, [axes] if isinstance(axes, int) else axes)

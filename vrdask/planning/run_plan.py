@@ -20,6 +20,7 @@ from vrdask.planning.plan import ResamplePlan, Task
 from vrdask.planning.sharing import Keep, Sharing
 from vrdask.planning.task_order import Columns
 from vrdask.storage.costs import TransferCost
+from vrdask.text import by_axis, format_bytes
 from vrdask.transforms.transform import Transform
 
 CODEC_BYTES = 3 << 20
@@ -28,7 +29,7 @@ HOLES = 3 / 16
 """Of the memory for whole decoded chunks, what is left to the C library's heap between them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunPlan:
     """A plan whose chunks are the blocks of a run.
 
@@ -55,6 +56,10 @@ class RunPlan:
     keep: tuple[Keep, ...] = ()
     column: Index = ()
     decoded_bytes: int = 0
+
+    def __repr__(self) -> str:
+        blocks = f"{len(self.plan)} blocks of up to {by_axis(self.block)}"
+        return f"<RunPlan {self.transform.label}: {blocks}; at most {format_bytes(self.peak_bytes)}>"
 
     @property
     def transform(self) -> Transform:
