@@ -106,9 +106,13 @@ def test_large_tasks_live_in_the_address_space_that_their_plan_says(larger, tmp_
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_takes_what_its_plan_says_or_less(source, tmp_path, python, name):
     options = json.dumps(CASES[name])
-    planned, peak = json.loads(python(RUN, SOURCE=str(source), TARGET=str(tmp_path / "out.zarr"), OPTIONS=options))
-    assert peak <= 1.2 * planned + OBJECTS
-    assert peak >= 0.4 * planned, "a bound that nothing comes near to refuses what would work"
+    for attempt in range(3):  # whether threads are at their largest at the same time is chance
+        target = str(tmp_path / f"out{attempt}.zarr")
+        planned, peak = json.loads(python(RUN, SOURCE=str(source), TARGET=target, OPTIONS=options))
+        assert peak <= 1.2 * planned + OBJECTS
+        if peak >= 0.4 * planned:
+            return
+    pytest.fail(f"a bound that nothing comes near to refuses what would work: {peak} of {planned}")
 
 
 @pytest.mark.slow

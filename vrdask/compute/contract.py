@@ -43,12 +43,14 @@ def contract_box(
 def _contraction(
     resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any]:
-    """The prepared kernel call, and how many leading axes keep their own level; the others are one row."""
-    if are_small(resampling):
-        return _contraction_of_few(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
-    if number is not None:
+    """The prepared kernel call, and how many leading axes keep their own level; the others are one row.
+
+    One call serves all boxes that have the same tables, as most parts of a volume have at a ratio that repeats.
+    """
+    if number is not None and writes != resampling.whole[1]:
         reads, writes = alike(tables(resampling.stages[number]), reads, writes)
-    return _contraction_of_many(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
+    make = _contraction_of_few if are_small(resampling) else _contraction_of_many
+    return make(resampling, number, in_dtype, out_dtype, reads, writes, threads)[:2]
 
 
 def _prepared(
