@@ -13,8 +13,8 @@ from math import prod
 import numpy as np
 
 from vrdask.boxes import Box, Edges, longest, shape_of, size_of, touched, whole
-from vrdask.compute.footprint import between_bytes, table_bytes
-from vrdask.planning.plan import Task
+from vrdask.compute.footprint import between_bytes
+from vrdask.planning.tasks import Plan, Task
 from vrdask.text import by_axis, format_bytes
 from vrdask.transforms.affine import Affine
 
@@ -23,24 +23,24 @@ COUNTED_TASKS = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BoxPlan:
+class BoxPlan(Plan):
     """How an affine map is cut into tasks, in C order of their outputs.
 
-    edges : boundaries of the output boxes along each axis. in_edges : of the source's stored chunks; None where any
+    out_edges : boundaries of the output boxes along each axis. in_edges : of the source's stored chunks; None where any
     sample can be read alone.
     """
 
-    transform: Affine
-    edges: tuple[Edges, ...]
+    affine: Affine
+    out_edges: tuple[Edges, ...]
     in_edges: tuple[Edges, ...] | None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of tasks along each axis."""
-        return tuple(len(edges) - 1 for edges in self.edges)
+    def transform(self) -> Affine:
+        return self.affine
 
-    def __len__(self) -> int:
-        return prod(self.shape)
+    @property
+    def edges(self) -> tuple[Edges, ...]:
+        return self.out_edges
 
     def __iter__(self) -> Iterator[Task]:
         return map(self.__getitem__, range(len(self)))
@@ -57,14 +57,6 @@ class BoxPlan:
         """Boxes as large as any that a task reads, and writes, along each axis."""
         writes = tuple(map(longest, self.edges))
         return whole(self.transform.most_read(writes) if prod(writes) else (0,) * len(writes)), whole(writes)
-
-    @property
-    def source_bytes(self) -> int:
-        return prod(self.transform.in_shape) * self.transform.in_dtype.itemsize
-
-    @property
-    def bytes_written(self) -> int:
-        return prod(self.transform.out_shape) * self.transform.out_dtype.itemsize
 
     @property
     def is_counted(self) -> bool:
@@ -91,31 +83,9 @@ class BoxPlan:
         """Bound on the bytes of source samples that are decoded at all."""
         return min(self.source_bytes, self.most_decoded_bytes)
 
-    @property
-    def read_amplification(self) -> float:
-        """`bytes_read` over the bytes of the source."""
-        return self.bytes_read / self.source_bytes if self.source_bytes else 1.0
-
-    @property
-    def peak_bytes(self) -> int:
-        """Most memory that one task holds at a time: what it reads, coefficients or copies of it, what it writes."""
-        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes
-
-    @property
-    def peak_read_bytes(self) -> int:
-        return size_of(self.largest[0]) * self.transform.in_dtype.itemsize
-
     @cached_property
     def peak_between_bytes(self) -> int:
         return between_bytes(self.transform, *self.largest)
-
-    @property
-    def peak_table_bytes(self) -> int:
-        return table_bytes(self.transform, self.largest[1])
-
-    @property
-    def peak_write_bytes(self) -> int:
-        return size_of(self.largest[1]) * self.transform.out_dtype.itemsize
 
     def _decoded(self, reads: Box) -> int:
         if self.in_edges is None or not size_of(reads):
@@ -124,22 +94,12 @@ class BoxPlan:
         return prod(int(edges[k.stop] - edges[k.start]) for edges, k in zip(self.in_edges, chunks, strict=True))
 
     def __repr__(self) -> str:
-        what = self.transform
-        return f"<BoxPlan {what.label} {by_axis(what.in_shape)} -> {by_axis(what.out_shape)}; tasks: {len(self)}>"
+        affine = self.affine
+        return f"<BoxPlan {affine.label} {by_axis(affine.in_shape)} -> {by_axis(affine.out_shape)}; tasks: {len(self)}>"
 
-    def __str__(self) -> str:
-        what = self.transform
+    def _read(self) -> str:
         most = "" if self.is_counted else "up to "
-        rows = (
-            ("affine", f"{by_axis(what.in_shape)} {what.in_dtype} -> {by_axis(what.out_shape)} {what.out_dtype}, "
-                       f"{what.sampling.mode}"),
-            ("tasks", f"{len(self):,} of up to {by_axis(shape_of(self.largest[1]))}"),
-            ("bytes read", f"{most}{format_bytes(self.bytes_read)} (read amplification {most}"
-                           f"{self.read_amplification:.2f})"),
-            ("bytes written", format_bytes(self.bytes_written)),
-            ("peak bytes per task", format_bytes(self.peak_bytes)),
-        )  # fmt: skip
-        return "\n".join(f"{name:<20}{value}" for name, value in rows)
+        return f"{most}{format_bytes(self.bytes_read)} (read amplification {most}{self.read_amplification:.2f})"
 
 
 def _most_touched(size: int, edges: Edges) -> int:

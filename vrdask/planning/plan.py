@@ -14,31 +14,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import product
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, Edges, edges_of, intervals_of, longest, regular_edges, size_of, union_length
-from vrdask.compute.footprint import between_bytes, table_bytes
-from vrdask.text import by_axis, format_bytes
+from vrdask.boxes import Box, Edges, edges_of, intervals_of, longest, regular_edges, union_length
+from vrdask.compute.footprint import between_bytes
+from vrdask.planning.tasks import Plan, Task
 from vrdask.transforms.bands import Indices
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.resampling import Resampling, resampling
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One output chunk: `index` in the grid of chunks, the source box it reads, the output box it writes."""
-
-    index: tuple[int, ...]
-    reads: Box
-    writes: Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +44,7 @@ class AxisPlan:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResamplePlan:
+class ResamplePlan(Plan):
     """How a resampling is cut into tasks; iterate over it, or ask it what a run will cost.
 
     Made by `plan_resample`. Tasks come in C order of the output chunks.
@@ -74,14 +64,6 @@ class ResamplePlan:
     def edges(self) -> tuple[Edges, ...]:
         """Boundaries of the output chunks along each axis."""
         return tuple(axis.edges for axis in self.axes)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of output chunks along each axis."""
-        return tuple(map(len, self.axes))
-
-    def __len__(self) -> int:
-        return prod(self.shape)
 
     def __iter__(self) -> Iterator[Task]:
         reads = [list(zip(axis.reads_start.tolist(), axis.reads_stop.tolist(), strict=True)) for axis in self.axes]
@@ -104,14 +86,6 @@ class ResamplePlan:
         )
 
     @property
-    def source_bytes(self) -> int:
-        return prod(self.resampling.in_shape) * self.resampling.in_dtype.itemsize
-
-    @property
-    def bytes_written(self) -> int:
-        return prod(self.resampling.out_shape) * self.resampling.out_dtype.itemsize
-
-    @property
     def bytes_read(self) -> int:
         """Bytes of source samples that the tasks decode together; whole stored chunks where `in_chunks` is known."""
         return self.resampling.in_dtype.itemsize * prod(
@@ -125,26 +99,10 @@ class ResamplePlan:
         return self.resampling.in_dtype.itemsize * prod(lengths)
 
     @property
-    def read_amplification(self) -> float:
-        """`bytes_read` over the bytes of the source: 1.0 where each sample is decoded once."""
-        return self.bytes_read / self.source_bytes if self.source_bytes else 1.0
-
-    @property
-    def peak_bytes(self) -> int:
-        """Most memory that one task holds at a time: what it reads, every intermediate, what it writes, and the tables
-        of long axes."""
-        return self.peak_read_bytes + self.peak_between_bytes + self.peak_write_bytes + self.peak_table_bytes
-
-    @property
     def largest(self) -> tuple[Box, Box]:
         """Boxes as large as any that a task reads, and writes, along each axis."""
         reads = tuple((0, int((axis.reads_stop - axis.reads_start).max(initial=0))) for axis in self.axes)
         return reads, tuple((0, longest(axis.edges)) for axis in self.axes)
-
-    @property
-    def peak_read_bytes(self) -> int:
-        """The largest source box of any task."""
-        return size_of(self.largest[0]) * self.resampling.in_dtype.itemsize
 
     @property
     def peak_between_bytes(self) -> int:
@@ -158,16 +116,6 @@ class ResamplePlan:
             reads, writes = self[widest].reads, self[widest].writes
         return between_bytes(self.resampling, reads, writes)
 
-    @property
-    def peak_table_bytes(self) -> int:
-        """Bound on the tables that a task has at a time; 0 where those of the whole resampling are small."""
-        return table_bytes(self.resampling, self.largest[1])
-
-    @property
-    def peak_write_bytes(self) -> int:
-        """The largest output box of any task."""
-        return size_of(self.largest[1]) * self.resampling.out_dtype.itemsize
-
     def decoded(self, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Starts and stops of what is decoded for each chunk along an axis: `reads` out to the stored chunks' ends."""
         start, stop = self.axes[axis].reads_start, self.axes[axis].reads_stop
@@ -179,32 +127,9 @@ class ResamplePlan:
             edges[np.searchsorted(edges, stop, side="left")],
         )
 
-    def _rows(self) -> list[tuple[str, str]]:
-        transform = self.resampling
-        mode = transform.mode + (", align_corners" if transform.align_corners else "")
-        chunk = tuple(longest(axis.edges) for axis in self.axes)
-        return [
-            (
-                "resample",
-                f"{by_axis(transform.in_shape)} {transform.in_dtype} -> "
-                f"{by_axis(transform.out_shape)} {transform.out_dtype}, {mode}",
-            ),
-            ("tasks", f"{prod(self.shape):,} of up to {by_axis(chunk)}"),
-            ("bytes read", f"{format_bytes(self.bytes_read)} (read amplification {self.read_amplification:.2f})"),
-            ("bytes written", format_bytes(self.bytes_written)),
-            ("peak bytes per task", format_bytes(self.peak_bytes)),
-        ]
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<20}{value}" for name, value in self._rows())
-
-    def __repr__(self) -> str:
-        (_, what), (_, tasks) = self._rows()[:2]
-        return f"<ResamplePlan {what}; tasks: {tasks}>"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
-        return f"<table>{rows}</table>"
+    def _does(self) -> tuple[str, str]:
+        word, between = super()._does()
+        return word, between + (", align_corners" if self.resampling.align_corners else "")
 
 
 def _reads_many(axis_operator: Operator | Prefilter | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:

@@ -16,9 +16,10 @@ import numpy as np
 from vrdask.boxes import Box, Index, ceil_div, longest
 from vrdask.compute.footprint import KERNEL_BYTES, by_chunk_bytes, goes_by_chunk, kept_bytes
 from vrdask.planning.box_plan import BoxPlan
-from vrdask.planning.plan import ResamplePlan, Task
+from vrdask.planning.plan import ResamplePlan
 from vrdask.planning.sharing import Keep, Sharing
 from vrdask.planning.task_order import Columns
+from vrdask.planning.tasks import Task
 from vrdask.storage.costs import TransferCost
 from vrdask.text import by_axis, format_bytes
 from vrdask.transforms.transform import Transform
