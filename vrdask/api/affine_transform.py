@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
 
@@ -15,9 +15,8 @@ from vrdask.transforms.affine import affine
 
 if TYPE_CHECKING:
     import dask.array as da
-    import zarr
 
-    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+    from vrdask.api.taken import Lazy
 
 
 @overload

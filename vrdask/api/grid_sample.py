@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
 
@@ -13,9 +13,8 @@ from vrdask.transforms.grid import grid_sampling
 
 if TYPE_CHECKING:
     import dask.array as da
-    import zarr
 
-    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+    from vrdask.api.taken import Lazy
 
 
 @overload

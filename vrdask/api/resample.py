@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
 
@@ -16,9 +16,8 @@ from vrdask.transforms.resampling import resampling
 
 if TYPE_CHECKING:
     import dask.array as da
-    import zarr
 
-    Lazy: TypeAlias = da.Array | zarr.Array[Any]
+    from vrdask.api.taken import Lazy
 
 
 @overload

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vrdask.lazy.arrays import accepted, is_zarr_array
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import zarr
+
+    Lazy: TypeAlias = da.Array | zarr.Array[Any]
 
 
 def taken(x: Any, name: str = "x") -> tuple[Any, bool]:

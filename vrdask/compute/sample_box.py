@@ -17,6 +17,7 @@ import numpy.typing as npt
 from vrdask.boxes import Box, Interval, ceil_div, shape_of, size_of, slices_of, whole, within
 from vrdask.buffers import Empty
 from vrdask.compute import builds
+from vrdask.compute.footprint import KERNEL_AXES
 from vrdask.compute.resample_box import apply
 from vrdask.dtypes import CODES, DType, native
 from vrdask.transforms.affine import Affine
@@ -30,8 +31,6 @@ Array = npt.NDArray[Any]
 
 _kernel = builds.load("sample", builds.choose())
 
-MOST_AXES = 3
-"""That the kernel samples along."""
 _POINTS_AT_ONCE = 8192
 _TILE = (16, 16, 256)
 """An affine map's results are taken in boxes of this size."""
@@ -55,13 +54,13 @@ def sample_affine(
         return np.broadcast_to(affine.sampling.fill_item, shape_of(writes)).copy()
     data = _data(affine.sampling, affine.prefilter, source, reads, window, num_threads)
     result = empty(shape_of(writes), affine.sampling.out_dtype)
-    if len(affine.axes) > MOST_AXES:
+    if len(affine.axes) > KERNEL_AXES:
         _sample_in_numpy(affine, data, window, writes, result)
         return result
-    axes: list[dict[str, Any] | None] = [None] * MOST_AXES
+    axes: list[dict[str, Any] | None] = [None] * KERNEL_AXES
     first, stride = [0, 0, 0], [0, 0, 0]
     sizes = [1, 1, 1]
-    dummies = MOST_AXES - len(affine.axes)
+    dummies = KERNEL_AXES - len(affine.axes)
     for number, axis in enumerate(affine.axes):
         place = dummies + number
         axes[place] = _axis(affine.sampling, number, window[axis], data.strides[axis]) | {

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from numbers import Number
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,6 @@ WAYS = {  # of types by where they are defined, and their name: how to get at an
 }
 
 
-@runtime_checkable
 class Stored(Protocol):
     """An array of which tasks read their own regions; travels to other processes."""
 
@@ -64,6 +63,11 @@ class Stored(Protocol):
 def is_dask_array(x: object) -> bool:
     dask_array = sys.modules.get("dask.array")
     return dask_array is not None and isinstance(x, dask_array.Array)
+
+
+def is_stored(x: object) -> TypeGuard[Stored]:
+    """Whether an array that has been taken is one in a store: neither in memory nor dask's."""
+    return not isinstance(x, np.ndarray) and not is_dask_array(x)
 
 
 def is_zarr_array(x: object) -> bool:

@@ -27,7 +27,7 @@ from dask.base import tokenize
 from vrdask.boxes import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
 from vrdask.compute.sample_box import sample_affine, sample_grid
 from vrdask.compute.sample_box import touched as touched_by
-from vrdask.lazy.arrays import Stored, is_dask_array
+from vrdask.lazy.arrays import Stored, is_dask_array, is_stored
 from vrdask.lazy.blocks import Blocks, Graph, assembled, cut_out
 from vrdask.lazy.dask_internals import DataNode, List, Task, TaskRef, array_of
 from vrdask.transforms.affine import Affine
@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 
 def affine_lazily(affine: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask array or an array in a store."""
-    by_region = isinstance(x, Stored)
+    by_region = is_stored(x)
     stored = x.stored if by_region else x.chunks
     if chunks is None:
         sizes = [
@@ -114,7 +114,7 @@ def sample_grid_lazily(grid_sampling: GridSampling, x: Any, grid: Any, num_threa
 
 
 def _identity(array: Any) -> Any:
-    return array.identity if isinstance(array, Stored) else array
+    return array.identity if is_stored(array) else array
 
 
 def grid_chunks(grid_sampling: GridSampling, x: Any, grid: Any) -> tuple[tuple[int, ...], ...]:
@@ -137,7 +137,7 @@ def grid_chunks(grid_sampling: GridSampling, x: Any, grid: Any) -> tuple[tuple[i
 def _stored(array: Any) -> tuple[tuple[int, ...], ...]:
     if isinstance(array, np.ndarray):
         return tuple((n,) for n in array.shape)
-    if isinstance(array, Stored):
+    if is_stored(array):
         return array.stored
     chunks: tuple[tuple[int, ...], ...] = array.chunks
     return chunks
@@ -149,7 +149,7 @@ class _Points:
     def __init__(self, grid: Any, name: str, graph: Graph) -> None:
         self.grid, self.name, self.graph = grid, name, graph
         self.blocks = Blocks(grid, f"{name}-part")
-        if isinstance(grid, Stored):
+        if is_stored(grid):
             graph[f"{name}-source"] = DataNode(f"{name}-source", grid)
 
     def node(self, box: Box, index: Sequence[int]) -> TaskRef:
@@ -157,7 +157,7 @@ class _Points:
         if key not in self.graph:
             if isinstance(self.grid, np.ndarray):
                 self.graph[key] = DataNode(key, np.ascontiguousarray(self.grid[slices_of(box)]))
-            elif isinstance(self.grid, Stored):
+            elif is_stored(self.grid):
                 self.graph[key] = Task(key, region, TaskRef(f"{self.name}-source"), box)
             else:
                 pieces, places = self.blocks.parts(box, self.graph)
@@ -166,7 +166,7 @@ class _Points:
 
 
 def region(source: Stored | Array, box: Box) -> Array:
-    return source.read(box) if isinstance(source, Stored) else source[slices_of(box)]
+    return source[slices_of(box)] if isinstance(source, np.ndarray) else source.read(box)
 
 
 def _window(grid_sampling: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
