@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, Interval
 from vrdask.compute import builds
-from vrdask.compute.table_cuts import are_small
+from vrdask.compute.table_cuts import alike, are_small
 from vrdask.compute.threads import threads_for
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.resampling import Resampling, tables
@@ -35,6 +35,8 @@ def gather_box(resampling: Resampling, source: Array, reads: Box, writes: Box, t
 def _gathering(
     resampling: Resampling, reads: Box, writes: Box, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Any:
+    if writes != resampling.whole[1]:  # boxes with the same tables share a prepared call
+        reads, writes = alike(tables(resampling.stages[0]), reads, writes)
     make = _gathering_of_few if are_small(resampling) else _gathering_made
     return make(resampling, reads, writes, shape, strides)
 
