@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import zarr
 
 from vrdask.api.signatures import with_parameters_of
-from vrdask.images.ome_zarr import Multiscale
 from vrdask.runs.job import Job, prepare_job
 from vrdask.sources import open_source
-from vrdask.transforms.affine import Affine, affine
+from vrdask.transforms.affine import affine
 
 
 def prepare(
@@ -52,7 +49,7 @@ def prepare(
         axes,
         dtype,
     )
-    image = opened.image and _seen_through(opened.image, what)
+    image = opened.image and opened.image.seen_through(what.matrix, what.offset, what.axes)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
@@ -86,15 +83,3 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
            [0., 3.]])
     """
     return prepare(*args, **kwargs).run()
-
-
-def _seen_through(image: Multiscale, affine: Affine) -> Multiscale | None:
-    """The image with the scale and origin of the result; None where a map does more than stretch and shift."""
-    matrix = np.array(affine.matrix)
-    if (matrix != np.diag(np.diag(matrix))).any() or (np.diag(matrix) <= 0).any():
-        return None
-    scale, translation = list(image.scale), list(image.translation)
-    for number, axis in enumerate(affine.axes):
-        translation[axis] += scale[axis] * affine.offset[number]
-        scale[axis] *= affine.matrix[number][number]
-    return replace(image, scale=tuple(scale), translation=tuple(translation))

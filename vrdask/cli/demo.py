@@ -21,7 +21,7 @@ from vrdask.boxes import Box, intervals_of, regular_edges, shape_of, slices_of, 
 from vrdask.cli.phantom import SPACING, phantom
 from vrdask.compute import threads
 from vrdask.compute.resample_box import apply
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.runs.at_target import Mark, Occupation, occupy
 from vrdask.runs.job import Job
 from vrdask.runs.progress import rate, reporting
@@ -56,7 +56,7 @@ def make_volume(folder: Path, size: int, progress: bool) -> Path:
     place = folder / "phantom.zarr"
     shape = (size,) * 3
     axes = tuple({"name": name, "type": "space", "unit": "millimeter"} for name in "zyx")
-    image = Multiscale(axes, "0", SPACING, (0.0,) * 3, "phantom", {})
+    image = Image(axes, "0", SPACING, (0.0,) * 3, "phantom", {})
     target = new_target(place, image, shape=shape, dtype="int16", chunks=(min(CHUNK, size),) * 3, fill_value=0)
     intervals = intervals_of(regular_edges(size, CHUNK))
     boxes = [(z, y, x) for z in intervals for y in intervals for x in intervals]

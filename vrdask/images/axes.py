@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from vrdask.images.ome_zarr import Multiscale, read_axes, short
+from vrdask.images.image import Image
+from vrdask.images.ome_zarr import read_axes, short
 
 ATTRIBUTE = "vrdask"
 TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
@@ -25,9 +27,7 @@ UNITS = {
 """OME-Zarr's names of the units that files abbreviate."""
 
 
-def image_of(
-    names: Sequence[str], sizes: Mapping[str, tuple[float, str | None]], name: str | None = None
-) -> Multiscale:
+def image_of(names: Sequence[str], sizes: Mapping[str, tuple[float, str | None]], name: str | None = None) -> Image:
     """The geometry of an image.
 
     names : of its axes, in their order.
@@ -40,13 +40,11 @@ def image_of(
         size, unit = sizes.get(axis, (math.nan if kind == "space" else 1.0, None))
         axes.append({"name": axis, "type": kind} | ({"unit": unit} if unit is not None else {}))
         scale.append(size if 0 < size < math.inf else math.nan)
-    image = Multiscale(tuple(axes), "", tuple(scale), (0.0,) * len(axes), name, {})
-    return (
-        image if not may_be_ome_zarr(image) else Multiscale(image.axes, "0", image.scale, image.translation, name, {})
-    )
+    image = Image(tuple(axes), "", tuple(scale), (0.0,) * len(axes), name, {})
+    return image if not may_be_ome_zarr(image) else Image(image.axes, "0", image.scale, image.translation, name, {})
 
 
-def may_be_ome_zarr(image: Multiscale) -> bool:
+def may_be_ome_zarr(image: Image) -> bool:
     """Whether OME-Zarr 0.5 allows these axes, and every scale is known."""
     ranks = [_RANK.get(axis.get("type", ""), 1) for axis in image.axes]
     return (
@@ -59,12 +57,12 @@ def may_be_ome_zarr(image: Multiscale) -> bool:
     )
 
 
-def is_group(image: Multiscale | None) -> bool:
+def is_group(image: Image | None) -> bool:
     """Whether an image is a level of an OME-Zarr group, rather than an array by itself."""
     return image is not None and image.path != ""
 
 
-def attributes_of(image: Multiscale) -> dict[str, Any]:
+def attributes_of(image: Image) -> dict[str, Any]:
     """Attributes of a plain array that say its axes and pixel sizes; null where one is not known."""
     axes = [
         {
@@ -77,7 +75,7 @@ def attributes_of(image: Multiscale) -> dict[str, Any]:
     return {ATTRIBUTE: {"axes": axes}}
 
 
-def image_from(attributes: Mapping[str, Any]) -> Multiscale | None:
+def image_from(attributes: Mapping[str, Any]) -> Image | None:
     """What `attributes_of` wrote, or None.
 
     Raises
@@ -96,7 +94,7 @@ def image_from(attributes: Mapping[str, Any]) -> Multiscale | None:
     except ValueError as error:
         raise ValueError(f"the attribute {ATTRIBUTE!r} must be as it was written, or absent: {error}") from None
     rest = tuple({k: v for k, v in axis.items() if k not in ("scale", "translation")} for axis in axes)
-    return Multiscale(rest, "", scale, translation, None, {})
+    return Image(rest, "", scale, translation, None, {})
 
 
 def _number(axis: Mapping[str, Any], key: str) -> float:
@@ -109,10 +107,10 @@ def _number(axis: Mapping[str, Any], key: str) -> float:
     return float(value)
 
 
-def without_axis(image: Multiscale, axis: int) -> Multiscale:
+def without_axis(image: Image, axis: int) -> Image:
     """The image of one place along an axis."""
 
     def cut(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return values[:axis] + values[axis + 1 :]
 
-    return Multiscale(cut(image.axes), image.path, cut(image.scale), cut(image.translation), image.name, {})
+    return replace(image, axes=cut(image.axes), scale=cut(image.scale), translation=cut(image.translation), extra={})

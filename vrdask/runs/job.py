@@ -13,7 +13,7 @@ import zarr
 
 from vrdask.boxes import size_of
 from vrdask.compute import threads
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.planning.choose_blocks import plan_blocks
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.apart import require_apart
@@ -85,7 +85,7 @@ def prepare_job(
     given: Any,
     source: Source,
     transform: Resampling | Affine,
-    image: Multiscale | None,
+    image: Image | None,
     target: Any,
     *,
     chunks: Sequence[int] | int | None = None,

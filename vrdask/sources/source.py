@@ -12,7 +12,7 @@ import numpy as np
 
 from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.storage.layout import Layout
 
 
@@ -50,7 +50,7 @@ class Source:
     layout: Layout
     place: str
     stamp: Callable[[], Any]
-    image: Multiscale | None = None
+    image: Image | None = None
     details: tuple[tuple[str, str], ...] = ()
 
     @cached_property
@@ -62,7 +62,7 @@ class Source:
         return tuple(regular_edges(n, c, whose) for n, c in zip(self.array.shape, self.array.chunks, strict=True))
 
 
-def file_layout(array: Readable, image: Multiscale) -> Layout:
+def file_layout(array: Readable, image: Image) -> Layout:
     """The layout of a target made from a file: square chunks of up to a mebibyte, colours together.
 
     >>> square_chunks((30_000, 40_000, 3), 1), square_chunks((512, 512, 300), 2)

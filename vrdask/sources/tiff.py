@@ -26,7 +26,7 @@ from vrdask.buffers import Empty
 from vrdask.cores import usable_cores
 from vrdask.dtypes import DType, plain
 from vrdask.images.axes import image_of
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import is_damage, quiet, reason_of
@@ -177,7 +177,7 @@ def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
     return zarr.open_array(store, mode="r")  # Zarr 2 or 3, as the version of tifffile has it
 
 
-def _image(file: TiffFile, series: int) -> Multiscale:
+def _image(file: TiffFile, series: int) -> Image:
     """The geometry of a series at its full size."""
     names: list[str] = []
     for code in file.series[series].axes.lower():

@@ -11,7 +11,8 @@ from typing import Any
 import zarr
 
 from vrdask.images.axes import image_from
-from vrdask.images.ome_zarr import Multiscale, read_multiscale
+from vrdask.images.image import Image
+from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
@@ -105,7 +106,7 @@ def _attributes(node: zarr.Array[Any] | zarr.Group, place: str) -> dict[str, Any
     return dict(attributes)
 
 
-def _said(place: str, ndim: int | None, read: Callable[[], Multiscale | None]) -> Multiscale | None:
+def _said(place: str, ndim: int | None, read: Callable[[], Image | None]) -> Image | None:
     """The geometry that attributes give, for an array of so many axes; errors name the place."""
     try:
         image = read()
@@ -116,7 +117,7 @@ def _said(place: str, ndim: int | None, read: Callable[[], Multiscale | None]) -
     return image
 
 
-def _source(array: zarr.Array[Any], image: Multiscale | None) -> Source:
+def _source(array: zarr.Array[Any], image: Image | None) -> Source:
     zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
     layout = Layout(
         array.chunks,

@@ -12,7 +12,7 @@ from typing import Any
 
 from zarr import Array
 
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.targets import picture, zarr
@@ -23,7 +23,7 @@ FORMATS = (zarr.FORMAT, picture.FORMAT)
 __all__ = ["FORMATS", "Form", "Request", "Target", "TargetFormat", "format_of", "open_target"]
 
 
-def open_target(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> Target:
+def open_target(place: Any, layout: Layout, image: Image | None, form: Form, request: Request) -> Target:
     """A target for a result; nothing is written yet.
 
     place : a path, URL, store, or array that is there. layout : what it takes over where nothing else is asked for.

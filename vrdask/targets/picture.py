@@ -21,7 +21,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 from vrdask.dtypes import DType, plain
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.storage import durable, places
 from vrdask.storage.layout import Layout
 from vrdask.targets.target import Form, Request, Target, TargetFormat
@@ -44,7 +44,7 @@ class PictureTarget(Target):
     """A file to encode; until then, an array in memory."""
 
     path: Path
-    geometry: Multiscale | None
+    geometry: Image | None
     overwrite: bool
 
     @property
@@ -64,7 +64,7 @@ class PictureTarget(Target):
         return self.array
 
 
-def open_picture(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> PictureTarget:
+def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, request: Request) -> PictureTarget:
     """A picture to write; nothing is written yet.
 
     Raises
@@ -123,7 +123,7 @@ def _require_replaceable(path: Path, overwrite: bool) -> None:
         )
 
 
-def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None, name: str = "a picture") -> tuple[int, ...]:
+def png_order(shape: Sequence[int], dtype: DType, image: Image | None, name: str = "a picture") -> tuple[int, ...]:
     """The axes that a PNG shows, rows, columns and perhaps channels; all others have a single sample.
 
     >>> png_order((3, 200, 100), np.dtype("uint8"), None)
@@ -149,7 +149,7 @@ def png_order(shape: Sequence[int], dtype: DType, image: Multiscale | None, name
     return tuple(shown)
 
 
-def _write_png(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale | None) -> None:
+def _write_png(file: Path, name: str, data: npt.NDArray[Any], image: Image | None) -> None:
     from PIL import Image
 
     order = png_order(data.shape, data.dtype, image)
@@ -160,7 +160,7 @@ def _write_png(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale 
     Image.fromarray(np.ascontiguousarray(shown)).save(file, format="PNG", compress_level=PNG_LEVEL)
 
 
-def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale | None) -> None:
+def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | None) -> None:
     import tifffile
 
     codes = _tiff_axes(data.shape, image)
@@ -184,7 +184,7 @@ def _write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Multiscale
     tifffile.imwrite(file, data, ome=is_ome, metadata=metadata, **options)
 
 
-def _tiff_axes(shape: Sequence[int], image: Multiscale | None) -> str:
+def _tiff_axes(shape: Sequence[int], image: Image | None) -> str:
     """tifffile's letters of the axes; S for colours that stand last, C for channels elsewhere."""
     if image is None:
         return "YXS" if len(shape) == 3 and shape[-1] in (3, 4) else "QQQQQQQQZYX"[-len(shape) :]
@@ -192,7 +192,7 @@ def _tiff_axes(shape: Sequence[int], image: Multiscale | None) -> str:
     return codes[:-1] + "S" if codes.endswith("YXC") else codes
 
 
-def _micrometres(image: Multiscale | None, ndim: int) -> list[float | None]:
+def _micrometres(image: Image | None, ndim: int) -> list[float | None]:
     if image is None:
         return [None] * ndim
     return [

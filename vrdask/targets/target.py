@@ -18,7 +18,8 @@ from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import Box
 from vrdask.dtypes import DType
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
+from vrdask.images.ome_zarr import group_attributes
 from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.targets.made import with_digests
@@ -53,7 +54,7 @@ class Target:
 
     array: zarr.Array[Any]
     root: StorePath | None
-    image: Multiscale | None
+    image: Image | None
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -103,7 +104,7 @@ class Target:
         assert self.root is not None
         _put_metadata(self.array.store_path, self.array.metadata, made)
         if self.image is not None:
-            group = zarr.create_group(MemoryStore(), attributes=self.image.attributes())
+            group = zarr.create_group(MemoryStore(), attributes=group_attributes(self.image))
             _put_metadata(self.root, group.metadata)
 
 
@@ -117,7 +118,7 @@ class TargetFormat:
 
     name: str
     suffixes: tuple[str, ...]
-    open: Callable[[Any, Layout, Multiscale | None, Form, Request], Target]
+    open: Callable[[Any, Layout, Image | None, Form, Request], Target]
     is_local: bool = False
 
 

@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 from vrdask.boxes import ceil_div
 from vrdask.dtypes import native, plain
 from vrdask.images.axes import ATTRIBUTE, attributes_of, is_group
-from vrdask.images.ome_zarr import Multiscale
+from vrdask.images.image import Image
 from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
 from vrdask.storage.layout import Layout
@@ -22,7 +22,7 @@ from vrdask.targets.made import without_digests
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 
 
-def new_target(place: Any, image: Multiscale | None, **array_arguments: Any) -> Target:
+def new_target(place: Any, image: Image | None, **array_arguments: Any) -> Target:
     """A target at a place that is free, or will be by the time it is written; writes nothing.
 
     array_arguments : of `zarr.create_array`.
@@ -52,7 +52,7 @@ def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Tar
     return Target(array, None, None)
 
 
-def open_zarr_target(place: Any, layout: Layout, image: Multiscale | None, form: Form, request: Request) -> Target:
+def open_zarr_target(place: Any, layout: Layout, image: Image | None, form: Form, request: Request) -> Target:
     """A result's new array; an OME-Zarr image where enough is known of its axes."""
     arguments = array_arguments(layout, image, form, request.chunks, request.shards, request.compressors)
     if image is None:  # what the source's attributes say of its geometry is not true of the result
@@ -62,7 +62,7 @@ def open_zarr_target(place: Any, layout: Layout, image: Multiscale | None, form:
 
 def array_arguments(
     layout: Layout,
-    image: Multiscale | None,
+    image: Image | None,
     form: Form,
     chunks: Sequence[int] | int | None,
     shards: Sequence[int] | int | None,
