@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Box, require_known, size_of, whole
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, stand_in
 from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
 from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.modes import MODES, axis_operators
@@ -57,7 +57,22 @@ class Resampling:
 
     @cached_property
     def sums(self) -> Sums:
-        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype)
+        types = stand_in(self.in_dtype) or self.in_dtype, stand_in(self.out_dtype, result=True) or self.out_dtype
+        return sums(self.mode, self.in_shape, self.out_shape, *types)
+
+    @cached_property
+    def in_numbers(self) -> Resampling | None:
+        """The same resampling of the numbers that stand in for samples of a type that kernels do not know, with an axis
+        for the parts of complex ones; None where they know it, or only copy.
+        """
+        if self.in_dtype == self.out_dtype and (self.copies or not self.stages):
+            return None
+        source, result = stand_in(self.in_dtype), stand_in(self.out_dtype, result=True)
+        if source is None or result is None or (source, result) == (self.in_dtype, self.out_dtype):
+            return None
+        parts = (2,) if self.in_dtype.kind == "c" else ()
+        shapes = (*self.in_shape, *parts), (*self.out_shape, *parts)
+        return _interned(*shapes, self.mode, self.align_corners, source, result)
 
     @cached_property
     def acc_dtype(self) -> DType:
