@@ -6,6 +6,7 @@
     resample_zarr(source, target, shape)    Zarr to Zarr, with bounded memory
     affine_zarr(source, target, matrix)     the same through an affine map
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
+    open(place)                             what is at a place, and what is known of its axes
 
 Names are imported when first used, so that planning needs neither dask nor zarr nor the compiled kernels.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vrdask.api.affine_transform import affine_transform as affine_transform
     from vrdask.api.affine_zarr import affine_zarr as affine_zarr
     from vrdask.api.grid_sample import grid_sample as grid_sample
+    from vrdask.api.open import open as open
     from vrdask.api.resample import resample as resample
     from vrdask.api.resample_zarr import resample_zarr as resample_zarr
     from vrdask.compute.threads import get_num_threads as get_num_threads
@@ -34,6 +36,7 @@ _HOMES = {
     "affine_transform": "vrdask.api.affine_transform",
     "affine_zarr": "vrdask.api.affine_zarr",
     "resample_zarr": "vrdask.api.resample_zarr",
+    "open": "vrdask.api.open",
     "plan_resample": "vrdask.planning.plan",
     "ResamplePlan": "vrdask.planning.plan",
     "set_num_threads": "vrdask.compute.threads",
@@ -47,6 +50,7 @@ __all__ = [
     "affine_zarr",
     "get_num_threads",
     "grid_sample",
+    "open",
     "plan_resample",
     "resample",
     "resample_zarr",

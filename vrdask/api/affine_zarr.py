@@ -8,9 +8,9 @@ from typing import Any
 import numpy.typing as npt
 import zarr
 
+from vrdask.api import taken
 from vrdask.api.signatures import with_parameters_of
 from vrdask.runs.job import Job, prepare_job
-from vrdask.sources import open_source
 from vrdask.transforms.affine import affine
 
 
@@ -36,7 +36,7 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
-    opened = open_source(source)
+    opened = taken.opened(source)
     what = affine(
         opened.array.shape,
         opened.array.dtype,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy.typing as npt
 import zarr
 
+from vrdask.api import taken
 from vrdask.api.signatures import with_parameters_of
 from vrdask.runs.job import Job, prepare_job
 from vrdask.runs.target_sizes import target_sizes
-from vrdask.sources import open_source
 from vrdask.transforms.resampling import resampling
 
 
@@ -36,7 +36,7 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    opened = open_source(source)
+    opened = taken.opened(source)
     array = opened.array
     axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
     what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)

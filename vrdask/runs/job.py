@@ -67,7 +67,7 @@ class Job:
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
-        client = None if self.target.is_local else active_client()
+        client = None if self.target.is_local else _client(self.source, self.target)
         settles = client is not None and self.at.durable
         work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles)
         samples = sum(size_of(self.plan[number].writes) for number in done)
@@ -109,7 +109,7 @@ def prepare_job(
     require_apart(given, source, target)
     request = Request(chunks, shards, compressors, limit, resume, overwrite)
     made = open_target(target, source.layout, image, transform, request)
-    client = None if made.is_whole else active_client()
+    client = _client(source, made)
     concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     if client is not None and made.is_local:
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
@@ -132,6 +132,11 @@ def prepare_job(
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
     return Job(source, made, blocks, at, progress)
+
+
+def _client(source: Source, target: Target) -> Any | None:
+    """The dask client whose workers do the tasks; None where only this process can."""
+    return None if target.is_whole or getattr(source.array, "stays", False) else active_client()
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:
