@@ -18,7 +18,7 @@ from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how
 from vrdask.cli.signals import said_of, status_of, stopping
 
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
-MODES = ["nearest", "linear", "area", "cubic", *FILTERS]
+MODES = ["nearest", "linear", "area", "area_exact", "cubic", *FILTERS]
 """The names in `vrdask.transforms.modes`, which imports numpy."""
 
 

@@ -1,10 +1,11 @@
-"""The operators of an axis that interpolates: nearest, linear, area, and the two parts of cubic.
+"""The operators of an axis that interpolates: nearest, linear, area, area_exact, and the two steps of cubic.
 
 Where rows begin and end follows from positions in exact integers.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from math import sqrt
 
@@ -69,6 +70,22 @@ def area(n_in: int, n_out: int) -> Operator:
 
     most = min(-(-n_in // n_out) + 1, n_in)
     return Operator(n_in, n_out, band, reach, most, True, coordinates.period(n_in, n_out), (0, n_out))
+
+
+def area_exact(n_in: int, n_out: int) -> Operator:
+    """The mean over ``[i * n_in / n_out, (i + 1) * n_in / n_out)``, where samples that it holds in part count in part:
+    OpenCV's ``INTER_AREA`` on shrinking axes, scikit-image's ``resize_local_mean`` on all.
+    """
+
+    def band(i: Indices) -> Rows:
+        start, stop = coordinates.area_bounds(n_in, n_out, i)
+        count = (stop - start).astype(np.int32)
+        k = start[:, None] + np.arange(count.max(initial=1))
+        first, last = (i * n_in)[:, None], ((i + 1) * n_in)[:, None]  # in n_out-ths of a sample
+        held = np.minimum((k + 1) * n_out, last) - np.maximum(k * n_out, first)
+        return Rows(start, count, np.where(held > 0, held / n_in, 0.0))
+
+    return replace(area(n_in, n_out), band=band)
 
 
 def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:

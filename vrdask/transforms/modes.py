@@ -46,6 +46,10 @@ def _area(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Non
     return None, interpolators.area(n_in, n_out)
 
 
+def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[None, Operator]:
+    return None, interpolators.area_exact(n_in, n_out)
+
+
 def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
@@ -68,6 +72,7 @@ MODES = {
         Mode("nearest", _nearest, 'torch interpolate(mode="nearest-exact")', copies=True),
         Mode("linear", _linear, 'torch interpolate(mode="linear", "bilinear", "trilinear")'),
         Mode("area", _area, 'torch interpolate(mode="area")', takes_align_corners=False),
+        Mode("area_exact", _area_exact, "OpenCV resize(INTER_AREA)", takes_align_corners=False),
         Mode("cubic", _cubic, 'scipy.ndimage.zoom(order=3, mode="reflect")'),
         *(
             Mode(name, _filtered(name), f"Pillow Image.resize with the filter {name}", takes_align_corners=False)

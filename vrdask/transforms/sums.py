@@ -76,10 +76,9 @@ def sums(mode: str, in_shape: Sequence[int], out_shape: Sequence[int], in_dtype:
 
 
 def is_mean(mode: str, pairs: Sequence[tuple[int, int]]) -> bool:
-    """Whether results are means of windows: "area" always, "box" where all ratios are whole."""
-    return bool(pairs) and (
-        mode == "area" or (mode == "box" and all(n_out and n_in % n_out == 0 for n_in, n_out in pairs))
-    )
+    """Whether results are means of windows: "area" always, "area_exact" and "box" where all ratios are whole."""
+    whole = all(n_out and n_in % n_out == 0 for n_in, n_out in pairs)
+    return bool(pairs) and (mode == "area" or (mode in ("area_exact", "box") and whole))
 
 
 def taps_at_most(mode: str, n_in: int, n_out: int) -> int:
@@ -88,7 +87,7 @@ def taps_at_most(mode: str, n_in: int, n_out: int) -> int:
     >>> taps_at_most("area", 7, 3), taps_at_most("lanczos", 730, 100), taps_at_most("cubic", 99999, 2)
     (3, 45, 0)
     """
-    if mode == "area":
+    if mode in ("area", "area_exact"):
         return window_lengths(n_in, n_out)[1]
     if mode in FILTERS and n_in > n_out:
         return ceil_div(int(2 * FILTERS[mode].support) * n_in, n_out) + 1
@@ -179,32 +178,32 @@ def unit_rows(
     round_some = _round_by_tap if tap_by_tap else _round_by_row
     for begin in range(0, len(weights), many):
         rows = slice(begin, begin + many)
-        part = weights[rows]
-        least = part.min(axis=1)
-        negative = least < 0 if least.min() < 0 else np.zeros(len(part), bool)
+        some = weights[rows]
+        least = some.min(axis=1)
+        negative = least < 0 if least.min() < 0 else np.zeros(len(some), bool)
         ones = np.where(negative, 0.5, 1.0) * 2.0 ** BITS[dtype.itemsize]  # 1, in units of the row
-        round_some(part, count[rows], ones, np.where(negative, np.inf, ones), result[rows])
+        round_some(some, count[rows], ones, np.where(negative, np.inf, ones), result[rows])
     return result
 
 
-def _round_by_row(part: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
+def _round_by_row(some: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
     ones = ones[:, None]
-    running = np.cumsum(part, axis=1)
+    running = np.cumsum(some, axis=1)
     running *= ones
     np.rint(running, out=running)
     np.minimum(running, most[:, None], out=running)
-    np.copyto(running, ones, where=np.arange(1, part.shape[1] + 1) >= count[:, None])
+    np.copyto(running, ones, where=np.arange(1, some.shape[1] + 1) >= count[:, None])
     running[:, 1:] -= running[:, :-1]
     np.divide(running, ones, out=out, casting="same_kind")
 
 
-def _round_by_tap(part: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
+def _round_by_tap(some: Weights, count: Counts, ones: Weights, most: Weights, out: Rounded) -> None:
     """The same operations, of one tap of all rows at a time."""
-    running, before, now = np.zeros(len(part)), np.zeros(len(part)), np.empty(len(part))
-    parts = 1 / ones  # a power of two: its multiples are as exact as quotients
+    running, before, now = np.zeros(len(some)), np.zeros(len(some)), np.empty(len(some))
+    units = 1 / ones  # a power of two: its multiples are as exact as quotients
     shortest, bounded = int(count.min()), bool((most == ones).any())
-    for k in range(part.shape[1]):
-        running += part[:, k]
+    for k in range(some.shape[1]):
+        running += some[:, k]
         np.multiply(running, ones, out=now)
         np.rint(now, out=now)
         if bounded:
@@ -212,5 +211,5 @@ def _round_by_tap(part: Weights, count: Counts, ones: Weights, most: Weights, ou
         if k + 1 >= shortest:
             np.copyto(now, ones, where=k + 1 >= count)
         np.subtract(now, before, out=before)
-        np.multiply(before, parts, out=out[:, k], casting="same_kind")
+        np.multiply(before, units, out=out[:, k], casting="same_kind")
         before, now = now, before
