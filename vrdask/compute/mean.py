@@ -79,8 +79,8 @@ def taken_apart(x: Array, most: int) -> tuple[list[Array], int]:
         return [x], 0
     unsigned = np.ascontiguousarray(x)[..., None].view(f"u{size}")
     order = range(unsigned.shape[-1])
-    parts = [unsigned[..., k] for k in (reversed(order) if sys.byteorder == "little" else order)]
-    return [parts[0].view(f"{x.dtype.kind}{size}"), *parts[1:]], 8 * size
+    digits = [unsigned[..., k] for k in (reversed(order) if sys.byteorder == "little" else order)]
+    return [digits[0].view(f"{x.dtype.kind}{size}"), *digits[1:]], 8 * size
 
 
 def _summed(pairs: list[tuple[int, int]], x: Array, reads: Box, writes: Box) -> Int64s:
