@@ -117,8 +117,13 @@ class Image:
         return self.stepped(steps, starts)
 
 
+def decimal(number: float) -> Fraction:
+    """The shortest decimal that is this float, exactly: what was typed."""
+    return Fraction(repr(float(number)))
+
+
 def _plus_product(sum_: float, factor: float, number: Number) -> float:
-    """``sum_ + factor * number``, rounded once; NaN where a part of it is not known."""
+    """``sum_ + factor * number`` of decimals, rounded once; NaN where a part of it is not known."""
     if not (math.isfinite(sum_) and math.isfinite(factor)):
         return sum_ if number == 0 else sum_ + factor * float(number)
-    return float(Fraction(sum_) + Fraction(factor) * Fraction(number))
+    return float(decimal(sum_) + decimal(factor) * Fraction(number))

@@ -19,8 +19,8 @@ from vrdask.transforms.prefilter import Prefilter
 
 Step: TypeAlias = Fraction | None
 """Input samples from one output to the next along an axis; None where the sizes of the axis say it."""
-Rows = Callable[[int, int, bool, bool, Step], tuple[Prefilter | None, Operator]]
-"""(n_in, n_out, align_corners, in float64?, step) -> (operator at the input's size or None, one to the output's size)."""
+Rows = Callable[..., tuple[Prefilter | None, Operator]]
+"""(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, one to the output's size)."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,23 @@ class Mode:
     copies: bool = False
 
 
-def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[None, Operator]:
+def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
     return None, interpolators.nearest(n_in, n_out, align_corners, step)
 
 
-def _linear(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[None, Operator]:
+def _linear(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
     return None, interpolators.linear(n_in, n_out, align_corners, step)
 
 
-def _area(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[None, Operator]:
+def _area(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
     return None, interpolators.area(n_in, n_out, step)
 
 
-def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[None, Operator]:
+def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
     return None, interpolators.area_exact(n_in, n_out, step)
 
 
-def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[Prefilter | None, Operator]:
+def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)
@@ -65,7 +65,7 @@ def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step)
 
 
 def _filtered(name: str) -> Rows:
-    def rows(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step) -> tuple[None, Operator]:
+    def rows(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
         return None, filters.filtered(name, n_in, n_out, step)
 
     return rows

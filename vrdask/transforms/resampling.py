@@ -271,7 +271,10 @@ def _own_steps(
         if step is not None and step <= 0:
             raise ValueError(f"steps must be positive; got {step} for axis {axis}")
         n_in = in_shape[axis]
-        usual = Fraction(n_in - 1, max(n_out - 1, 1)) if align_corners else Fraction(n_in, n_out)
+        if align_corners:
+            usual = Fraction(n_in - 1, n_out - 1) if n_out > 1 else Fraction(1)  # of one output nothing says a step
+        else:
+            usual = Fraction(n_in, n_out)
         own[axis] = None if step == usual else step
     return tuple(own) if any(own) else None
 
