@@ -68,7 +68,7 @@ class Axes:
         given = [each.strip() if isinstance(each, str) else each for each in several(called)]
         found = tuple(map(self.number, given))
         if len(set(found)) < len(found):
-            raise ValueError(f"axes must not repeat; got {', '.join(map(str, given))}")
+            raise ValueError(f"axes must not repeat; got {tuple(given)}")
         return found
 
     def label(self, axis: int) -> str:
@@ -167,10 +167,8 @@ def of_axes(
         numbers = among[len(among) - len(values) :]
     values = values * len(numbers) if for_all else values
     if len(values) != len(numbers):
-        how = "one number, or one" if one_for_all else "one size"
-        raise ValueError(
-            f"{name} must give {how} per axis; got {len(values)} {what}s for {len(numbers)} axes"
-        )
+        how, many = ("one number, or one", "") if one_for_all else ("one size", " sizes")
+        raise ValueError(f"{name} must give {how} per axis; got {len(values)}{many} for {len(numbers)} axes")
     return numbers, values
 
 
