@@ -67,6 +67,11 @@ def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False) -> Mat
         elif mode == "area":
             low, high = floor(Fraction(i * n_in, n_out)), ceil(Fraction((i + 1) * n_in, n_out))
             dense[i, low:high] = 1 / (high - low)
+        elif mode == "area_exact":
+            step = Fraction(n_in, n_out)
+            for k in range(n_in):
+                held = min((i + 1) * step, Fraction(k + 1)) - max(i * step, Fraction(k))
+                dense[i, k] = max(held / step, Fraction(0))
         elif mode == "cubic":
             for j in range(floor(p) - 1, floor(p) + 3):
                 dense[i, mirrored(j, n_in)] += b_spline(float(p - j))
@@ -137,6 +142,15 @@ def scipy(x: npt.NDArray[Any], shape: Sequence[int], mode: str, align_corners: b
     return result
 
 
+def scikit_image(x: npt.NDArray[Any], shape: Sequence[int], mode: str, align_corners: bool = False) -> npt.NDArray[Any]:
+    """`skimage.transform.resize_local_mean`, all axes of the array; in float64, as its positions have their type."""
+    from skimage.transform import resize_local_mean
+
+    assert mode == "area_exact"
+    result: npt.NDArray[Any] = resize_local_mean(x.astype(np.float64), shape, preserve_range=True)
+    return result
+
+
 REFERENCES: dict[str, Callable[..., npt.NDArray[Any]]] = {
-    "nearest": torch, "linear": torch, "area": torch, "cubic": scipy,
+    "nearest": torch, "linear": torch, "area": torch, "area_exact": scikit_image, "cubic": scipy,
 }  # fmt: skip

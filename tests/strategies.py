@@ -20,7 +20,7 @@ from vrdask.transforms.resampling import Resampling, resampling
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "int32", "uint32", "int64", "uint64", "float64")
 INTEGERS = tuple(name for name in DTYPES if "int" in name)
-INTERPOLATING = ("linear", "area", "cubic")
+INTERPOLATING = ("linear", "area", "area_exact", "cubic")
 MODES = ("nearest", *INTERPOLATING)
 FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021")
 LARGEST = {1: 130, 2: 40, 3: 17, 4: 9}
@@ -111,7 +111,7 @@ def problems(
         tuple(draw(st.just(in_shape[axis]) | sizes(largest)) if draw(st.booleans()) else draw(sizes(largest)) for axis
         in axes), axes,
         mode,
-        draw(st.booleans()) if mode != "area" else False,
+        draw(st.booleans()) if "area" not in mode else False,
         draw(st.sampled_from(dtypes)),
         draw(st.none() | st.sampled_from(dtypes)) if convert else None,
         draw(st.integers(0, 2**16)),
@@ -153,7 +153,7 @@ FIXED_PROBLEMS = [
         ]
     )
     for mode in MODES
-    for align_corners in ((False, True) if mode != "area" else (False,))
+    for align_corners in ((False, True) if "area" not in mode else (False,))
     for dtype in DTYPES
 ]
 

@@ -63,7 +63,7 @@ static void S(divide)(ACC *restrict sums, Py_ssize_t n, ACC divisor) {
     for (Py_ssize_t i = 0; i < n; i++) sums[i] = sums[i] / divisor;
 }
 
-/* One output of a level, as terms: where its source rows begin, its weights, where it goes. */
+/* One output of an axis, as terms: where its source rows begin, its weights, where it goes. */
 typedef struct {
     const char *const *rows;
     const ACC *w;
@@ -107,12 +107,12 @@ static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int
     }
 }
 
-/* The same for slabs of levels [d, levels) and extents `size`, joining levels that are contiguous in both. */
-static void S(slab)(int levels, int d, const S(term_t) *terms, int count, Py_ssize_t from, int in_type,
+/* The same for slabs of axes [d, dims) and extents `size`, joining axes that are contiguous in both. */
+static void S(slab)(int dims, int d, const S(term_t) *terms, int count, Py_ssize_t from, int in_type,
                     const Py_ssize_t *in_stride, Py_ssize_t at, int out_type, const Py_ssize_t *out_stride,
                     const Py_ssize_t *size, const group_t *group) {
     Py_ssize_t n = 1;
-    int joined = levels;
+    int joined = dims;
     while (joined > d && (size[joined - 1] == 1 || (in_stride[joined - 1] == n * ELEMENT_SIZE[in_type] &&
                                                     out_stride[joined - 1] == n * ELEMENT_SIZE[out_type]))) {
         joined--;
@@ -126,26 +126,26 @@ static void S(slab)(int levels, int d, const S(term_t) *terms, int count, Py_ssi
         if (joined == d + 1)
             S(run_group)(terms, count, from, in_type, at, out_type, n, group);
         else
-            S(slab)(levels, d + 1, terms, count, from, in_type, in_stride, at, out_type, out_stride, size, group);
+            S(slab)(dims, d + 1, terms, count, from, in_type, in_stride, at, out_type, out_stride, size, group);
     }
 }
 
-/* Strides of a contiguous slab of scratch; returns the bytes of one slab of levels [d, levels). */
-static Py_ssize_t S(slab_strides)(int levels, int d, const Py_ssize_t *size, Py_ssize_t *stride) {
+/* Strides of a contiguous slab of scratch; returns the bytes of one slab of axes [d, dims). */
+static Py_ssize_t S(slab_strides)(int dims, int d, const Py_ssize_t *size, Py_ssize_t *stride) {
     Py_ssize_t bytes = sizeof(ACC);
-    for (int e = levels - 1; e >= d; e--) {
+    for (int e = dims - 1; e >= d; e--) {
         stride[e] = bytes;
         bytes *= size[e];
     }
     return bytes;
 }
 
-/* Contract `rows` rows of the last level, of any type to any type, a few at a time. Strides are bytes. */
+/* Contract `rows` rows of the last axis, of any type to any type, a few at a time. Strides are bytes. */
 static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_stride, int in_type, Py_ssize_t rows,
                              char *to, Py_ssize_t out_stride, int out_type, double divisor, const tile_t *t,
                              char *scratch) {
-    const int d = job->levels - 1;
-    const level_t *v = &job->level[d];
+    const int d = job->dims - 1;
+    const dim_t *v = &job->dim[d];
     const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
     const Py_ssize_t size = sizeof(ACC), buffer_stride = job->row_bytes / size;
     ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = loaded + job->rows_at_once * buffer_stride;
@@ -174,7 +174,7 @@ static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_s
 }
 
 static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const Py_ssize_t n = t->src_size[job->levels - 1];
+    const Py_ssize_t n = t->src_size[job->dims - 1];
     const S(element_t) *from = &S(ELEMENTS)[in.type], *to = &S(ELEMENTS)[out.type];
     ACC *buffer = (ACC *)(scratch + job->row_scratch);
 #ifdef ACC_IS_DOUBLE
@@ -195,27 +195,27 @@ static void S(copy_row)(const job_t *job, view_t in, view_t out, const tile_t *t
     }
 }
 
-static int S(row_next)(const job_t *job, int d) { return d == job->levels - 2 && job->level[d + 1].kind == ROW; }
+static int S(row_next)(const job_t *job, int d) { return d == job->dims - 2 && job->dim[d + 1].kind == ROW; }
 
-/* Nothing left to contract inside level d: its slabs combine straight into the output. */
+/* Nothing left to contract inside axis d: its slabs combine straight into the output. */
 static int S(is_last)(const job_t *job, int d) {
-    for (int e = d + 1; e < job->levels; e++)
-        if (job->level[e].kind != LOOP && job->level[e].kind != COPY) return 0;
+    for (int e = d + 1; e < job->dims; e++)
+        if (job->dim[e].kind != LOOP && job->dim[e].kind != COPY) return 0;
     return 1;
 }
 
 static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch);
 
-/* A level that is contracted before those inside it, `group` outputs at a time; or that nothing is inside of. */
+/* An axis that is contracted before those inside it, `group` outputs at a time; or that nothing is inside of. */
 static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const level_t *v = &job->level[d];
+    const dim_t *v = &job->dim[d];
     const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
     const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
     const char **rows = (const char **)(scratch + v->scratch);
     S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
-    Py_ssize_t stride[MAX_LEVELS];
-    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->src_size, stride);
+    Py_ssize_t stride[MAX_DIMS];
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->dims, d + 1, t->src_size, stride);
     group_t group = {0, (const char *const *)(scratch + v->converted), last ? out.divisor : 0};
     if (v->shared > 0) {
         const char **converted = (const char **)(scratch + v->converted);
@@ -235,10 +235,10 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
         }
         if (v->shared > 0) group.shared = stop - first;
         if (last) {
-            S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, out.type, out.stride, t->out_size, &group);
+            S(slab)(job->dims, d + 1, terms, count, 0, in.type, in.stride, 0, out.type, out.stride, t->out_size, &group);
             continue;
         }
-        S(slab)(job->levels, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
+        S(slab)(job->dims, d + 1, terms, count, 0, in.type, in.stride, 0, ACC_TYPE, stride, t->src_size, &group);
         if (row_next) {
             S(contract_rows)(job, own, slab_bytes, ACC_TYPE, count, out.data + i * out_stride, out_stride, out.type,
                              out.divisor, t, scratch);
@@ -252,9 +252,9 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     }
 }
 
-/* Two levels of up to two taps before the row: each row of the two contracted at once, in registers. */
+/* Two axes of up to two taps before the row: each row of the two contracted at once, in registers. */
 static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const level_t *v = &job->level[d], *u = v + 1;
+    const dim_t *v = &job->dim[d], *u = v + 1;
     const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1];
     char *own = scratch + job->row_scratch;
     for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
@@ -279,17 +279,17 @@ static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, cons
     }
 }
 
-/* A level that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
+/* An axis that is contracted after those inside it: each of its source slabs is resolved once and kept in a ring that
  * holds what `group` outputs read. */
 static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const level_t *v = &job->level[d];
+    const dim_t *v = &job->dim[d];
     const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
     const int row_next = S(row_next)(job, d);
     const char **rows = (const char **)(scratch + v->scratch);
     S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
-    Py_ssize_t stride[MAX_LEVELS], done = t->src_start[d];
-    const Py_ssize_t slab_bytes = S(slab_strides)(job->levels, d + 1, t->out_size, stride);
+    Py_ssize_t stride[MAX_DIMS], done = t->src_start[d];
+    const Py_ssize_t slab_bytes = S(slab_strides)(job->dims, d + 1, t->out_size, stride);
     const group_t group = {0, NULL, out.divisor};
     for (Py_ssize_t i = 0; i < n; i += v->group) {
         const int count = (int)(n - i < v->group ? n - i : v->group);
@@ -314,12 +314,12 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
                               out.data + (i + g) * out_stride};
             terms[g] = term;
         }
-        S(slab)(job->levels, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
+        S(slab)(job->dims, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
     }
 }
 
 static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
-    const int kind = job->level[d].kind;
+    const int kind = job->dim[d].kind;
     if (kind == ROW) {
         S(contract_rows)(job, in.data, 0, in.type, 1, out.data, 0, out.type, out.divisor, t, scratch);
     } else if (kind == COPY) {

@@ -1,15 +1,15 @@
-/* The separable contraction: one banded operator per level, applied tile by tile without a full-size
+/* The separable contraction: one banded operator per axis, applied tile by tile without a full-size
  * intermediate array.
  *
  *     out[i0, i1, ..] = sum_k0 sum_k1 ..  w0[i0, k0] w1[i1, k1] ..  source[start0[i0] + k0, start1[i1] + k1, ..]
  *
- * A level is one array axis. Levels nest from the first axis (outermost) to the row, the last axis:
+ * A dim_t is an array axis. Axes nest from the first axis (outermost) to the row, the last axis:
  *
  *     LOOP     no operator: visit each position
- *     BEFORE   contract this level first, then the levels inside it (it shrinks: they get less to do)
- *     AFTER    resolve the levels inside first, each source slab once, kept in a ring; then contract this one
+ *     BEFORE   contract this axis first, then the axes inside it (it shrinks: they get less to do)
+ *     AFTER    resolve the axes inside first, each source slab once, kept in a ring; then contract this one
  *              (it grows: they get less to do)
- *     PAIR     contract this level and the next at once: both shrink, have at most two taps, and the row follows
+ *     PAIR     contract this axis and the next at once: both shrink, have at most two taps, and the row follows
  *     ROW      contract along contiguous memory       COPY     a row without operator
  *
  * The output is cut into tiles; each is computed from nothing but its own source box, exactly as a chunk is,
@@ -24,7 +24,7 @@
 #include "contract/whole.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
-enum { MAX_LEVELS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
+enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
@@ -50,12 +50,12 @@ typedef struct {
     const int32_t *index;   /* [blocks, lanes] relative to base */
     const int32_t *lane_count; /* [blocks, lanes] true number of taps */
     const int32_t *shape;   /* [blocks, SHAPE]: see enum */
-} level_t;
+} dim_t;
 
 typedef struct {
-    int levels;
+    int dims;
     int in_type, out_type, acc_type;
-    level_t level[MAX_LEVELS];
+    dim_t dim[MAX_DIMS];
     Py_ssize_t scratch_bytes; /* per thread */
     Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
@@ -66,14 +66,14 @@ typedef struct {
     double divisor;
 } job_t;
 
-typedef struct { /* one tile: per level an output interval and the source interval it reads */
-    Py_ssize_t out_start[MAX_LEVELS], out_size[MAX_LEVELS], src_start[MAX_LEVELS], src_size[MAX_LEVELS];
+typedef struct { /* one tile: per axis an output interval and the source interval it reads */
+    Py_ssize_t out_start[MAX_DIMS], out_size[MAX_DIMS], src_start[MAX_DIMS], src_size[MAX_DIMS];
 } tile_t;
 
 typedef struct { /* an array, or a slab of scratch, at a tile's origin */
     char *data;
     int type;
-    const Py_ssize_t *stride; /* bytes, by level */
+    const Py_ssize_t *stride; /* bytes, by axis */
     double divisor;           /* of what is stored here; 0 for none */
 } view_t;
 
@@ -119,17 +119,17 @@ static inline void fetch_rows(const char *const *rows, Py_ssize_t ahead, Py_ssiz
 
 static Py_ssize_t tile_count(const job_t *job) {
     Py_ssize_t n = 1;
-    for (int d = 0; d < job->levels; d++)
-        n *= (job->level[d].size + job->level[d].tile - 1) / job->level[d].tile;
+    for (int d = 0; d < job->dims; d++)
+        n *= (job->dim[d].size + job->dim[d].tile - 1) / job->dim[d].tile;
     return n;
 }
 
-/* Compute tile number n of the output. Strides are bytes, by level. */
+/* Compute tile number n of the output. Strides are bytes, by axis. */
 static void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
                           const Py_ssize_t *dst_stride, char *scratch) {
     tile_t t;
-    for (int d = job->levels - 1; d >= 0; d--) {
-        const level_t *v = &job->level[d];
+    for (int d = job->dims - 1; d >= 0; d--) {
+        const dim_t *v = &job->dim[d];
         Py_ssize_t tiles = (v->size + v->tile - 1) / v->tile;
         Py_ssize_t begin = (n % tiles) * v->tile, end = begin + v->tile < v->size ? begin + v->tile : v->size;
         n /= tiles;

@@ -10,10 +10,10 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract/contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_LEVELS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
     const Py_ssize_t ELEMENT_SIZE[11]
 
-    ctypedef struct level_t:
+    ctypedef struct dim_t:
         int kind
         Py_ssize_t size, tile, max_reads
         int taps
@@ -30,8 +30,8 @@ cdef extern from "contract/contract.h" nogil:
         const int32_t *shape
 
     ctypedef struct job_t:
-        int levels, in_type, out_type, acc_type
-        level_t level[MAX_LEVELS]
+        int dims, in_type, out_type, acc_type
+        dim_t dim[MAX_DIMS]
         Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
         double divisor
 
@@ -57,9 +57,9 @@ cdef const void *address(const unsigned char[::1] table):
 
 
 cdef class Contraction:
-    """One contraction, prepared: levels, tables and tiles; call it with a source and a destination array.
+    """One contraction, prepared: axes, tables and tiles; call it with a source and a destination array.
 
-    levels : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
+    dims : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
         group_reads and tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
         Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
@@ -70,38 +70,38 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, levels, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=16):
-        cdef level_t *v
+    def __cinit__(self, dims, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=16):
+        cdef dim_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
-        if len(levels) > MAX_LEVELS:
-            raise ValueError(f"levels must be at most {MAX_LEVELS}; got {len(levels)}")
-        self.tables = [level.get("tables") for level in levels]
-        self.job.levels = len(levels)
+        if len(dims) > MAX_DIMS:
+            raise ValueError(f"dims must be at most {MAX_DIMS}; got {len(dims)}")
+        self.tables = [dim.get("tables") for dim in dims]
+        self.job.dims = len(dims)
         self.job.in_type, self.job.out_type, self.job.acc_type = in_type, out_type, acc_type
         self.job.divisor = divisor
-        for d, level in enumerate(levels):
-            v = &self.job.level[d]
-            v.kind = KINDS[level["kind"]]
-            v.size, v.tile, v.max_reads = level["size"], level["tile"], level["max_reads"]
+        for d, dim in enumerate(dims):
+            v = &self.job.dim[d]
+            v.kind = KINDS[dim["kind"]]
+            v.size, v.tile, v.max_reads = dim["size"], dim["tile"], dim["max_reads"]
             if v.kind in (BEFORE, AFTER, ROW, PAIR):
-                tables = level["tables"]
-                v.taps, v.group = level["taps"], level["group"]
-                v.ring = level["group_reads"]
-                v.shared = level["group_reads"] if level["share"] else 0
+                tables = dim["tables"]
+                v.taps, v.group = dim["taps"], dim["group"]
+                v.ring = dim["group_reads"]
+                v.shared = dim["group_reads"] if dim["share"] else 0
                 v.start = <const Py_ssize_t *> address(tables["start"])
                 v.count = <const int32_t *> address(tables["count"])
                 v.weights = address(tables["weights"])
             if v.kind == ROW:
-                v.step, v.channels = level["step"], level["channels"]
+                v.step, v.channels = dim["step"], dim["channels"]
                 v.base = <const Py_ssize_t *> address(tables["base"])
                 v.index = <const int32_t *> address(tables["index"])
                 v.lane_count = <const int32_t *> address(tables["lane_count"])
                 v.shape = <const int32_t *> address(tables["shape"])
             else:
                 v.channels = 1
-        for d in range(self.job.levels):
-            v = &self.job.level[d]
+        for d in range(self.job.dims):
+            v = &self.job.dim[d]
             if v.kind in (BEFORE, AFTER):
                 v.scratch = used
                 used += aligned(v.ring * sizeof(void *))
@@ -111,10 +111,10 @@ cdef class Contraction:
                 used += aligned(v.shared * (sizeof(void *) + STRIP * size))
                 v.slab = used
                 extent = 1
-                for e in range(d + 1, self.job.levels):
-                    extent *= self.job.level[e].max_reads if v.kind == BEFORE else min(self.job.level[e].tile, self.job.level[e].size)
+                for e in range(d + 1, self.job.dims):
+                    extent *= self.job.dim[e].max_reads if v.kind == BEFORE else min(self.job.dim[e].tile, self.job.dim[e].size)
                 used += aligned((extent * (v.ring if v.kind == AFTER else v.group) + PAD) * size)
-        v = &self.job.level[self.job.levels - 1]
+        v = &self.job.dim[self.job.dims - 1]
         elements = max(v.max_reads, min(v.tile, v.size), STRIP)
         self.job.rows_at_once = max(1, min(rows_at_once, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
@@ -126,18 +126,18 @@ cdef class Contraction:
         """Contract `source` into `target`; scratch holds `scratch_bytes` for each thread."""
         cdef Py_buffer a, b
         cdef Py_ssize_t n, tiles = self.tiles, thread_bytes = self.scratch_bytes
-        cdef int d, levels = self.job.levels
+        cdef int d, dims = self.job.dims
         if scratch.shape[0] < threads * thread_bytes:
             raise ValueError(f"scratch must hold {thread_bytes} bytes per thread; got {scratch.shape[0]}")
         PyObject_GetBuffer(source, &a, PyBUF_STRIDED_RO)
         try:
             PyObject_GetBuffer(target, &b, PyBUF_STRIDES | PyBUF_WRITABLE)
             try:
-                if a.ndim != levels or b.ndim != levels:
-                    raise ValueError(f"arrays must have {levels} axes; got {a.ndim} and {b.ndim}")
-                for d in range(levels):
-                    if b.shape[d] != self.job.level[d].size:
-                        raise ValueError(f"axis {d} of target must have size {self.job.level[d].size}; got {b.shape[d]}")
+                if a.ndim != dims or b.ndim != dims:
+                    raise ValueError(f"arrays must have {dims} axes; got {a.ndim} and {b.ndim}")
+                for d in range(dims):
+                    if b.shape[d] != self.job.dim[d].size:
+                        raise ValueError(f"axis {d} of target must have size {self.job.dim[d].size}; got {b.shape[d]}")
                 with nogil:
                     if threads == 1:
                         for n in range(tiles):

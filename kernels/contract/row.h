@@ -105,7 +105,7 @@ static inline void S(rows_picked)(const ACC *r, Py_ssize_t stride, int rows, Py_
 /* Contract rows: outputs [begin, end) of each, begin a multiple of LANES. `row` points at source element `origin` of the
  * first, of which `readable` elements may be loaded; strides between rows are in elements. Blocks are the outer loop: a
  * block's table serves all rows. */
-static void S(contract_blocks)(const level_t *v, const ACC *row, Py_ssize_t stride, int rows, Py_ssize_t origin,
+static void S(contract_blocks)(const dim_t *v, const ACC *row, Py_ssize_t stride, int rows, Py_ssize_t origin,
                                Py_ssize_t readable, Py_ssize_t begin, Py_ssize_t end, ACC *out, Py_ssize_t out_stride) {
     for (Py_ssize_t b = begin / LANES; b * LANES < end; b++) {
         const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;

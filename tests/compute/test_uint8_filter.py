@@ -123,7 +123,7 @@ def test_weights_are_pillows_or_16_bits_that_add_up_to_one(mode, n_in, n_out):
     assert 255 * np.abs(table.weights.astype(np.int64)).sum(axis=1).max() + one // 2 < 2**31
     assert (np.abs(255 * (table.weights.astype(np.int64).sum(axis=1) - one)) < one // 2).all(), "constants stay"
     assert not table.weights[np.arange(op.taps) >= op.count[:, None]].any()
-    *high, low = table.parts(vrdask.compute.uint8_filter.whole_box._fixed.LOW).astype(np.int64)
+    *high, low = table.digits(vrdask.compute.uint8_filter.whole_box._fixed.LOW).astype(np.int64)
     assert_array_equal(
         low + (high[0] << vrdask.compute.uint8_filter.whole_box._fixed.LOW if high else 0), table.weights
     )
@@ -142,7 +142,7 @@ def test_every_layout_is_used():
                 op.start,
                 op.count,
                 table.weights,
-                table.parts(vrdask.compute.uint8_filter.whole_box._fixed.LOW),
+                table.digits(vrdask.compute.uint8_filter.whole_box._fixed.LOW),
                 table.bits,
             ),
             channels,

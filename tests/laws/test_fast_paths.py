@@ -16,7 +16,7 @@ import vrdask.compute.gather
 from vrdask.api.in_memory import resample_in_memory
 from vrdask.compute import builds
 from vrdask.compute.contract import row_tables
-from vrdask.compute.tiles import levels_of
+from vrdask.compute.tiles import dims_of
 from vrdask.transforms import interpolators, reference
 
 BUILDS = builds.supported()
@@ -131,10 +131,10 @@ def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, it
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64"])
-def test_two_levels_at_once_equal_one_after_the_other(machine, mode, in_shape, shape, dtype):
+def test_two_axes_at_once_equal_one_after_the_other(machine, mode, in_shape, shape, dtype):
     what = Problem(in_shape, shape, tuple(range(len(in_shape) - len(shape), len(in_shape))), mode, in_dtype=dtype).what
-    levels = levels_of(what.stages[-1], what.whole[1])
-    assert ("pair" in [level.kind for level in levels]) == all(
+    dims = dims_of(what.stages[-1], what.whole[1])
+    assert ("pair" in [dim.kind for dim in dims]) == all(
         n_in != n_out for n_in, n_out in zip(in_shape[-3:], shape, strict=True)
     )
     x = values(in_shape, dtype, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vrdask.api.taken import opened
@@ -10,7 +11,14 @@ if TYPE_CHECKING:
     from vrdask.sources import Source
 
 
-def open(place: Any, *, level: int = 0, series: int = 0, channel: int | None = None) -> Source:  # noqa: A001
+def open(  # noqa: A001 (as zarr.open)
+    place: Any,
+    *,
+    level: int = 0,
+    series: int = 0,
+    channel: int | None = None,
+    region: Mapping[Any, Any] | str | None = None,
+) -> Source:
     """What is at a place: an array, and what is known of its axes. Nothing but metadata is read.
 
     Parameters
@@ -23,6 +31,8 @@ def open(place: Any, *, level: int = 0, series: int = 0, channel: int | None = N
         Of a file with several images.
     channel : int, optional
         Only this one, without the channel axis.
+    region : optional
+        Only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or "y=50:900".
 
     Returns
     -------
@@ -45,4 +55,4 @@ def open(place: Any, *, level: int = 0, series: int = 0, channel: int | None = N
     >>> source.shape, source.axes, source.to_dask().numblocks
     ((512, 512), (None, None), (8, 8))
     """
-    return opened(place, level=level, series=series, channel=channel)
+    return opened(place, level=level, series=series, channel=channel, region=region)

@@ -80,9 +80,10 @@ def resample(
         files of other libraries are refused by name.
     shape : int or sequence of int
         Target sizes of `axes`.
-    mode : {"nearest", "linear", "area", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", \
-            "mks2021"}
-        As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as
+    mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
+            "mks2013", "mks2021"}
+        As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as OpenCV's
+        ``resize`` with INTER_AREA where axes shrink, and scikit-image's ``resize_local_mean`` on all axes; as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
         samples, too, where SciPy's, up to 1.17, is not); and as Pillow's ``Image.resize`` with the antialiased filters
         of the other names (Pillow 13).

@@ -33,7 +33,8 @@ PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant
 @which_array
 def affine(
     source: str, target: str, matrix: Path, threads: int | None, workers: int | None, scheduler: str | None,
-    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
+    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None,
+    pixel_size: Any, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -53,7 +54,9 @@ def affine(
     if numbers is None:
         raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
     with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(source, level=level, series=series, channel=channel)
+        opened = open_source(
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+        )  # fmt: skip
         job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
             from vrdask.cli.describe import describe_job

@@ -2,17 +2,17 @@
 
 Kernels
 -------
-`contract` applies a stage without a full-size intermediate: levels nest from the first axis to the row. A shrinking
-level is contracted before those inside it, into one slab of scratch; a growing level resolves each source slab of the
-levels inside it once, keeps a ring of them, and contracts last. The output is cut into tiles that keep the scratch in
+`contract` applies a stage without a full-size intermediate: axes nest from the first axis to the row. A shrinking
+axis is contracted before those inside it, into one slab of scratch; a growing axis resolves each source slab of the
+axes inside it once, keeps a ring of them, and contracts last. The output is cut into tiles that keep the scratch in
 cache, and threads take tiles. A tile is to the cache what a chunk is to memory, computed from its own source box by
 the same slices of the same tables: that tiles change no bit is the same theorem. Threads share out many small tiles,
-or two each where smaller ones have more to do: a growing level resolves again what lies between two tiles, and a
+or two each where smaller ones have more to do: a growing axis resolves again what lies between two tiles, and a
 group cut in two shares less.
 
 With many taps, neighbouring outputs share most of their source slabs. They are contracted in groups, strip by strip,
 and the strips of the rows they share are first brought side by side: rows that lie a power of two apart compete for a
-few cache lines. With one or two taps on two shrinking levels before the row (halving a volume), both are contracted
+few cache lines. With one or two taps on two shrinking axes before the row (halving a volume), both are contracted
 at once, in registers: the slab between them would cost more to write and read than its sums; and the rows of outputs
 to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the first-level
 cache.

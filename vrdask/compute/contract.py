@@ -14,7 +14,7 @@ from vrdask.compute import builds
 from vrdask.compute.kept import Kept, table_bytes
 from vrdask.compute.table_cuts import alike, are_small
 from vrdask.compute.threads import threads_for
-from vrdask.compute.tiles import SHARED_ROWS, Level, choose_tiles, levels_of
+from vrdask.compute.tiles import SHARED_ROWS, Dim, choose_tiles, dims_of
 from vrdask.dtypes import CODES, DType
 from vrdask.transforms.resampling import Resampling, tables
 from vrdask.transforms.sums import kernel_weights
@@ -43,7 +43,7 @@ def contract_box(
 def _contraction(
     resampling: Resampling, number: int | None, in_dtype: DType, out_dtype: DType, reads: Box, writes: Box, threads: int
 ) -> tuple[int, Any]:
-    """The prepared kernel call, and how many leading axes keep their own level; the others are one row.
+    """The prepared kernel call, and how many leading axes keep their own axis; the others are one row.
 
     One call serves all boxes that have the same tables, as most parts of a volume have at a ratio that repeats.
     """
@@ -60,42 +60,42 @@ def _prepared(
     stage = None if number is None else tables(resampling.stages[number])
     if stage is None:  # nothing to contract: convert
         shape = shape_of(writes)
-        levels = [Level("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
-        levels.append(Level("copy", len(shape) - 1, shape[-1], shape[-1]))
-        for level in levels[:-1]:
-            level.tile = 1
+        dims = [Dim("loop", axis, size, size) for axis, size in enumerate(shape[:-1])]
+        dims.append(Dim("copy", len(shape) - 1, shape[-1], shape[-1]))
+        for dim in dims[:-1]:
+            dim.tile = 1
     else:
-        levels = levels_of(stage, writes)
-        choose_tiles(levels, resampling.acc_dtype.itemsize, threads)
+        dims = dims_of(stage, writes)
+        choose_tiles(dims, resampling.acc_dtype.itemsize, threads)
     acc_dtype = resampling.acc_dtype
     multiples = resampling.sums.multiples or (None,) * len(writes)
-    described = [_kernel_level(level, reads, acc_dtype, multiples) for level in levels]
+    described = [_kernel_dim(dim, reads, acc_dtype, multiples) for dim in dims]
     codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
     prepared = _kernel.Contraction(described, *codes, 0 if stage is None else resampling.sums.divisor)
-    return len(levels) - 1, prepared, table_bytes(described)
+    return len(dims) - 1, prepared, table_bytes(described)
 
 
 _contraction_of_few = lru_cache(maxsize=64)(_prepared)
 _contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
 
 
-def _kernel_level(level: Level, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
+def _kernel_dim(dim: Dim, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "kind": level.kind, "size": level.size, "tile": level.tile, "max_reads": level.max_reads,
+        "kind": dim.kind, "size": dim.size, "tile": dim.tile, "max_reads": dim.max_reads,
     }  # fmt: skip
-    rows = level.rows
+    rows = dim.rows
     if rows is None:
         return described
-    group_reads = level.group_reads
-    described |= {"taps": level.taps, "group": level.group, "group_reads": group_reads}
-    described["share"] = level.group > 1 and level.shares and group_reads <= SHARED_ROWS
-    start = rows.start - reads[level.axis][0]
+    group_reads = dim.group_reads
+    described |= {"taps": dim.taps, "group": dim.group, "group_reads": group_reads}
+    described["share"] = dim.group > 1 and dim.shares and group_reads <= SHARED_ROWS
+    start = rows.start - reads[dim.axis][0]
     count = rows.count
-    weights = kernel_weights(rows.weights[:, : level.taps], count, acc_dtype, multiples[level.axis])
+    weights = kernel_weights(rows.weights[:, : dim.taps], count, acc_dtype, multiples[dim.axis])
     arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
-    if level.kind == "row":
-        described |= {"step": level.channels, "channels": level.channels}
-        arrays |= row_tables(start, count, weights, level.channels)
+    if dim.kind == "row":
+        described |= {"step": dim.channels, "channels": dim.channels}
+        arrays |= row_tables(start, count, weights, dim.channels)
     described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
     return described
 

@@ -29,13 +29,13 @@ FEWEST_TILES_PER_THREAD = 2
 LANES = 16
 FEW_TAPS = 4
 GROUP = 16
-"""Outputs of a shrinking level with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
+"""Outputs of a shrinking axis with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
 SHARED_ROWS = 256
 """Of which at most so many are converted to the accumulator once for all."""
 
 
 @dataclass
-class Level:
+class Dim:
     """One axis of the walk, outermost first.
 
     kind : loop, before, after, row or copy (kernels/contract/contract.h says what each does).
@@ -86,59 +86,59 @@ class Level:
         return self.group_reads < 0.75 * self.group * self.taps
 
 
-def levels_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Level]:
-    """The levels of a stage with at least one operator, for an output box without empty sides."""
+def dims_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Dim]:
+    """The axes of a stage with at least one operator, for an output box without empty sides."""
     sizes = [stop - start for start, stop in writes]
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     trailing = prod(sizes[last + 1 :])
-    levels = []
+    dims = []
     for axis in range(last + 1):
         op = stage[axis]
         if op is None:
-            levels.append(Level("loop", axis, sizes[axis], sizes[axis]))
+            dims.append(Dim("loop", axis, sizes[axis], sizes[axis]))
             continue
-        level = Level("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
-        level.rows = rows = op.rows(*writes[axis])
-        level.start, level.stop, level.taps = rows.start, rows.stop, int(rows.count.max())
-        if level.taps > FEW_TAPS:
-            level.group = min(GROUP, sizes[axis])
-            if not level.shares:
-                level.group = 1
-        levels.append(level)
+        dim = Dim("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
+        dim.rows = rows = op.rows(*writes[axis])
+        dim.start, dim.stop, dim.taps = rows.start, rows.stop, int(rows.count.max())
+        if dim.taps > FEW_TAPS:
+            dim.group = min(GROUP, sizes[axis])
+            if not dim.shares:
+                dim.group = 1
+        dims.append(dim)
     if trailing < CHANNELS:
-        if last > 0 and levels[-2].kind != "loop":
-            levels[-2].group = min(GROUP, sizes[last - 1])
-        row = levels[-1]
+        if last > 0 and dims[-2].kind != "loop":
+            dims[-2].group = min(GROUP, sizes[last - 1])
+        row = dims[-1]
         row.kind, row.channels = "row", trailing
         row.size = row.tile = row.size * trailing
-        if len(levels) > 2 and all(level.kind == "before" and level.taps <= 2 for level in levels[-3:-1]):
-            levels[-3].kind = "pair"
+        if len(dims) > 2 and all(dim.kind == "before" and dim.taps <= 2 for dim in dims[-3:-1]):
+            dims[-3].kind = "pair"
     else:
-        levels.append(Level("copy", last + 1, trailing, trailing))
-    return levels
+        dims.append(Dim("copy", last + 1, trailing, trailing))
+    return dims
 
 
-def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
-    """Set every level's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
-    row = levels[-1]
+def choose_tiles(dims: list[Dim], acc_bytes: int, threads: int) -> None:
+    """Set every axis's tile: scratch within `SCRATCH_BYTES` where possible, and work enough for every thread."""
+    row = dims[-1]
     row.tile = min(row.size, ROW_ELEMENTS)
     while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
         row.tile = ceil_div(row.tile, 2 * LANES) * LANES
-    outermost = next(d for d, level in enumerate(levels) if level.start is not None)
-    budget = SCRATCH_BYTES * (WIDE if levels[outermost].taps > FEW_TAPS else 1)
-    while _scratch_elements(levels) * acc_bytes > budget:
-        inner = [level for level in levels[outermost + 1 : -1] if level.tile > 1]
-        widest = max(inner, key=lambda level: level.tile, default=None)
+    outermost = next(d for d, dim in enumerate(dims) if dim.start is not None)
+    budget = SCRATCH_BYTES * (WIDE if dims[outermost].taps > FEW_TAPS else 1)
+    while _scratch_elements(dims) * acc_bytes > budget:
+        inner = [dim for dim in dims[outermost + 1 : -1] if dim.tile > 1]
+        widest = max(inner, key=lambda dim: dim.tile, default=None)
         if widest is not None and (widest.tile > 4 or row.tile <= 512):
             widest.tile = ceil_div(widest.tile, 2)
-        elif row.tile > 512 and len(levels) > outermost + 1:
+        elif row.tile > 512 and len(dims) > outermost + 1:
             row.tile = ceil_div(row.tile, 2 * LANES) * LANES
         elif widest is not None:
             widest.tile = ceil_div(widest.tile, 2)
         else:
             break
-    while threads > 1 and (tiles := prod(level.tiles for level in levels)) < threads * TILES_PER_THREAD:
-        splittable = next((level for level in levels[:-1] if level.tile > 1), None)
+    while threads > 1 and (tiles := prod(dim.tiles for dim in dims)) < threads * TILES_PER_THREAD:
+        splittable = next((dim for dim in dims[:-1] if dim.tile > 1), None)
         if tiles >= threads * FEWEST_TILES_PER_THREAD and tiles % threads == 0 and splittable and splittable.costs:
             break
         if splittable is not None:
@@ -149,13 +149,13 @@ def choose_tiles(levels: list[Level], acc_bytes: int, threads: int) -> None:
             break
 
 
-def _scratch_elements(levels: list[Level]) -> int:
+def _scratch_elements(dims: list[Dim]) -> int:
     total = 0
-    for d, level in enumerate(levels[:-1]):
-        if level.kind == "pair":
+    for d, dim in enumerate(dims[:-1]):
+        if dim.kind == "pair":
             return total
-        if level.kind == "before":
-            total += level.group * prod(inner.max_reads for inner in levels[d + 1 :])
-        elif level.kind == "after":
-            total += level.group_reads * prod(min(inner.tile, inner.size) for inner in levels[d + 1 :])
+        if dim.kind == "before":
+            total += dim.group * prod(inner.max_reads for inner in dims[d + 1 :])
+        elif dim.kind == "after":
+            total += dim.group_reads * prod(min(inner.tile, inner.size) for inner in dims[d + 1 :])
     return total

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import zarr
 
 from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
+from vrdask.images.asked import Axes
 from vrdask.images.image import Image
+from vrdask.storage.cropped import Cropped, cropped_edges
 from vrdask.storage.layout import Layout
 from vrdask.storage.readable import StoredArray
 
@@ -139,10 +142,32 @@ class Source:
         """Boundaries of the stored units along each axis; None where any sample can be read alone."""
         if self.array.chunks is None:
             return None
-        if (given := getattr(self.array, "edges", None)) is not None:
-            return tuple(given)
-        whose = "the source's chunks"
-        return tuple(regular_edges(n, c, whose) for n, c in zip(self.array.shape, self.array.chunks, strict=True))
+        return _edges_of(self.array, "the source's chunks")
+
+
+def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
+    if (given := getattr(array, "edges", None)) is not None:
+        return tuple(given)
+    if isinstance(array, Cropped):
+        whole = _edges_of(array.whole, whose)
+        return tuple(cropped_edges(edges, side) for edges, side in zip(whole, array.box, strict=True))
+    return tuple(regular_edges(n, c, whose) for n, c in zip(array.shape, array.chunks, strict=True))
+
+
+def innermost(source: Source) -> Any:
+    """The array that a source is a part of, such as one channel, or a region."""
+    array: Any = source.array
+    while not isinstance(array, zarr.Array) and hasattr(array, "whole"):
+        array = array.whole
+    return array
+
+
+def axes_of(source: Source) -> Axes:
+    """The names of a source's axes; all count as axes of space where nothing else is known."""
+    if source.image is not None:
+        return Axes(source.image.axis_names, source.image.space_axes)
+    ndim = len(source.array.shape)
+    return Axes(tuple(source.layout.dimension_names or (None,) * ndim), tuple(range(ndim)))
 
 
 def file_layout(array: Readable, image: Image) -> Layout:

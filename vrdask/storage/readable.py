@@ -12,7 +12,7 @@ import zarr
 from vrdask.boxes import Box, Edges, regular_edges
 from vrdask.dtypes import DType
 from vrdask.storage import objects
-from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.cropped import Chunks, chunk_io
 
 MOST_READ_BYTES = 16 << 20
 """What is read at a time, where nothing else is said, of an array of which any sample can be read alone."""
@@ -45,18 +45,24 @@ class StoredArray:
 
     @property
     def _edges(self) -> tuple[Edges, ...]:
-        array = self.array
-        if (edges := getattr(array, "edges", None)) is not None:
-            return tuple(edges)
+        if isinstance(self.array, zarr.Array):
+            unit = self._unit
+        elif self.array.chunks is not None:
+            return tuple(self._chunks.edges)
+        else:
+            unit = _slabs(self.shape, self.dtype.itemsize)
+        return tuple(regular_edges(n, c, "the array's chunks") for n, c in zip(self.shape, unit, strict=True))
+
+    @property
+    def _unit(self) -> tuple[int, ...]:
         try:
-            unit = getattr(array, "shards", None) or array.chunks
+            unit: tuple[int, ...] = self.array.shards or self.array.chunks
         except NotImplementedError:
             raise ValueError(
-                f"a zarr array must have chunks of one size; got several at {objects.url(array.store_path)}: "
+                f"a zarr array must have chunks of one size; got several at {objects.url(self.array.store_path)}: "
                 "dask.array.from_zarr reads them"
             ) from None
-        unit = _slabs(self.shape, self.dtype.itemsize) if unit is None else unit
-        return tuple(regular_edges(n, c, "the array's chunks") for n, c in zip(self.shape, unit, strict=True))
+        return unit
 
     @property
     def identity(self) -> Any:
@@ -66,8 +72,8 @@ class StoredArray:
         return str(self.array.store_path), dict(self.array.metadata.to_dict())
 
     @cached_property
-    def _chunks(self) -> ChunkIO:
-        return ChunkIO(self.array)
+    def _chunks(self) -> Chunks:
+        return chunk_io(self.array)
 
     def read(self, box: Box) -> npt.NDArray[Any]:
         """The samples of a box; may be read-only.

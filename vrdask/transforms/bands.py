@@ -37,14 +37,14 @@ class Rows:
     def taps(self) -> int:
         return int(self.weights.shape[1])
 
-    def part(self, begin: int, end: int) -> Rows:
+    def cut(self, begin: int, end: int) -> Rows:
         """Some rows, as wide as the longest of them."""
         count = self.count[begin:end]
         return Rows(self.start[begin:end], count, self.weights[begin:end, : int(count.max(initial=1))])
 
     def chosen(self, which: npt.NDArray[np.bool_]) -> Rows:
         """Those for which it is true."""
-        return Rows(self.start[which], self.count[which], self.weights[which]).part(0, len(which))
+        return Rows(self.start[which], self.count[which], self.weights[which]).cut(0, len(which))
 
     def widened(self, start: Indices, stop: Indices) -> Rows:
         """The same rows with zero taps, so that they begin and end where they are told to."""

@@ -8,7 +8,7 @@ Sums of integers are exact in any order, so that kernels may add as they like an
 
 Where the axis shrinks enough for weights of 16 bits to be precise, they have 16 bits, as in Pillow-SIMD, and every row
 adds up to exactly ``2**bits``. Elsewhere a weight may be near 1: rounded to 16 bits it would move samples between the
-passes by a grey level, and a second pass results by two. There weights have Pillow's own 22 bits, in two parts.
+passes by a grey level, and a second pass results by two. There weights have Pillow's own 22 bits, in two digits.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class FixedPoint:
         """(n_out, taps) int32: those of the whole table."""
         return self.of(self.op.rows(0, self.op.n_out))
 
-    def parts(self, low_bits: int, weights: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int16]:
-        """(parts, outputs, taps): weights, of the whole table where none are given, or these in high and low parts:
+    def digits(self, low_bits: int, weights: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int16]:
+        """(digits, outputs, taps): weights, of the whole table where none are given, or these in two digits:
         ``high * 2**low_bits + low``.
         """
         weights = self.weights if weights is None else weights

@@ -65,7 +65,7 @@ class Operator:
 
     def rows(self, begin: int, end: int) -> Rows:
         """The rows of a non-empty interval of outputs: the same numbers, whatever the interval."""
-        return self._whole.part(begin, end) if self.is_small else self._made(begin, end)
+        return self._whole.cut(begin, end) if self.is_small else self._made(begin, end)
 
     def reads(self, writes: Interval) -> Interval:
         """The source interval that a non-empty output interval depends on: no sample more."""
@@ -97,7 +97,7 @@ class Operator:
         many = max(1, ENTRIES_AT_ONCE // self.most_taps)
         first, last = self.interior
         once = last if self.period is None else min(last, first + self.period.outputs)
-        begins = (at for part in (range(0, once, many), range(last, self.n_out, many)) for at in part)
+        begins = (at for ends in (range(0, once, many), range(last, self.n_out, many)) for at in ends)
         return max(float(np.abs(self.rows(at, min(at + many, self.n_out)).weights).max()) for at in begins)
 
     def extents(self, begin: int, end: int) -> tuple[Indices, Indices]:

@@ -1,7 +1,7 @@
 """What the sampler computes, in a few lines of numpy: its specification, to the bit.
 
 Slow and plain; always on the whole array. Steps as in kernels/sample/sample.h: positions, padding, index and fraction,
-taps with folded indices, and sums along the axes from first to last in which a tap of weight zero takes no part.
+taps with folded indices, and sums along the axes from first to last in which a tap of weight zero does not count.
 """
 
 from __future__ import annotations
@@ -128,12 +128,12 @@ def _pick(x: Array, index: Sequence[Array]) -> Array:
     return picked
 
 
-def contracted(parts: list[Array], weight: Array) -> Array:
-    """The sum of weight times part in ascending order; parts of weight zero take no part."""
-    total: Array = weight[0] * parts[0]
+def contracted(taps: list[Array], weight: Array) -> Array:
+    """The sum of weight times tap in ascending order; taps of weight zero do not count."""
+    total: Array = weight[0] * taps[0]
     some = weight[0] != 0
-    for w, part in zip(weight[1:], parts[1:], strict=True):
-        product = w * part
+    for w, tap in zip(weight[1:], taps[1:], strict=True):
+        product = w * tap
         total = np.where(w == 0, total, np.where(some, total + product, product))
         some = some | (w != 0)
     return total

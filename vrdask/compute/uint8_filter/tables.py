@@ -42,23 +42,23 @@ class Taps:
 
     start, count : first source sample and number of taps of each output position.
     weights : (positions, taps) int32, zero beyond the count.
-    parts : (1 or 2, positions, taps) int16; the same in parts (see `FixedPoint.parts`).
+    digits : (1 or 2, positions, taps) int16; the same as digits (see `FixedPoint.digits`).
     """
 
     start: npt.NDArray[np.int64]
     count: npt.NDArray[np.int32]
     weights: npt.NDArray[np.int32]
-    parts: npt.NDArray[np.int16]
+    digits: npt.NDArray[np.int16]
     bits: int
 
     @property
     def fields(self) -> dict[str, Any]:
         """What tables of rows and columns both say."""
-        return {"bits": self.bits, "wide": len(self.parts) - 1, "count": as_bytes(self.count)}
+        return {"bits": self.bits, "wide": len(self.digits) - 1, "count": as_bytes(self.count)}
 
     def padded(self, taps: int) -> npt.NDArray[np.int16]:
-        """The parts, with zeros up to a number of taps."""
-        return np.pad(self.parts, ((0, 0), (0, 0), (0, taps - self.parts.shape[2])))
+        """The digits, with zeros up to a number of taps."""
+        return np.pad(self.digits, ((0, 0), (0, 0), (0, taps - self.digits.shape[2])))
 
 
 def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
@@ -67,12 +67,12 @@ def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
     table = taps.fields | {
         "channels": channels, "taps": taps.weights.shape[1], "start": as_bytes(taps.start * channels)
     }  # fmt: skip
-    for size, parts, groups in _ways(positions, channels, layout):
+    for size, shares, groups in _ways(positions, channels, layout):
         first = taps.start[groups.position] * channels + groups.channel
         base = first.min(axis=1)
-        span = (first.max(axis=1) - base).max() + (2 * parts - 1) * channels + 1
+        span = (first.max(axis=1) - base).max() + (2 * shares - 1) * channels + 1
         if span <= layout.window_bytes:
-            return table | _laid_out(groups, first, base, taps, channels, parts, size, layout)
+            return table | _laid_out(groups, first, base, taps, channels, shares, size, layout)
     none = as_bytes(np.zeros(0, np.uint8))
     return table | {
         "steps": 0, "advance": 0, "quartered": 0, "units": positions, "unit_bytes": channels,
@@ -82,9 +82,9 @@ def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
 
 
 def _ways(positions: int, channels: int, layout: Layout) -> list[tuple[int, int, _Groups]]:
-    """(groups of a unit, parts of a sum, groups), best first.
+    """(groups of a unit, shares of a sum, groups), best first.
 
-    As many elements in a row as a window has lanes; with AVX-512 also a quarter of them, with four parts of each sum
+    As many elements in a row as a window has lanes; with AVX-512 also a quarter of them, with four shares of each sum
     side by side; or the elements of one position alone, which lie close for any ratio.
     """
     if layout.lanes == 16:
@@ -119,7 +119,7 @@ def _by_position(positions: int, channels: int, size: int) -> _Groups:
 
 
 def _laid_out(
-    groups: _Groups, first: Array, base: Array, taps: Taps, channels: int, parts: int, size: int, layout: Layout
+    groups: _Groups, first: Array, base: Array, taps: Taps, channels: int, shares: int, size: int, layout: Layout
 ) -> dict[str, Any]:
     units = -(-len(base) // size)
     missing = units * size - len(base)  # repeats of the last group fill its unit
@@ -128,20 +128,20 @@ def _laid_out(
     if missing:
         valid[-missing:] = False
     lanes = first.shape[1]
-    steps = -(-taps.weights.shape[1] // (2 * parts))
-    index = np.full((len(base), parts, lanes, 4), 0x80, np.uint8)
-    low = (first - base[:, None])[:, None] + (2 * channels * np.arange(parts))[:, None]
+    steps = -(-taps.weights.shape[1] // (2 * shares))
+    index = np.full((len(base), shares, lanes, 4), 0x80, np.uint8)
+    low = (first - base[:, None])[:, None] + (2 * channels * np.arange(shares))[:, None]
     index[..., 0], index[..., 2] = low, low + channels
-    laid = taps.padded(steps * parts * 2)[:, position].reshape(
-        len(taps.parts), -1, layout.windows, lanes, steps, parts, 2
+    laid = taps.padded(steps * shares * 2)[:, position].reshape(
+        len(taps.digits), -1, layout.windows, lanes, steps, shares, 2
     )
-    laid = laid.transpose(1, 4, 0, 2, 5, 3, 6)  # registers, steps, high and low, windows, parts, lanes, pairs
+    laid = laid.transpose(1, 4, 0, 2, 5, 3, 6)  # registers, steps, high and low, windows, shares, lanes, pairs
     kept = valid.reshape(units, -1)
     counts = kept.sum(axis=1)
     return {
         "steps": steps,
-        "advance": 2 * parts * channels,
-        "quartered": int(parts == 4),
+        "advance": 2 * shares * channels,
+        "quartered": int(shares == 4),
         "at": as_bytes(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)),
         "keep": as_bytes((kept << np.arange(kept.shape[1])).sum(axis=1).astype(np.uint32)),
         "base": as_bytes(base.astype(np.int64)),

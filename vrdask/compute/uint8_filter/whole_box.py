@@ -192,4 +192,4 @@ _column = Kept(_made_column, size=table_bytes)
 def _taps(table: FixedPoint, reads: Interval, writes: Interval) -> Taps:
     rows = table.op.rows(*writes)
     weights = table.of(rows)
-    return Taps(rows.start - reads[0], rows.count, weights, table.parts(_fixed.LOW, weights), table.bits)
+    return Taps(rows.start - reads[0], rows.count, weights, table.digits(_fixed.LOW, weights), table.bits)
