@@ -13,14 +13,19 @@ Names are imported when first used, so that planning needs neither dask nor zarr
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrdask.api.affine_transform import affine_transform as affine_transform
     from vrdask.api.affine_zarr import affine_zarr as affine_zarr
     from vrdask.api.grid_sample import grid_sample as grid_sample
-    from vrdask.api.open import open as open
+    from vrdask.api.open import open as open  # noqa: A004 (as zarr.open)
     from vrdask.api.resample import resample as resample
     from vrdask.api.resample_zarr import resample_zarr as resample_zarr
     from vrdask.compute.threads import get_num_threads as get_num_threads
@@ -68,3 +73,28 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _WithXarray(MetaPathFinder):
+    """Gives xarray the accessor ``x.vrdask`` when it is imported after this."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name != "xarray":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module: ModuleType) -> None:
+                execute(module)
+                import_module("vrdask.api.accessor")
+
+            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+if "xarray" in sys.modules:
+    import_module("vrdask.api.accessor")
+else:
+    sys.meta_path.insert(0, _WithXarray())

@@ -169,7 +169,11 @@ def test_other_types_of_the_result(mode):
     numbers = np.array([0, 0.4, 0.5, 0.6, 1.5, 2, -3, 200])
     assert vrdask.resample(numbers, 8, mode, dtype=bool).tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
     for one, dtype, text in (
-        (x, "float32", "dtype must be one of complex64, complex128 for an array of complex64; got float32: take x.real"),
+        (
+            x,
+            "float32",
+            "dtype must be one of complex64, complex128 for an array of complex64; got float32: take x.real",
+        ),
         (bits, "complex64", "for an array of bool; got complex64"),
         (np.zeros(4, np.clongdouble), None if mode == "linear" else "complex64", "must be one of uint8, .*; got compl"),
     ):

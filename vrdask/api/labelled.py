@@ -1,4 +1,4 @@
-"""Labelled arrays (xarray) in and out: names of dimensions become axes, and a result gets the coordinates of its samples.
+"""Results of labelled arrays (xarray) are labelled: a result gets the coordinates of its samples.
 
 A change of the grid is told by the step and the start of each axis: sample i of the result lies where sample
 ``step * i + start`` of the input does (as in `Image.stepped`). Along each axis that changes, the dimension's own
@@ -9,7 +9,7 @@ interpolated, others are left out, with a warning. What does not change is kept 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -17,7 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.sources.labelled import Line, line_of, numbers_of
+from vrdask.api.named import asked_sizes, by_dimension, numbered_chunks
+from vrdask.api.taken import taken
+from vrdask.sources.labelled import Line, is_dataset, line_of, numbers_of
+from vrdask.transforms.affine import Affine
+from vrdask.transforms.resampling import resampling
 
 Number: TypeAlias = int | float | Fraction
 
@@ -40,7 +44,8 @@ class Grid:
     @property
     def positions(self) -> npt.NDArray[np.float64]:
         assert self.step is not None
-        return float(self.step) * np.arange(self.size) + float(self.start)
+        places: npt.NDArray[np.float64] = float(self.step) * np.arange(self.size, dtype=np.float64) + float(self.start)
+        return places
 
 
 def grids_of(
@@ -98,7 +103,7 @@ def labelled_as(x: Any, samples: Any, grids: Sequence[Grid]) -> Any:
             coords[name] = (coordinate.dims, values, coordinate.attrs)
         else:
             warnings.warn(
-                f"coordinate {name!r} is left out: {coordinate.dtype} along {', '.join(map(repr, along))}, which changes",
+                f"coordinate {name!r} is left out: {coordinate.dtype} along {', '.join(map(str, along))}",
                 stacklevel=4,
             )
     return xarray.DataArray(samples, coords, x.dims, x.name, x.attrs)
@@ -115,10 +120,11 @@ def _moved(values: npt.NDArray[Any], line: Line | None, grid: Grid) -> npt.NDArr
     return _typed(first + step * np.arange(grid.size), values)
 
 
-def _typed(numbers: npt.NDArray[np.float64], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _typed(numbers: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Numbers (see `numbers_of`) as what the coordinate's values were."""
     if values.dtype.kind in "mM":
-        return values[:1].astype(f"{values.dtype.kind}8[ns]") + np.rint(numbers).astype("m8[ns]")
+        times: npt.NDArray[Any] = values[:1].astype(f"{values.dtype.kind}8[ns]") + np.rint(numbers).astype("m8[ns]")
+        return times
     return numbers.astype(values.dtype) if values.dtype.kind == "f" else numbers
 
 
@@ -140,22 +146,82 @@ def _interpolated(coordinate: Any, changed: dict[Any, Grid]) -> npt.NDArray[Any]
     return _typed(numbers, values)
 
 
-def for_each_variable(dataset: Any, dims: Sequence[Any], function: Any) -> Any:
-    """A Dataset of the results of a function of its variables; those without all of these dimensions stay as they are.
+def resample_labelled(
+    x: Any,
+    asked: dict[str, Any],
+    mode: str,
+    align_corners: bool,
+    exact: bool,
+    axes: Any,
+    chunks: Any,
+    dtype: Any,
+    num_threads: int | None,
+) -> Any:
+    """`resample` of a DataArray, or of each variable of a Dataset. asked : shape, factor, spacing."""
+    from vrdask.api.resample import resampled
+
+    if is_dataset(x):
+        name, by_dim = by_dimension(asked, axes)
+        options = (mode, align_corners, exact, None, chunks, dtype, num_threads)
+        return of_each_variable(x, by_dim, lambda one, some: resample_labelled(one, {**asked, name: some}, *options))
+    array, lazily = taken(x)
+    sizes = asked_sizes(x, array.shape, **asked, axes=axes, align_corners=align_corners, exact=exact)
+    what = resampling(
+        array.shape, sizes.shape, mode, align_corners,
+        axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
+    )  # fmt: skip
+    grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
+    lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
+    return labelled_as(x, resampled(what, array, lazily, numbered_chunks(x, chunks, array.ndim), num_threads), grids)
+
+
+def of_each_variable(dataset: Any, by_dim: dict[Any, Any], function: Callable[[Any, dict[Any, Any]], Any]) -> Any:
+    """A Dataset of the results of a function of each variable that has some of the dimensions, and of what is asked for
+    these; the other variables as they are.
 
     Raises
     ------
     ValueError
-        No variable has them all.
+        The Dataset has no such dimension.
     """
-    results = {
-        name: function(variable) if set(dims) <= set(variable.dims) else variable
-        for name, variable in dataset.data_vars.items()
-    }
-    if not any(set(dims) <= set(variable.dims) for variable in dataset.data_vars.values()):
-        there = ", ".join(map(str, dataset.sizes))
-        raise ValueError(f"axes must be dimensions of a variable, among {there}; got {', '.join(map(str, dims))}")
-    dropped = {name: value for name, value in dataset.coords.items() if not set(value.dims) & set(dims)}
     import xarray
 
-    return xarray.Dataset(results, dropped, dataset.attrs)
+    for dim in by_dim:
+        if dim not in dataset.dims:
+            raise ValueError(f"axes must be among the Dataset's, {', '.join(map(str, dataset.dims))}; got {dim!r}")
+    results = {}
+    for name, variable in dataset.data_vars.items():
+        asked = {dim: value for dim, value in by_dim.items() if dim in variable.dims}
+        results[name] = function(variable, asked) if asked else variable
+    return xarray.Dataset(results, attrs=dataset.attrs)
+
+
+def grids_of_map(in_shape: Sequence[int], what: Affine) -> tuple[Grid, ...]:
+    """The grids of an affine map; an axis whose position depends on several others has no step."""
+    grids = [Grid(n, 1) for n in in_shape]
+    for number, axis in enumerate(what.axes):
+        row = what.matrix[number]
+        straight = row[number] != 0 and not any(factor for k, factor in enumerate(row) if k != number)
+        size = what.out_shape[axis]
+        grids[axis] = Grid(size, row[number], what.offset[number]) if straight else Grid(size, None)
+    return tuple(grids)
+
+
+def labelled_at_points(x: Any, grid: Any, samples: Any) -> Any:
+    """Values of a DataArray at the points of a grid, with batch and channels of the one and, where the grid is labelled,
+    the dimensions of the other.
+    """
+    import xarray
+
+    names, coords = list(x.dims), {}
+    if isinstance(grid, xarray.DataArray):
+        points = grid.dims[1:-1]
+        names[2:] = [dim if dim not in names[:2] else f"{dim}_of_grid" for dim in points]
+        coords = {
+            name: coordinate.variable
+            for name, coordinate in grid.coords.items()
+            if coordinate.dims and set(coordinate.dims) <= set(points) & set(names[2:])
+        }
+    lead = set(x.dims[:2])
+    coords |= {name: value.variable for name, value in x.coords.items() if set(value.dims) <= lead}
+    return xarray.DataArray(samples, coords, names, x.name, x.attrs)

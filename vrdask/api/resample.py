@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
+from vrdask.api.named import asked_sizes, is_named, is_of_xarray, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
-from vrdask.transforms.resampling import resampling
+from vrdask.transforms.resampling import Resampling, resampling
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 @overload
 def resample(
     x: npt.NDArray[Any],
-    shape: Sequence[int] | int,
+    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    factor: Any = ...,
+    spacing: Any = ...,
+    exact: bool = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
@@ -35,11 +39,14 @@ def resample(
 @overload
 def resample(
     x: Lazy,
-    shape: Sequence[int] | int,
+    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    factor: Any = ...,
+    spacing: Any = ...,
+    exact: bool = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
@@ -47,22 +54,28 @@ def resample(
 @overload
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     x: Any,
-    shape: Sequence[int] | int,
+    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    factor: Any = ...,
+    spacing: Any = ...,
+    exact: bool = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
 ) -> Any: ...
 def resample(
     x: Any,
-    shape: Sequence[int] | int,
+    shape: Sequence[int] | int | Mapping[str, int] | None = None,
     mode: str = "linear",
     align_corners: bool = False,
     *,
-    axes: Iterable[int] | int | None = None,
+    factor: Any = None,
+    spacing: Any = None,
+    exact: bool = False,
+    axes: Iterable[int | str] | int | str | None = None,
     chunks: Any = None,
     dtype: npt.DTypeLike | None = None,
     num_threads: int | None = None,
@@ -73,13 +86,14 @@ def resample(
 
     Parameters
     ----------
-    x : numpy, dask or zarr array
+    x : array
         A numpy array is resampled at once, as are numbers in lists, buffers and torch tensors on the CPU. A dask array
-        gives a lazy dask array, one task per output chunk that depends on the blocks it touches. A zarr array gives a
-        lazy dask array, one task per output chunk that reads its own region of the store. Never changed. Images and
-        files of other libraries are refused by name.
-    shape : int or sequence of int
-        Target sizes of `axes`.
+        gives a lazy dask array, one task per output chunk that depends on the blocks it touches. A zarr array, an h5py
+        dataset, a tensorstore and a Source (see `open`) give a lazy dask array, one task per output chunk that reads
+        its own region. Of xarray, a DataArray gives a DataArray with the coordinates of the new samples, lazy where it
+        is, and a Dataset one of all its variables. Never changed. Images of other libraries are refused by name.
+    shape : int, sequence of int, or sizes by name
+        Target sizes of `axes`: ``(512, 512)`` or, where axes have names, ``{"y": 512, "x": 512}``.
     mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
             "mks2013", "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as OpenCV's
@@ -90,9 +104,15 @@ def resample(
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".
-    axes : int or sequence of int, optional
-        Axes to resample; the last ``len(shape)`` by default. All others are batch or channel axes:
-        ``axes=(0, 1)`` resamples a channel-last image.
+    factor, spacing : in place of shape
+        Output samples per input sample; or the distance between output samples, for a DataArray (its coordinates must
+        be evenly spaced) or a Source that knows its own. One number for all axes, one for each, or numbers by name;
+        texts may say units: ``spacing="2um"``. Sizes are rounded half up.
+    exact : bool
+        Outputs are exactly so far apart as `factor` or `spacing` asks, rather than as the rounded sizes say.
+    axes : int, str, or sequence of them, optional
+        Axes to resample; the last ``len(shape)`` by default, of axes of space where names tell them, or all of these.
+        All others are batch or channel axes: ``axes=(0, 1)`` resamples a channel-last image.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's, made smaller where an axis shrinks.
     dtype : optional
@@ -104,7 +124,7 @@ def resample(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
+    numpy.ndarray, dask.array.Array, xarray.DataArray or xarray.Dataset
 
     Raises
     ------
@@ -136,8 +156,30 @@ def resample(
     >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
     (240, 320, 3)
     """
+    if is_of_xarray(x):
+        from vrdask.api.labelled import resample_labelled
+
+        asked = {"shape": shape, "factor": factor, "spacing": spacing}
+        return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads)
+    given, steps = x, None
     x, lazily = taken(x)
-    what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
+    if factor is not None or spacing is not None or exact or is_named(given, shape, axes):
+        axes, shape, steps = asked_sizes(given, x.shape, shape, factor, spacing, axes, align_corners, exact)
+    what = resampling(
+        x.shape,
+        shape,
+        mode,
+        align_corners,
+        axes=axes,
+        in_dtype=x.dtype,
+        out_dtype=dtype,
+        steps=steps,  # type: ignore[arg-type]
+    )
+    return resampled(what, x, lazily, numbered_chunks(given, chunks, x.ndim), num_threads)
+
+
+def resampled(what: Resampling, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:
+    """A checked resampling of an array that has been taken."""
     if not lazily:
         if chunks is not None:
             raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")

@@ -1,8 +1,8 @@
 """An argument as everything below takes it: in memory, a dask array, or an array in a store.
 
-    in memory    numpy, buffers, torch tensors on the CPU, numbers in lists      computed at once
-    dask         dask arrays, DataArrays that hold one                           lazy
-    in a store   zarr arrays, h5py datasets, tensorstores, Sources               lazy; tasks read their own regions
+in memory    numpy, buffers, torch tensors on the CPU, numbers in lists      computed at once
+dask         dask arrays, DataArrays that hold one                           lazy
+in a store   zarr arrays, h5py datasets, tensorstores, Sources               lazy; tasks read their own regions
 """
 
 from __future__ import annotations

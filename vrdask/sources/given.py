@@ -189,7 +189,7 @@ class Hdf5Dataset(GivenArray):
     def __getitem__(self, box: tuple[slice, ...], /) -> Array:
         with self._mutex:
             if not self._dataset:
-                import h5py
+                import h5py  # type: ignore[import-untyped, unused-ignore]
 
                 self._dataset = h5py.File(self.path, "r")[self.name]
         return np.asarray(self._dataset[box])
@@ -238,7 +238,7 @@ class TensorStoreArray(GivenArray):
 
 
 def _shifted_edges(n: int, chunk: int, origin: int, first: int) -> Edges:
-    """Boundaries of chunks that begin at `first`, or a multiple of them away, in an axis whose first sample is `origin`.
+    """Boundaries of chunks that begin at `first`, or some chunks from it, along an axis that begins at `origin`.
 
     >>> _shifted_edges(10, 8, 5, 0).tolist()
     [0, 3, 10]

@@ -85,7 +85,8 @@ def line_of(x: Any, dim: Any) -> Line | None:
     if not (step != 0 and (np.abs(numbers - expected) <= slack).all()):
         steps = np.diff(numbers)
         raise ValueError(
-            f"coordinate {dim!r} must be evenly spaced; got steps from {steps.min():g} to {steps.max():g}: {_way_out(dim)}"
+            f"coordinate {dim!r} must be evenly spaced; got steps from {steps.min():g} to {steps.max():g}: "
+            f"{_way_out(dim)}"
         )
     return Line(float(numbers[0]), step if values.dtype.kind in "mM" else float(f"{step:.{SIGNIFICANT}g}"))
 
@@ -97,7 +98,8 @@ def _way_out(dim: Any) -> str:
 def numbers_of(values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
     """Coordinates as numbers, times as nanoseconds since the first; None for texts and the like."""
     if values.dtype.kind in "mM":
-        return (values - values[:1]).astype("m8[ns]").astype(np.int64).astype(np.float64)
+        since: npt.NDArray[Any] = values - values[:1]
+        return since.astype("m8[ns]").astype(np.int64).astype(np.float64)
     return values.astype(np.float64) if values.dtype.kind in "iuf" else None
 
 
@@ -119,7 +121,8 @@ def image_of_labelled(x: Any) -> Image:
     known = tuple(
         size if math.isfinite(size) or axis["type"] == "space" else 1.0 for size, axis in zip(scale, axes, strict=True)
     )
-    return replace(image, axes=axes, scale=known, translation=tuple(origin), name=None if x.name is None else str(x.name))
+    title = None if x.name is None else str(x.name)
+    return replace(image, axes=axes, scale=known, translation=tuple(origin), name=title)
 
 
 def _said(x: Any, dim: Any) -> Line | None:

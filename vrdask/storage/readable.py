@@ -88,7 +88,8 @@ class StoredArray:
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         """The samples that integers and slices pick, as numpy has it."""
         given = index if isinstance(index, tuple) else (index,)
-        box, within = [], []
+        box: list[tuple[int, int]] = []
+        within: list[Any] = []
         for n, one in zip(self.shape, (*given, *(slice(None),) * (self.ndim - len(given))), strict=True):
             picked = range(n)[one]
             if isinstance(picked, int):
@@ -101,7 +102,8 @@ class StoredArray:
                 first, last = min(picked[0], picked[-1]), max(picked[0], picked[-1])
                 box.append((first, last + 1))
                 within.append(slice(None, None, picked.step))
-        return self.read(tuple(box))[tuple(within)]
+        picked_ones: npt.NDArray[Any] = self.read(tuple(box))[tuple(within)]
+        return picked_ones
 
 
 def _slabs(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

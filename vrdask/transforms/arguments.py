@@ -60,6 +60,6 @@ def checked_dtypes(
             if stand_in(dtype) is None:
                 raise TypeError(f"{name} must be one of {REAL}, {COMPLEX}; got {dtype}")
         if (source.kind == "c") != (result.kind == "c"):
-            ways = (REAL, "x.astype(complex) makes it one") if result.kind == "c" else (COMPLEX, "take x.real, or abs(x)")
-            raise TypeError(f"dtype must be one of {ways[0]} for an array of {source}; got {result}: {ways[1]}")
+            known, way = (REAL, "convert x with astype") if result.kind == "c" else (COMPLEX, "take x.real, or abs(x)")
+            raise TypeError(f"dtype must be one of {known} for an array of {source}; got {result}: {way}")
     return source, result

@@ -77,7 +77,7 @@ class Resampling:
         parts = (2,) if self.in_dtype.kind == "c" else ()
         shapes = (*self.in_shape, *parts), (*self.out_shape, *parts)
         steps = self.steps and (*self.steps, *(None for _ in parts))
-        return _interned(*shapes, self.mode, self.align_corners, source, result, steps)
+        return _interned(*shapes, self.mode, self.align_corners, source, result, steps=steps)
 
     @cached_property
     def acc_dtype(self) -> DType:
