@@ -14,7 +14,7 @@ from vrdask.api.resample import resample
 from vrdask.api.resample_zarr import resample_zarr
 
 
-@xarray.register_dataset_accessor("vrdask")
+@xarray.register_dataset_accessor("vrdask")  # type: ignore[no-untyped-call, unused-ignore]
 class OfDataset:
     """vrdask's functions of a Dataset's variables."""
 
@@ -26,7 +26,7 @@ class OfDataset:
         return resample(self._dataset, shape, mode, align_corners, **options)
 
 
-@xarray.register_dataarray_accessor("vrdask")
+@xarray.register_dataarray_accessor("vrdask")  # type: ignore[no-untyped-call, unused-ignore]
 class OfDataArray:
     """vrdask's functions of a DataArray."""
 

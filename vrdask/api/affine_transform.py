@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy.typing as npt
 
 from vrdask import buffers
-from vrdask.api.named import axis_numbers, is_of_xarray, numbered_chunks
+from vrdask.api.known import axis_numbers, is_of_xarray, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.boxes import slices_of, whole
 from vrdask.compute import threads
@@ -107,8 +107,8 @@ def affine_transform(
         mirrored spline's end values, where SciPy filters a padded array.
     fill_value : number
     axes : int, str, or sequence of them, optional
-        The axes, by number or name, that the matrix maps, in its order; by default the last n. All others are batch or channel axes. Name
-        three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
+        The axes, by number or name, that the matrix maps, in its order; by default the last n. All others are batch or
+        channel axes. Name three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's.
     dtype : optional
@@ -142,15 +142,15 @@ def affine_transform(
     """
     given = x
     x, lazily = taken(x)
-    axes = axis_numbers(given, axes, x.ndim)
-    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
+    numbers = axis_numbers(given, axes)
+    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, numbers, dtype)
     if not is_of_xarray(given):
-        return _transformed(what, x, lazily, numbered_chunks(given, chunks, x.ndim), num_threads)
+        return _transformed(what, x, lazily, numbered_chunks(given, chunks), num_threads)
     from vrdask.api.labelled import grids_of_map, labelled_as, lines_of
 
     grids = grids_of_map(x.shape, what)
     lines_of(given, grids)  # refuses what has no places for the new samples, before they are made
-    result = _transformed(what, x, lazily, numbered_chunks(given, chunks, x.ndim), num_threads)
+    result = _transformed(what, x, lazily, numbered_chunks(given, chunks), num_threads)
     return labelled_as(given, result, grids)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy.typing as npt
 
 from vrdask import buffers
-from vrdask.api.named import is_of_xarray
+from vrdask.api.known import is_of_xarray
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.transforms.grid import GridSampling, grid_sampling

@@ -17,11 +17,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.api.named import asked_sizes, by_dimension, numbered_chunks
+from vrdask.api.known import asked_resampling, by_dimension, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.sources.labelled import Line, is_dataset, line_of, numbers_of
 from vrdask.transforms.affine import Affine
-from vrdask.transforms.resampling import resampling
 
 Number: TypeAlias = int | float | Fraction
 
@@ -165,14 +164,12 @@ def resample_labelled(
         options = (mode, align_corners, exact, None, chunks, dtype, num_threads)
         return of_each_variable(x, by_dim, lambda one, some: resample_labelled(one, {**asked, name: some}, *options))
     array, lazily = taken(x)
-    sizes = asked_sizes(x, array.shape, **asked, axes=axes, align_corners=align_corners, exact=exact)
-    what = resampling(
-        array.shape, sizes.shape, mode, align_corners,
-        axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
-    )  # fmt: skip
+    what = asked_resampling(
+        array, asked["shape"], asked["factor"], asked["spacing"], mode, align_corners, exact, axes, dtype, x
+    )
     grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
     lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
-    return labelled_as(x, resampled(what, array, lazily, numbered_chunks(x, chunks, array.ndim), num_threads), grids)
+    return labelled_as(x, resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
 
 
 def of_each_variable(dataset: Any, by_dim: dict[Any, Any], function: Callable[[Any, dict[Any, Any]], Any]) -> Any:
@@ -208,8 +205,8 @@ def grids_of_map(in_shape: Sequence[int], what: Affine) -> tuple[Grid, ...]:
 
 
 def labelled_at_points(x: Any, grid: Any, samples: Any) -> Any:
-    """Values of a DataArray at the points of a grid, with batch and channels of the one and, where the grid is labelled,
-    the dimensions of the other.
+    """Values of a DataArray at the points of a grid, with the batch and channels of the one and, where the grid is
+    labelled, the dimensions of the other.
     """
     import xarray
 

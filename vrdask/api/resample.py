@@ -4,81 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
-from vrdask.api.named import asked_sizes, is_named, is_of_xarray, numbered_chunks
+from vrdask.api.known import asked_resampling, is_of_xarray, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
-from vrdask.transforms.resampling import Resampling, resampling
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from vrdask.api.taken import Lazy
+    from vrdask.transforms.resampling import Resampling
+
+Shape: TypeAlias = Sequence[int] | int | Mapping[str, int]
+Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
+"""Numbers by axis, in order or by name; texts may say units."""
 
 
 @overload
 def resample(
     x: npt.NDArray[Any],
-    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
+    shape: Shape | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    factor: Any = ...,
-    spacing: Any = ...,
-    exact: bool = ...,
     axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> npt.NDArray[Any]: ...
 @overload
 def resample(
     x: Lazy,
-    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
+    shape: Shape | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    factor: Any = ...,
-    spacing: Any = ...,
-    exact: bool = ...,
     axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> da.Array: ...
 @overload
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     x: Any,
-    shape: Sequence[int] | int | Mapping[str, int] | None = ...,
+    shape: Shape | None = ...,
     mode: str = ...,
     align_corners: bool = ...,
     *,
-    factor: Any = ...,
-    spacing: Any = ...,
-    exact: bool = ...,
     axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> Any: ...
 def resample(
     x: Any,
-    shape: Sequence[int] | int | Mapping[str, int] | None = None,
+    shape: Shape | None = None,
     mode: str = "linear",
     align_corners: bool = False,
     *,
-    factor: Any = None,
-    spacing: Any = None,
-    exact: bool = False,
     axes: Iterable[int | str] | int | str | None = None,
     chunks: Any = None,
     dtype: npt.DTypeLike | None = None,
     num_threads: int | None = None,
+    factor: Asked | None = None,
+    spacing: Asked | None = None,
+    exact: bool = False,
 ) -> Any:
     """The array resampled to other sizes along some of its axes.
 
@@ -92,8 +96,18 @@ def resample(
         dataset, a tensorstore and a Source (see `open`) give a lazy dask array, one task per output chunk that reads
         its own region. Of xarray, a DataArray gives a DataArray with the coordinates of the new samples, lazy where it
         is, and a Dataset one of all its variables. Never changed. Images of other libraries are refused by name.
-    shape : int, sequence of int, or sizes by name
-        Target sizes of `axes`: ``(512, 512)`` or, where axes have names, ``{"y": 512, "x": 512}``.
+    shape : int, sequence of int, or mapping
+        Target sizes of `axes`; where axes have names (those of DataArrays, Sources, some zarr arrays) also a mapping,
+        ``{"y": 512, "x": 512}``.
+    factor, spacing : in place of `shape`
+        Output samples per input sample; or the distance between output samples, for arrays that say their own (a text
+        may say a unit, ``"2um"``). One number for all axes of space, or one per axis of `axes`, or a mapping. Numbers
+        are exact decimals: 0.1 is 1/10. Sizes are rounded half up.
+    exact : bool
+        Outputs are as far apart as `factor` or `spacing` says, rather than as the rounded sizes say: torch's
+        ``recompute_scale_factor=False``, SimpleITK's habit. With r = 1 / factor, output i lies at (i + 1/2) r - 1/2;
+        its share is [i r, (i + 1) r), cut off at the end of the array. With `align_corners` it lies at i r, and there
+        are as many outputs as lie from the first to the last sample.
     mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
             "mks2013", "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as OpenCV's
@@ -104,15 +118,9 @@ def resample(
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".
-    factor, spacing : in place of shape
-        Output samples per input sample; or the distance between output samples, for a DataArray (its coordinates must
-        be evenly spaced) or a Source that knows its own. One number for all axes, one for each, or numbers by name;
-        texts may say units: ``spacing="2um"``. Sizes are rounded half up.
-    exact : bool
-        Outputs are exactly so far apart as `factor` or `spacing` asks, rather than as the rounded sizes say.
-    axes : int, str, or sequence of them, optional
-        Axes to resample; the last ``len(shape)`` by default, of axes of space where names tell them, or all of these.
-        All others are batch or channel axes: ``axes=(0, 1)`` resamples a channel-last image.
+    axes : int, str or sequence of them, optional
+        Axes to resample, by number or name; the last ``len(shape)`` by default. All others are batch or channel axes:
+        ``axes=(0, 1)`` resamples a channel-last image.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's, made smaller where an axis shrinks.
     dtype : optional
@@ -155,27 +163,17 @@ def resample(
     array([ 5., 25.])
     >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
     (240, 320, 3)
+    >>> resample(np.arange(5.0), factor=0.5, exact=True)
+    array([0.5, 2.5, 4. ])
     """
     if is_of_xarray(x):
         from vrdask.api.labelled import resample_labelled
 
         asked = {"shape": shape, "factor": factor, "spacing": spacing}
         return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads)
-    given, steps = x, None
-    x, lazily = taken(x)
-    if factor is not None or spacing is not None or exact or is_named(given, shape, axes):
-        axes, shape, steps = asked_sizes(given, x.shape, shape, factor, spacing, axes, align_corners, exact)
-    what = resampling(
-        x.shape,
-        shape,
-        mode,
-        align_corners,
-        axes=axes,
-        in_dtype=x.dtype,
-        out_dtype=dtype,
-        steps=steps,  # type: ignore[arg-type]
-    )
-    return resampled(what, x, lazily, numbered_chunks(given, chunks, x.ndim), num_threads)
+    array, lazily = taken(x)
+    what = asked_resampling(array, shape, factor, spacing, mode, align_corners, exact, axes, dtype, given=x)
+    return resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads)
 
 
 def resampled(what: Resampling, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:

@@ -44,6 +44,7 @@ def affine(
     import numpy as np
 
     from vrdask.api.affine_zarr import prepare
+    from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
 
     try:
@@ -59,10 +60,8 @@ def affine(
         )  # fmt: skip
         job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
-            from vrdask.cli.describe import describe_job
-
             click.echo(describe_job(job))
             return
-        result = (without_sync(job) if no_sync else job).run()
+        (without_sync(job) if no_sync else job).run()
         if not quiet:
-            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+            click.echo(describe_ends(job, source, target))

@@ -15,7 +15,17 @@ import click
 
 from vrdask import __version__
 from vrdask.cli.options import (
-    BY_AXIS, FACTORS, LENGTHS, Names, OneOfEach, about, cluster, how_run, how_stored, which_array, without_sync,
+    BY_AXIS,
+    FACTORS,
+    LENGTHS,
+    Names,
+    OneOfEach,
+    about,
+    cluster,
+    how_run,
+    how_stored,
+    which_array,
+    without_sync,
 )  # fmt: skip
 from vrdask.cli.signals import said_of, status_of, stopping
 
@@ -65,12 +75,16 @@ def main(traceback: bool) -> None:
 @click.argument("source")
 @click.argument("target")
 @click.option(
-    "--shape", type=BY_AXIS, metavar="256,512,512",
+    "--shape",
+    type=BY_AXIS,
+    metavar="256,512,512",
     help="Target sizes, of the last axes of space or of --axes; or by name, y=512,x=512.",
 )
 @click.option("--factor", type=FACTORS, metavar="0.5", help="Output samples per input sample; or by name, z=1,y=0.5.")
 @click.option(
-    "--spacing", type=LENGTHS, metavar="1.5,1.5,1.5",
+    "--spacing",
+    type=LENGTHS,
+    metavar="1.5,1.5,1.5",
     help="Distance between output samples, in the source's units or in units of its own: 2um.",
 )
 @click.option("--exact", is_flag=True, help="Keep to the factor or spacing; else the sizes' ratio is used.")
@@ -94,6 +108,7 @@ def resample(
     if len(given) != 1:
         raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
     from vrdask.api.resample_zarr import prepare
+    from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
 
     with cluster(scheduler, workers, threads), about(source, target):
@@ -102,13 +117,11 @@ def resample(
         )  # fmt: skip
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         if dry_run:
-            from vrdask.cli.describe import describe_job
-
             click.echo(describe_job(job))
             return
-        result = (without_sync(job) if no_sync else job).run()
+        (without_sync(job) if no_sync else job).run()
         if not quiet:
-            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+            click.echo(describe_ends(job, source, target))
 
 
 @main.command()

@@ -49,8 +49,9 @@ class Axes:
                 if names.count(name) == 1:
                     return names.index(name)
             if not called.lstrip("-").isdecimal():
-                there = ", ".join("unnamed" if name is None else name for name in self.names)
-                raise ValueError(f"axes must be among those of the array, {there or 'none'}; got {called!r}")
+                there = ", ".join(name for name in self.names if name is not None)
+                known = f"among those of the array, {there}" if there else "numbers for an array without names of axes"
+                raise ValueError(f"axes must be {known}; got {called!r}")
             called = int(called)
         try:
             number = operator.index(called)
@@ -140,8 +141,10 @@ def of_axes(
         There are no such axes, or not as many as values.
 
     >>> known = Axes(("c", "z", "y", "x"), (1, 2, 3))
-    >>> of_axes("factor", 2, None, known), of_axes("shape", "y=5,z=6", None, known), of_axes("shape", 5, None, known, False)
-    (((1, 2, 3), [2, 2, 2]), ((2, 1), ['5', '6']), ((3,), [5]))
+    >>> of_axes("factor", 2, None, known), of_axes("shape", "y=5,z=6", None, known)
+    (((1, 2, 3), [2, 2, 2]), ((2, 1), ['5', '6']))
+    >>> of_axes("shape", 5, None, known, one_for_all=False)
+    ((3,), [5])
     """
     given = per_axis(name, given)
     if isinstance(given, Mapping):
@@ -159,9 +162,7 @@ def of_axes(
     elif for_all:
         numbers = known.space
     elif len(values) > known.ndim:
-        raise ValueError(
-            f"{name} must give at most {known.ndim} {what}s, one per axis of the array; got {len(values)}"
-        )
+        raise ValueError(f"{name} must give at most {known.ndim} {what}s, one per axis of the array; got {len(values)}")
     else:
         among = known.space if len(values) <= len(known.space) else tuple(range(known.ndim))
         numbers = among[len(among) - len(values) :]

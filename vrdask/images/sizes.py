@@ -92,7 +92,7 @@ def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place:
         times = conversion(unit, own)
         if times is None:
             raise ValueError(
-                f"spacing of axis {label} must be in a unit that {own} can be converted to; got {float(number):g} {unit}"
+                f"spacing of axis {label} must be in {own}, or a unit that becomes {own}; got {float(number):g} {unit}"
             )
         number *= times
     return number / decimal(image.scale[axis])

@@ -20,7 +20,7 @@ from vrdask.transforms.prefilter import Prefilter
 Step: TypeAlias = Fraction | None
 """Input samples from one output to the next along an axis; None where the sizes of the axis say it."""
 Rows = Callable[..., tuple[Prefilter | None, Operator]]
-"""(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, one to the output's size)."""
+"""(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, one to the output's)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: 
     return None, interpolators.area_exact(n_in, n_out, step)
 
 
-def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[Prefilter | None, Operator]:
+def _cubic(
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None
+) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)

@@ -164,9 +164,7 @@ def means(
     steps: Steps | None = None,
 ) -> Sums:
     """How windows of integers are averaged exactly."""
-    lengths = [
-        window_lengths(*pair) if is_resampled(*pair) else (1,) for pair in by_axis(in_shape, out_shape, steps)
-    ]
+    lengths = [window_lengths(*pair) if is_resampled(*pair) else (1,) for pair in by_axis(in_shape, out_shape, steps)]
     multiples = tuple(lcm(*each) for each in lengths)
     total = prod(multiples)
     if has_long_rows(in_shape, out_shape, steps):
