@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vrdask import buffers
 from vrdask.api.known import axis_numbers, is_of_xarray, numbered_chunks
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.boxes import slices_of, whole
 from vrdask.compute import threads
@@ -65,6 +66,7 @@ def affine_transform(  # type: ignore[overload-cannot-match]  # where dask has n
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
 ) -> Any: ...
+@with_hints
 def affine_transform(
     x: Any,
     matrix: Any,

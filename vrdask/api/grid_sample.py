@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from vrdask import buffers
 from vrdask.api.known import is_of_xarray
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.transforms.grid import GridSampling, grid_sampling
@@ -70,6 +71,7 @@ def grid_sample(  # type: ignore[overload-cannot-match]  # where dask has no typ
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
 ) -> Any: ...
+@with_hints
 def grid_sample(
     input: Any,  # noqa: A002 (torch's name for it)
     grid: Any,

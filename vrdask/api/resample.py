@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
 from vrdask.api.known import asked_resampling, is_of_xarray, numbered_chunks
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
@@ -70,6 +71,7 @@ def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     spacing: Asked | None = ...,
     exact: bool = ...,
 ) -> Any: ...
+@with_hints
 def resample(
     x: Any,
     shape: Shape | None = None,

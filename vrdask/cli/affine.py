@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from vrdask.cli.main import main
-from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli.options import (
+    AXES,
+    RATIOS,
+    SIZES,
+    Modes,
+    about,
+    cluster,
+    how_run,
+    how_stored,
+    which_array,
+    without_sync,
+)
 
 PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.transforms.affine`, which imports numpy."""
@@ -24,7 +35,7 @@ PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant
 )  # fmt: skip
 @click.option("--offset", type=RATIOS, metavar="0,0,0", default=0.0, help="Added to the positions.")
 @click.option("--output-shape", type=SIZES, metavar="256,512,512", help="Of the mapped axes; the source's by default.")
-@click.option("--mode", type=click.Choice(["nearest", "linear", "cubic"]), default="linear", show_default=True)
+@click.option("--mode", type=Modes(["nearest", "linear", "cubic"], sampling=True), default="linear", show_default=True)
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
 @click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")

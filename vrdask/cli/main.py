@@ -18,6 +18,7 @@ from vrdask.cli.options import (
     BY_AXIS,
     FACTORS,
     LENGTHS,
+    Modes,
     Names,
     OneOfEach,
     about,
@@ -88,7 +89,7 @@ def main(traceback: bool) -> None:
     help="Distance between output samples, in the source's units or in units of its own: 2um.",
 )
 @click.option("--exact", is_flag=True, help="Keep to the factor or spacing; else the sizes' ratio is used.")
-@click.option("--mode", type=click.Choice(MODES), default="linear", show_default=True)
+@click.option("--mode", type=Modes(MODES), default="linear", show_default=True)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
@@ -110,12 +111,17 @@ def resample(
     from vrdask.api.resample_zarr import prepare
     from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
+    from vrdask.transforms.hints import aliasing
+    from vrdask.transforms.resampling import Resampling
 
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(
             source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
         )  # fmt: skip
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
+        mixes = isinstance(job.transform, Resampling) and not (opened.image and opened.image.is_labels)
+        if not quiet and mixes and (hint := aliasing(job.transform)):
+            click.echo(f"Hint: {hint}", err=True)
         if dry_run:
             click.echo(describe_job(job))
             return
@@ -141,7 +147,7 @@ def info(source: str, **which: Any) -> None:
 @click.option(
     "--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels."
 )
-@click.option("--mode", type=click.Choice(MODES), default="cubic", show_default=True)
+@click.option("--mode", type=Modes(MODES), default="cubic", show_default=True)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True
 )

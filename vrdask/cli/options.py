@@ -88,6 +88,23 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         return tuple(parts)
 
 
+class Modes(click.Choice):  # type: ignore[type-arg, unused-ignore]
+    """Names of modes; what other libraries call them is understood. sampling : of positions, rather than of sizes."""
+
+    def __init__(self, modes: list[str], sampling: bool = False) -> None:
+        super().__init__(modes)
+        self._sampling = sampling
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from vrdask.transforms.hints import did_you_mean
+
+            hint = did_you_mean(value, self._sampling)
+            self.fail(error.message.rstrip(".") + hint if hint else error.message, param, ctx)
+
+
 class OneOfEach(click.Command):
     """A command that takes each of its options once: of two values one would be ignored."""
 

@@ -102,8 +102,11 @@ def held_source(x: Any) -> Source | None:
     """A source of an array that the caller holds; None for a place, and for a zarr array, which is one."""
     if is_labelled(x):
         return labelled_source(x)
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError("source must not be a masked array; fill it first: source.filled(value)")
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError(
+            "source must not be a masked array; fill it first: source.filled(value), or "
+            "dask.array.ma.filled(source, value)"
+        )
     array = given_array(x)
     return None if array is None else given_source(array)
 

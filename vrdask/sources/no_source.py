@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from zarr.abc.store import Store
 from zarr.storage import StorePath
@@ -44,7 +45,7 @@ def require_source(source: Any) -> None:
     way_out = WAYS_OUT.get(package, "")
     if isinstance(source, bytes):
         way_out = "decode a path with os.fsdecode"
-    elif isinstance(source, list | tuple | int | float | complex):
+    elif isinstance(source, list | tuple | int | float | complex | np.generic):
         way_out = "numpy.asarray makes it an array"
     raise TypeError(
         f"source must be given as a path, a URL, a store or an array; got {name}{way_out and ': '}{way_out}"

@@ -18,6 +18,7 @@ from vrdask.boxes import Box, require_known, size_of, whole
 from vrdask.dtypes import DType, stand_in
 from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
 from vrdask.transforms.filters import FILTERS
+from vrdask.transforms.hints import did_you_mean
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
@@ -254,7 +255,7 @@ def _checked(
     if len(sizes) != len(axes):
         raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
     if not isinstance(mode, str) or mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{did_you_mean(mode)}")
     if align_corners and not MODES[mode].takes_align_corners:
         able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
         raise ValueError(

@@ -22,6 +22,7 @@ from vrdask.boxes import Interval
 from vrdask.dtypes import DType, is_number, needs_float64, stand_in
 from vrdask.transforms import reference
 from vrdask.transforms.arguments import checked_dtypes
+from vrdask.transforms.hints import did_you_mean
 
 MODES = {"nearest": 1, "linear": 2, "cubic": 4}
 """Taps per axis."""
@@ -168,7 +169,7 @@ def filled(fill: Any, dtype: DType) -> npt.NDArray[Any]:
 def sampled_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike | None) -> tuple[DType, DType]:
     """The dtypes of array and result, in this machine's byte order."""
     if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{did_you_mean(mode, sampling=True)}")
     return checked_dtypes(mode, ["nearest"], in_dtype, out_dtype)
 
 
