@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from uuid import uuid4
 
 import dask
 import dask.array as da
@@ -30,12 +31,14 @@ GRID = np.random.default_rng(1).uniform(-1, 1, (1, 9, 8, 2)).astype("f4")
 
 
 def hdf5(folder, x=X, chunks=(7, 9)):
-    file = h5py.File(folder / "x.h5", "w")
-    return file.create_dataset("deep/x", data=x, chunks=chunks)
+    path = folder / f"{uuid4().hex}.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("deep/x", data=x, chunks=chunks and tuple(map(min, (1, 1, *chunks)[-x.ndim :], x.shape)))
+    return h5py.File(path)["deep/x"]
 
 
 def store(folder, x=X, **kvstore):
-    kvstore = kvstore or {"driver": "file", "path": str(folder / "x.zarr")}
+    kvstore = kvstore or {"driver": "file", "path": str(folder / uuid4().hex)}
     grid = {"name": "regular", "configuration": {"chunk_shape": [8] * x.ndim}}
     metadata = {"shape": x.shape, "data_type": x.dtype.name, "chunk_grid": grid}
     opened = tensorstore.open({"driver": "zarr3", "kvstore": kvstore, "metadata": metadata}, create=True).result()
@@ -44,8 +47,9 @@ def store(folder, x=X, **kvstore):
 
 
 def npy(folder, x=X):
-    np.save(folder / "x.npy", x)
-    return vrdask.open(folder / "x.npy")
+    path = folder / f"{uuid4().hex}.npy"
+    np.save(path, x)
+    return vrdask.open(path)
 
 
 LAZY = {
@@ -55,7 +59,7 @@ LAZY = {
     "tensorstore in memory": lambda folder, x=X: store(folder, x, driver="memory"),
     "tensorstore of numpy": lambda folder, x=X: tensorstore.array(x),
     "Source of a file": npy,
-    "Source of zarr": lambda folder, x=X: vrdask.open(zarr.create_array({}, data=x, chunks=9)),
+    "Source of zarr": lambda folder, x=X: vrdask.open(zarr.create_array({}, data=x, chunks=(9,) * x.ndim)),
     "dask": lambda folder, x=X: da.from_array(x, chunks=11),
     "irregular dask": lambda folder, x=X: da.from_array(x, chunks=((*x.shape[:-2], 1, 30, 9), (20, 30))[-2:])
     if x.ndim == 2 else da.from_array(x, chunks=6),
@@ -197,12 +201,13 @@ def test_runs_of_arrays_are_resumed_where_they_are_the_same(tmp_path, kind):
 
 
 def test_a_source_is_not_destroyed_by_its_result(tmp_path):
-    source = zarr.create_array(tmp_path / "x.zarr", data=X, chunks=9)
+    source = zarr.create_array(tmp_path / "x.zarr", data=X, chunks=(9, 9))
     with pytest.raises(ValueError, match="target must lie outside the source"):
         vrdask.resample_zarr(da.from_zarr(source) + 1, tmp_path / "x.zarr", (9, 9), overwrite=True)
     dataset = hdf5(tmp_path)
-    with pytest.raises((ValueError, FileExistsError)):
-        vrdask.resample_zarr(dataset, tmp_path / "x.h5", (9, 9), overwrite=True)
+    for target in (dataset.file.filename, tmp_path):
+        with pytest.raises((ValueError, FileExistsError), match="target must"):
+            vrdask.resample_zarr(dataset, target, (9, 9), overwrite=True)
     assert_array_equal(dataset[:], X)
     assert_array_equal(source[:], X)
 
@@ -212,7 +217,8 @@ def test_on_a_cluster(tmp_path):
         expected = vrdask.resample(X, (23, 71), "cubic")
         persisted = client.persist(da.from_array(X, chunks=11))
         arrays = {kind: (LAZY | AT_ONCE)[kind](tmp_path) for kind in ("dask", "h5py", "tensorstore", "numpy")}
-        for number, x in enumerate([*arrays.values(), persisted]):
+        written = h5py.File(tmp_path / "written.h5", "w").create_dataset("x", data=X, chunks=(7, 9))
+        for number, x in enumerate([*arrays.values(), persisted, written]):
             made = vrdask.resample_zarr(x, tmp_path / f"{number}.zarr", (23, 71), mode="cubic")
             assert_array_equal(made[:], expected)
         lazy = vrdask.resample(arrays["h5py"], (23, 71), "cubic")

@@ -81,7 +81,7 @@ INDEX = st.one_of(
 @given(index=st.tuples(INDEX, INDEX) | INDEX)
 def test_a_stored_array_is_indexed_as_numpy_indexes(index):
     x = np.arange(25).reshape(5, 5)
-    stored = StoredArray(zarr.create_array({}, data=x, chunks=2))
+    stored = StoredArray(zarr.create_array({}, data=x, chunks=(2, 2)))
     assert_array_equal(stored[index], x[index])
 
 

@@ -177,6 +177,11 @@ class Hdf5Dataset(GivenArray):
         return self._opened, (self.path, self.name, self.shape, self.dtype, self._stored)
 
     @property
+    def stays(self) -> bool:  # type: ignore[override]
+        """No other process can open a file that is being written, or one in memory."""
+        return not Path(self.path).is_file() or (bool(self._dataset) and self._dataset.file.mode != "r")
+
+    @property
     def places(self) -> list[Any]:
         return [self.path] if Path(self.path).is_file() else []
 
