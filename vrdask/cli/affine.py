@@ -10,7 +10,7 @@ import click
 from vrdask.cli.main import main
 from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
 
-PADDING = ["constant", "zeros", "border", "reflection", "mirror", "grid-constant"]
+PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.transforms.affine`, which imports numpy."""
 
 
