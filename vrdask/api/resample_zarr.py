@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 import zarr
@@ -14,20 +14,26 @@ from vrdask.runs.target_sizes import target_sizes
 from vrdask.sources import open_source
 from vrdask.transforms.resampling import resampling
 
+Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
+"""Numbers by axis, in order or by name; texts may say units."""
+
 
 def prepare(
     source: Any,
     target: Any,
-    shape: Sequence[int] | int | None = None,
+    shape: Sequence[int] | int | Mapping[str, int] | None = None,
     *,
-    factor: float | Sequence[float] | None = None,
-    spacing: float | Sequence[float] | None = None,
+    factor: Asked | None = None,
+    spacing: Asked | None = None,
     mode: str = "linear",
     align_corners: bool = False,
-    axes: Sequence[int] | int | None = None,
+    axes: Sequence[int | str] | int | str | None = None,
+    exact: bool = False,
+    region: Mapping[str, Any] | str | None = None,
+    pixel_size: Asked | None = None,
     dtype: npt.DTypeLike | None = None,
-    chunks: Sequence[int] | int | None = None,
-    shards: Sequence[int] | int | None = None,
+    chunks: Sequence[int] | int | Mapping[str, int] | None = None,
+    shards: Sequence[int] | int | Mapping[str, int] | None = None,
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
     resume: bool = False,
@@ -36,11 +42,14 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    opened = open_source(source)
+    opened = open_source(source, region=region, pixel_size=pixel_size)
     array = opened.array
-    axes, sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners)
-    what = resampling(array.shape, sizes, mode, align_corners, axes=axes, in_dtype=array.dtype, out_dtype=dtype)
-    image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners)
+    sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
+    what = resampling(
+        array.shape, sizes.shape, mode, align_corners,
+        axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
+    )  # fmt: skip
+    image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,

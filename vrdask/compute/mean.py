@@ -22,7 +22,8 @@ import numpy.typing as npt
 from vrdask.boxes import Box, ceil_div, shape_of, slabs_of, within
 from vrdask.transforms import reference
 from vrdask.transforms.resampling import Resampling
-from vrdask.transforms.sums import BITS, has_long_rows, window_counts, window_lengths
+from vrdask.transforms.coordinates import area_bounds
+from vrdask.transforms.sums import BITS, Pair, by_axis, has_long_rows, is_resampled, window_counts, window_lengths
 
 Array = npt.NDArray[Any]
 Int64s = npt.NDArray[np.int64]
@@ -39,13 +40,14 @@ def mean_box(
     """Fill `target` with the exact means, halves to even; a float result is the quotient and the rest, added once."""
     longest = max(range(len(writes)), key=lambda axis: writes[axis][1] - writes[axis][0])
     count = min(writes[longest][1] - writes[longest][0], ceil_div(8 * max(source.size, target.size), SLAB_BYTES))
-    pairs = list(zip(resampling.in_shape, resampling.out_shape, strict=True))
-    most = prod(window_lengths(*pair)[1] for pair in pairs if pair[0] != pair[1])
-    long_rows = has_long_rows(resampling.in_shape, resampling.out_shape)
+    sizes = resampling.in_shape, resampling.out_shape, resampling.steps
+    pairs = by_axis(*sizes)
+    most = prod(max(window_lengths(*pair)) for pair in pairs if is_resampled(*pair))
+    long_rows = has_long_rows(*sizes)
     for box in slabs_of(writes, longest, count):
         needed = resampling.reads(box)
         samples = source[within(needed, reads)]
-        counts = [window_counts(*pair, side) for pair, side in zip(pairs, box, strict=True)]
+        counts = [window_counts(n_in, n_out, side, step) for (n_in, n_out, step), side in zip(pairs, box, strict=True)]
         divisor = reduce(np.multiply, np.ix_(*counts))
         quotient, remainder = np.zeros(shape_of(box), np.int64), np.zeros(shape_of(box), np.int64)
         pieces, bits = taken_apart(samples, most)
@@ -83,15 +85,14 @@ def taken_apart(x: Array, most: int) -> tuple[list[Array], int]:
     return [digits[0].view(f"{x.dtype.kind}{size}"), *digits[1:]], 8 * size
 
 
-def _summed(pairs: list[tuple[int, int]], x: Array, reads: Box, writes: Box) -> Int64s:
+def _summed(pairs: list[Pair], x: Array, reads: Box, writes: Box) -> Int64s:
     """The sums of windows, the last axis's first: that leaves little to the others."""
     for axis in reversed(range(len(pairs))):
-        n_in, n_out = pairs[axis]
-        if n_in != n_out:
-            counts = window_counts(n_in, n_out, writes[axis])
-            starts = np.arange(*writes[axis]) * n_in // n_out - reads[axis][0]
+        n_in, n_out, step = pairs[axis]
+        if is_resampled(*pairs[axis]):
+            starts, stops = area_bounds(n_in, n_out, np.arange(*writes[axis]), step)
             lines = np.moveaxis(x, axis, -1)
-            windows = zip(starts, starts + counts, strict=True)
+            windows = zip(starts - reads[axis][0], stops - reads[axis][0], strict=True)
             x = np.stack([lines[..., a:b].sum(axis=-1, dtype=np.int64) for a, b in windows], axis)
     return x
 

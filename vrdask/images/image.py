@@ -50,15 +50,25 @@ class Image:
         """Whether its samples are labels, which must not be mixed."""
         return "image-label" in self.extra
 
-    def resampled(self, in_shape: Sequence[int], out_shape: Sequence[int], align_corners: bool) -> Image:
+    def resampled(
+        self,
+        in_shape: Sequence[int],
+        out_shape: Sequence[int],
+        align_corners: bool,
+        own_steps: Sequence[Fraction | None] | None = None,
+    ) -> Image:
         """The same image after a resampling.
 
         With r = n_in / n_out, half-pixel resampling of samples at ``s * i + t`` gives samples at
         ``s * r * i + t + s * (r - 1) / 2``; aligned corners give ``s * (n_in - 1) / (n_out - 1) * i + t``.
+
+        own_steps : by axis, r where it is not that of the sizes (with aligned corners in place of their quotient).
         """
         steps, starts = [], []
-        for n_in, n_out in zip(in_shape, out_shape, strict=True):
-            if n_in == n_out or (align_corners and n_out == 1):
+        for n_in, n_out, own in zip(in_shape, out_shape, own_steps or (None,) * len(in_shape), strict=True):
+            if own is not None:
+                step, start = own, Fraction(0) if align_corners else (own - 1) / 2
+            elif n_in == n_out or (align_corners and n_out == 1):
                 step, start = Fraction(1), Fraction(0)
             elif align_corners:
                 step, start = Fraction(n_in - 1, n_out - 1), Fraction(0)
@@ -107,8 +117,13 @@ class Image:
         return self.stepped(steps, starts)
 
 
+def decimal(number: float) -> Fraction:
+    """The shortest decimal that is this float, exactly: what was typed."""
+    return Fraction(repr(float(number)))
+
+
 def _plus_product(sum_: float, factor: float, number: Number) -> float:
-    """``sum_ + factor * number``, rounded once; NaN where a part of it is not known."""
+    """``sum_ + factor * number`` of decimals, rounded once; NaN where a part of it is not known."""
     if not (math.isfinite(sum_) and math.isfinite(factor)):
         return sum_ if number == 0 else sum_ + factor * float(number)
-    return float(Fraction(sum_) + Fraction(factor) * Fraction(number))
+    return float(decimal(sum_) + decimal(factor) * Fraction(number))

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from vrdask.boxes import Box, Index, contains, within
 from vrdask.buffers import Empty, OneAtATime
 from vrdask.dtypes import DType
-from vrdask.storage.chunk_array import ByChunk, ChunkIO, Reader, put_together
+from vrdask.storage.chunk_array import ByChunk, Reader, put_together
+from vrdask.storage.cropped import Chunks
 
 Array = npt.NDArray[Any]
 
@@ -69,7 +70,7 @@ class Policy(Protocol):
 class ChunkCache:
     """Boxes of an array for the tasks of a run."""
 
-    def __init__(self, chunks: ChunkIO, policy: Policy, dtype: DType, empty: Empty = np.empty) -> None:
+    def __init__(self, chunks: Chunks, policy: Policy, dtype: DType, empty: Empty = np.empty) -> None:
         self._io, self._policy, self._dtype, self._empty = chunks, policy, dtype, empty
         self._decoding: dict[Index, Future[Held]] = {}
         self._mutex = threading.Lock()

@@ -20,12 +20,13 @@ from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
-from vrdask.runs.target_sizes import parse_bytes
+from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.cropped import chunk_io
 from vrdask.storage.places import normal
 from vrdask.targets import Request, Target, format_of, open_target
 from vrdask.transforms.affine import Affine
@@ -88,8 +89,8 @@ def prepare_job(
     image: Image | None,
     target: Any,
     *,
-    chunks: Sequence[int] | int | None = None,
-    shards: Sequence[int] | int | None = None,
+    chunks: Any = None,
+    shards: Any = None,
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
     resume: bool = False,
@@ -107,6 +108,7 @@ def prepare_job(
     if not isinstance(target, zarr.Array):
         format_of(target)
     require_apart(given, source, target)
+    chunks, shards = chunks_and_shards(source, chunks, shards, transform.out_shape)
     request = Request(chunks, shards, compressors, limit, resume, overwrite)
     made = open_target(target, source.layout, image, transform, request)
     client = None if made.is_whole else active_client()
@@ -124,7 +126,7 @@ def prepare_job(
         concurrent,
         limit,
         None if previous is None else previous["blocks"],
-        ChunkIO(source.array).reading,
+        chunk_io(source.array).reading,
         ChunkIO(made.array, whose="the target's chunks").writing,
         shares=client is None,
     )

@@ -19,6 +19,7 @@ from vrdask.runs.cache_policies import ByPlan, ByRecency
 from vrdask.runs.chunk_cache import ChunkCache, Policy
 from vrdask.runs.record import Units
 from vrdask.storage.chunk_array import ChunkIO, Reader
+from vrdask.storage.cropped import Chunks, chunk_io
 from vrdask.targets import Target
 
 Array = npt.NDArray[Any]
@@ -36,7 +37,7 @@ class StoreAccess:
     pool : threads for the pieces of all tasks; None where each task's thread computes its own.
     """
 
-    source: ChunkIO | ChunkCache
+    source: Chunks | ChunkCache
     target: ChunkIO
     memory: Pool
     pool: ThreadPoolExecutor | None
@@ -100,8 +101,8 @@ def store_access(
     with _mutex:
         if _latest is None or _latest[0] != run:
             memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
-            chunks = ChunkIO(source, memory.empty)
-            reader: ChunkIO | ChunkCache = chunks
+            chunks = chunk_io(source, memory.empty)
+            reader: Chunks | ChunkCache = chunks
             if cache_bytes and source.chunks is not None:
                 policy: Policy = ByRecency(cache_bytes)
                 if (shared := sharing()) is not None:

@@ -1,65 +1,61 @@
-"""How large a target is to be: from a shape, a factor or a spacing, exactly; and numbers of bytes from text."""
+"""How large a target is to be, and its chunks: from a shape, a factor or a spacing, exactly; and numbers of bytes from
+text.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from vrdask.boxes import ceil_div
+from vrdask.images.asked import of_axes, per_axis, several
+from vrdask.images.sizes import Sizes, sizes_of
 from vrdask.sources import Source
+from vrdask.sources.source import axes_of
 
 
 def target_sizes(
-    source: Source,
-    shape: Sequence[int] | int | None,
-    factor: float | Sequence[float] | None,
-    spacing: float | Sequence[float] | None,
-    axes: Sequence[int] | int | None,
-    align_corners: bool,
-) -> tuple[Sequence[int] | int | None, Sequence[int]]:
+    source: Source, shape: Any, factor: Any, spacing: Any, axes: Any, align_corners: bool, exact: bool = False
+) -> Sizes:
     """The axes to resample and their target sizes, from exactly one of shape, factor and spacing."""
-    given = [name for name, value in (("shape", shape), ("factor", factor), ("spacing", spacing)) if value is not None]
-    if len(given) != 1:
-        raise ValueError(f"exactly one of shape, factor and spacing must be given; got {', '.join(given) or 'none'}")
-    array, image = source.array, source.image
-    ndim = len(array.shape)
-    space = image.space_axes if image is not None else tuple(range(ndim))
-    if shape is not None:
-        sizes = list(shape) if isinstance(shape, Iterable) else [shape]
-        return space[-len(sizes) :] if axes is None and 0 < len(sizes) <= len(space) else axes, sizes
-    asked = factor if factor is not None else spacing
-    try:
-        numbers = [float(number) for number in asked] if isinstance(asked, Iterable) else None
-        single = math.nan if numbers is not None else float(asked)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise TypeError(f"{given[0]} must be a number, or numbers; got {asked!r}") from None
-    if axes is None:
-        among = space if numbers is None or len(numbers) <= len(space) else tuple(range(ndim))
-        axes = among if numbers is None else among[-len(numbers) :]
-    axes = tuple(axes) if isinstance(axes, Iterable) else (axes,)
-    if numbers is None:
-        numbers = [single] * len(axes)
-    if len(numbers) != len(axes):
-        raise ValueError(f"{given[0]} must give one number, or one per axis; got {len(numbers)} for {len(axes)} axes")
-    if not all(number > 0 and math.isfinite(number) for number in numbers):
-        raise ValueError(f"{given[0]} must be positive and finite; got {asked}")
-    if factor is not None:
-        factors = [Fraction(number) for number in numbers]
-    elif image is None or any(math.isnan(image.scale[axis]) for axis in axes if -ndim <= axis < ndim):
-        raise ValueError(
-            "spacing must be known for the source (the scale of an OME-Zarr image, the pixel size of a file); "
-            f"got {'a plain array' if image is None else source.place + ', which gives none'}: give shape or factor"
-        )
-    else:
-        factors = [Fraction(image.scale[axis]) / Fraction(number) for axis, number in zip(axes, numbers, strict=True)]
-    sizes = []
-    for axis, ratio in zip(axes, factors, strict=True):
-        if not -ndim <= axis < ndim:
-            raise ValueError(f"axes must lie in [{-ndim}, {ndim}) for an array of {ndim} axes; got {axis}")
-        n = array.shape[axis]
-        exact = (n - 1) * ratio + 1 if align_corners and spacing is not None else n * ratio
-        sizes.append(max(1, math.floor(exact + Fraction(1, 2))))
-    return axes, sizes
+    known = axes_of(source)
+    return sizes_of(
+        source.array.shape, known, shape, factor, spacing, axes, align_corners, exact, source.image, source.place
+    )  # fmt: skip
+
+
+def chunks_and_shards(
+    source: Source, chunks: Any, shards: Any, out_shape: Sequence[int]
+) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+    """Chunks and shards of every axis; None for what is not asked for.
+
+    One size is for every axis of space; else there is one for each of those, or for every axis, or axes are named. The
+    others keep the source's chunks and shards, or have shards of one chunk.
+    """
+    layout = source.layout
+    chunks = _of_all_axes("chunks", chunks, source, layout.chunks)
+    if shards is None:
+        return chunks, None
+    sizes = chunks or layout.chunks
+    cut = [max(1, min(c, n)) if isinstance(c, int) else c for c, n in zip(sizes, out_shape, strict=True)]
+    if layout.shards is not None and all(isinstance(c, int) for c in cut):
+        cut = [c * ceil_div(min(s, n), c) for s, c, n in zip(layout.shards, cut, out_shape, strict=True)]
+    return chunks, _of_all_axes("shards", shards, source, cut)
+
+
+def _of_all_axes(name: str, given: Any, source: Source, others: Sequence[Any]) -> tuple[Any, ...] | None:
+    """others : of axes for which nothing is asked for."""
+    given, known = per_axis(name, given), axes_of(source)
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        count = len(several(given))
+        if isinstance(given, Iterable) and not isinstance(given, str) and count not in (len(known.space), known.ndim):
+            raise ValueError(f"{name} must have one size per axis; got {count} for {known.ndim} axes")
+    sizes = list(others)
+    for axis, value in zip(*of_axes(name, given, None, known), strict=True):
+        sizes[axis] = int(value) if isinstance(value, str) and value.lstrip("-").isdecimal() else value
+    return tuple(sizes)
 
 
 def parse_bytes(limit: int | str | None) -> int | None:

@@ -18,6 +18,7 @@ silently give as zeros is refused when it is opened: every tile of the level mus
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from vrdask.sources import nifti, npy, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
+from vrdask.sources.pixel_size import with_pixel_size
+from vrdask.sources.region import one_region
 from vrdask.sources.source import Readable, Source
 from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
@@ -37,13 +40,25 @@ FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
 
-def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | None = None) -> Source:
+def open_source(
+    source: Any,
+    *,
+    level: int = 0,
+    series: int = 0,
+    channel: int | None = None,
+    region: Mapping[Any, Any] | str | None = None,
+    pixel_size: Any = None,
+) -> Source:
     """What is at a place; a source itself is taken as it is.
 
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source. Anything else is refused by its name.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
     series : of a TIFF, one of its images.
     channel : only this one, without the channel axis.
+    region : only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
+    "y=50:900,x=0:100". No others are read.
+    pixel_size : distances between samples that the source does not say, or says wrong: "z=2um,y=0.5um,x=0.5um", or
+        numbers in its own units.
 
     Raises
     ------
@@ -52,8 +67,8 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
     TypeError
         The source is something else, such as an array in memory; the message says what takes it. Or a number is none.
     ValueError
-        There is nothing that can be read, something damaged, or no such level, series or channel. The message names
-        the place.
+        There is nothing that can be read, something damaged, or no such level, series or channel, or a region lies
+        outside. The message names the place.
     ModuleNotFoundError
         A package that reads the format is not installed.
     """
@@ -67,7 +82,9 @@ def open_source(source: Any, *, level: int = 0, series: int = 0, channel: int | 
         place = places.normal(source)
         with opening(place_of(place)):
             opened = _open(place, level, series)
-    return opened if channel is None else one_channel(opened, channel)
+    opened = opened if channel is None else one_channel(opened, channel)
+    opened = opened if pixel_size is None else with_pixel_size(opened, pixel_size)
+    return opened if region is None else one_region(opened, region)
 
 
 def _open(source: Any, level: int, series: int) -> Source:

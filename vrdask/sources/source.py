@@ -12,7 +12,9 @@ import numpy as np
 
 from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
+from vrdask.images.asked import Axes
 from vrdask.images.image import Image
+from vrdask.storage.cropped import Cropped, cropped_edges
 from vrdask.storage.layout import Layout
 
 
@@ -59,7 +61,22 @@ class Source:
         if self.array.chunks is None:
             return None
         whose = "the source's chunks"
-        return tuple(regular_edges(n, c, whose) for n, c in zip(self.array.shape, self.array.chunks, strict=True))
+        return _edges_of(self.array, whose)
+
+
+def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
+    if isinstance(array, Cropped):
+        whole = _edges_of(array.whole, whose)
+        return tuple(cropped_edges(edges, side) for edges, side in zip(whole, array.box, strict=True))
+    return tuple(regular_edges(n, c, whose) for n, c in zip(array.shape, array.chunks, strict=True))
+
+
+def axes_of(source: Source) -> Axes:
+    """The names of a source's axes; all count as axes of space where nothing else is known."""
+    if source.image is not None:
+        return Axes(source.image.axis_names, source.image.space_axes)
+    ndim = len(source.array.shape)
+    return Axes(tuple(source.layout.dimension_names or (None,) * ndim), tuple(range(ndim)))
 
 
 def file_layout(array: Readable, image: Image) -> Layout:

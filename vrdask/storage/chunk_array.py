@@ -74,8 +74,8 @@ class ChunkIO:
         self._codec = chunk_codec(array)
         chunks = array.chunks or array.shape
         self._decode = array.chunk if isinstance(array, Decodable) else None
-        self._edges = [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
-        self._ends: list[list[int]] = [edges.tolist() for edges in self._edges]
+        self.edges = [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
+        self._ends: list[list[int]] = [edges.tolist() for edges in self.edges]
         if self._codec is not None:
             form = shard_format(array)
             self._stored: Stored = (
@@ -105,7 +105,7 @@ class ChunkIO:
 
     @property
     def _chunk_bytes(self) -> int:
-        return prod(map(longest, self._edges)) * int(self._array.dtype.itemsize)
+        return prod(map(longest, self.edges)) * int(self._array.dtype.itemsize)
 
     def place(self, index: Index) -> Box:
         """The box of a chunk, cut off at the ends of the array."""
@@ -113,7 +113,7 @@ class ChunkIO:
 
     def parts(self, box: Box) -> Iterator[tuple[Index, Box]]:
         """The chunks that a non-empty box touches, in C order, and what it takes of each."""
-        return parts_of(box, self._edges)
+        return parts_of(box, self.edges)
 
     def chunk(self, index: Index, needed: Box | None = None) -> Array:
         """The samples of one chunk, cut off at the ends of the array; may be read-only.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -115,41 +116,62 @@ FILTERS = {
 }
 
 
-def filtered(name: str, n_in: int, n_out: int) -> Operator:
+def filtered(name: str, n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
     """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
 
     Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
+    With `step`, centres are at ``(i + 1/2) * step``, as Pillow's ``box=(0, n_out * step)`` has them where it lies within
+    the axis; one beyond its end counts as at its end.
     """
-    most = min(n_in, int(2 * FILTERS[name].support * max(n_in / n_out, 1.0)) + 2)
-    band, reach = partial(_rows, name, n_in, n_out, most), partial(_reach, name, n_in, n_out)
-    return Operator(n_in, n_out, band, reach, most, False, *_repeating(most, n_in, n_out))
+    inputs, outputs = coordinates.ratio(n_in, n_out, step)
+    most = min(n_in, int(2 * FILTERS[name].support * max(inputs / outputs, 1.0)) + 2)
+    centres = _Centres(inputs / outputs, n_in if step is None else float(np.nextafter(n_in, 0)))
+    band, reach = partial(_rows, name, n_in, centres, most), partial(_reach, name, n_in, centres)
+    return Operator(n_in, n_out, band, reach, most, False, *_repeating(most, n_in, n_out, step))
 
 
-def _repeating(most: int, n_in: int, n_out: int) -> tuple[Period | None, Interval]:
+@dataclass(frozen=True)
+class _Centres:
+    """Of outputs: so many samples apart, the last of them where the axis ends at most."""
+
+    scale: float
+    end: float
+
+    @property
+    def stretch(self) -> float:
+        """Of the filter."""
+        return max(self.scale, 1.0)
+
+    def of(self, i: Indices) -> Floats:
+        return np.minimum((i.astype(np.float64) + 0.5) * self.scale, self.end)
+
+
+def _repeating(most: int, n_in: int, n_out: int, step: Fraction | None) -> tuple[Period | None, Interval]:
     """The period of rows and the outputs that have it: where the ratio is a fraction of a power of two, positions are
     not rounded at all.
     """
-    period = coordinates.period(n_in, n_out)
+    period = coordinates.period(n_in, n_out, step=step)
     if period.outputs & (period.outputs - 1) or max(n_in, n_out) * period.outputs >= 2**40:
         return None, (0, 0)
-    ends = 2 * (most * n_out // n_in + 2)  # what rows at the ends weigh, and those that are sorted in with them
+    inputs, outputs = coordinates.ratio(n_in, n_out, step)
+    ends = 2 * (most * outputs // inputs + 2)  # what rows at the ends weigh, and those that are sorted in with them
     return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
 
 
-def _rows(name: str, n_in: int, n_out: int, most: int, i: Indices) -> Rows:
+def _rows(name: str, n_in: int, centres: _Centres, most: int, i: Indices) -> Rows:
     """most : a bound on taps. Weights are added up from the left, as in Pillow: zeros behind change nothing."""
-    centre, stretch = _centres(n_in, n_out, i)
+    centre, stretch = centres.of(i), centres.stretch
     start, stop = _supports(FILTERS[name].support * stretch, centre, n_in)
     index = start[:, None] + np.arange(most)
     weight = np.where(index < stop[:, None], FILTERS[name].weight(_places(index, centre[:, None], stretch)), 0.0)
     return windowed(start, weight / running_sum(weight))
 
 
-def _reach(name: str, n_in: int, n_out: int, i: Indices) -> Reach:
+def _reach(name: str, n_in: int, centres: _Centres, i: Indices) -> Reach:
     """From both ends of the support inwards, as far as weights are zero: few samples."""
-    centre, stretch = _centres(n_in, n_out, i)
+    centre, stretch = centres.of(i), centres.stretch
     first, last = _supports(FILTERS[name].support * stretch, centre, n_in)
 
     def walked(at: Indices, step: int) -> Indices:
@@ -160,12 +182,6 @@ def _reach(name: str, n_in: int, n_out: int, i: Indices) -> Reach:
         return at
 
     return Reach(walked(first, 1), walked(last - 1, -1) + 1, first, last)
-
-
-def _centres(n_in: int, n_out: int, i: Indices) -> tuple[Floats, float]:
-    """Of outputs, and how far a filter is stretched."""
-    scale = n_in / n_out
-    return (i.astype(np.float64) + 0.5) * scale, max(scale, 1.0)
 
 
 def _places(index: Indices, centre: Floats, stretch: float) -> Floats:

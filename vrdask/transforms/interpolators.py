@@ -5,7 +5,9 @@ Where rows begin and end follows from positions in exact integers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from math import sqrt
 
@@ -25,75 +27,79 @@ def reflect(index: Indices, n: int) -> Indices:
     return np.minimum(index, 2 * n - 1 - index)
 
 
-def nearest(n_in: int, n_out: int, align_corners: bool) -> Operator:
+def nearest(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
     """One tap of weight one."""
 
     def reach(i: Indices) -> Reach:
-        start = coordinates.nearest(n_in, n_out, align_corners, i)
+        start = coordinates.nearest(n_in, n_out, align_corners, i, step)
         return Reach.of(start, start + 1)
 
     def band(i: Indices) -> Rows:
         return Rows(reach(i).start, np.ones(len(i), np.int32), np.ones((len(i), 1)))
 
-    return Operator(n_in, n_out, band, reach, 1, True, coordinates.period(n_in, n_out, align_corners), (0, n_out))
+    period = coordinates.period(n_in, n_out, align_corners, step)
+    return Operator(n_in, n_out, band, reach, 1, True, period, (0, _within(n_in, n_out, step, reach)))
 
 
-def linear(n_in: int, n_out: int, align_corners: bool) -> Operator:
+def linear(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
     """The two neighbours of each position, clamped to the axis: torch ``interpolate(mode="linear")``."""
 
     def band(i: Indices) -> Rows:
-        base, remainder, denominator = coordinates.positions(n_in, n_out, align_corners, i)
-        t, u = remainder / denominator, (denominator - remainder) / denominator
+        found = coordinates.positions(n_in, n_out, align_corners, i, step)
+        (base, remainder, _), (t, u) = found, found.shares
         if base.min() >= 0 and base.max() < n_in - 1:
             return by_tap(base, remainder > 0, u, t)
         return banded(n_in, np.stack([base, base + 1], axis=1).clip(0, n_in - 1), np.stack([u, t], axis=1))
 
     def reach(i: Indices) -> Reach:
-        base, remainder, _ = coordinates.positions(n_in, n_out, align_corners, i)
+        base, remainder, _ = coordinates.positions(n_in, n_out, align_corners, i, step)
         return Reach.of(base.clip(0, n_in - 1), (base + (remainder > 0)).clip(0, n_in - 1) + 1)
 
     most = min(2, n_in)
-    return Operator(n_in, n_out, band, reach, most, True, *_repeating(n_in, n_out, align_corners, (0, 1)))
+    return Operator(n_in, n_out, band, reach, most, True, *_repeating(n_in, n_out, align_corners, (0, 1), step))
 
 
-def area(n_in: int, n_out: int) -> Operator:
+def area(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
     """The mean of the samples between integer bounds: torch ``interpolate(mode="area")`` (adaptive average pooling)."""
 
     def band(i: Indices) -> Rows:
-        start, stop = coordinates.area_bounds(n_in, n_out, i)
+        start, stop = coordinates.area_bounds(n_in, n_out, i, step)
         count = (stop - start).astype(np.int32)
         k = np.arange(count.max(initial=1))
         return Rows(start, count, np.where(k < count[:, None], 1.0 / count[:, None], 0.0))
 
     def reach(i: Indices) -> Reach:
-        return Reach.of(*coordinates.area_bounds(n_in, n_out, i))
+        return Reach.of(*coordinates.area_bounds(n_in, n_out, i, step))
 
-    most = min(-(-n_in // n_out) + 1, n_in)
-    return Operator(n_in, n_out, band, reach, most, True, coordinates.period(n_in, n_out), (0, n_out))
+    inputs, outputs = coordinates.ratio(n_in, n_out, step)
+    most, period = min(-(-inputs // outputs) + 1, n_in), coordinates.period(n_in, n_out, step=step)
+    return Operator(n_in, n_out, band, reach, most, True, period, (0, _within(n_in, n_out, step, reach)))
 
 
-def area_exact(n_in: int, n_out: int) -> Operator:
+def area_exact(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
     """The mean over ``[i * n_in / n_out, (i + 1) * n_in / n_out)``, where samples that it holds in part count in part:
-    OpenCV's ``INTER_AREA`` on shrinking axes, scikit-image's ``resize_local_mean`` on all.
+    OpenCV's ``INTER_AREA`` on shrinking axes, scikit-image's ``resize_local_mean`` on all. With `step`, over
+    ``[i * step, (i + 1) * step)``, cut off at the end of the axis.
     """
 
     def band(i: Indices) -> Rows:
-        start, stop = coordinates.area_bounds(n_in, n_out, i)
+        start, stop = coordinates.area_bounds(n_in, n_out, i, step)
         count = (stop - start).astype(np.int32)
         k = start[:, None] + np.arange(count.max(initial=1))
-        first, last = (i * n_in)[:, None], ((i + 1) * n_in)[:, None]  # in n_out-ths of a sample
-        held = np.minimum((k + 1) * n_out, last) - np.maximum(k * n_out, first)
-        return Rows(start, count, np.where(held > 0, held / n_in, 0.0))
+        first, last, parts = coordinates.area_ends(n_in, n_out, i, step)
+        held = np.minimum((k + 1) * parts, last[:, None]) - np.maximum(k * parts, first[:, None])
+        share = (held / (last - first)[:, None]).astype(np.float64, copy=False)
+        return Rows(start, count, np.where(share > 0, share, 0.0))
 
-    return replace(area(n_in, n_out), band=band)
+    return replace(area(n_in, n_out, step), band=band)
 
 
-def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:
+def b_spline(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
     """Cubic B-spline values of coefficients, mirrored at both ends: four taps, to be applied after `prefilter`."""
 
     def band(i: Indices) -> Rows:
-        base, remainder, denominator = coordinates.positions(n_in, n_out, align_corners, i)
-        t, u = remainder / denominator, (denominator - remainder) / denominator
+        found = coordinates.positions(n_in, n_out, align_corners, i, step)
+        (base, remainder, _), (t, u) = found, found.shares
         t2, u2 = t * t, u * u
         t3, u3 = t2 * t, u2 * u
         weight = u3 / 6, (4 - 6 * t2 + 3 * t3) / 6, (4 - 6 * u2 + 3 * u3) / 6, t3 / 6
@@ -102,13 +108,13 @@ def b_spline(n_in: int, n_out: int, align_corners: bool) -> Operator:
         return banded(n_in, reflect(base[:, None] + np.arange(-1, 3), n_in), np.stack(weight, axis=1))
 
     def reach(i: Indices) -> Reach:
-        base, remainder, _ = coordinates.positions(n_in, n_out, align_corners, i)
+        base, remainder, _ = coordinates.positions(n_in, n_out, align_corners, i, step)
         samples = [reflect(base + k, n_in) for k in (-1, 0, 1)]
         samples.append(np.where(remainder > 0, reflect(base + 2, n_in), samples[0]))  # at a sample, three taps
         return Reach.of(np.minimum.reduce(samples), np.maximum.reduce(samples) + 1)
 
     most = min(4, n_in)
-    return Operator(n_in, n_out, band, reach, most, True, *_repeating(n_in, n_out, align_corners, (-1, 2)))
+    return Operator(n_in, n_out, band, reach, most, True, *_repeating(n_in, n_out, align_corners, (-1, 2), step))
 
 
 def prefilter(n: int, radius: int) -> Operator:
@@ -177,14 +183,23 @@ def compose(outer: Operator, inner: Operator) -> Operator:
     return Operator(inner.n_in, outer.n_out, band, reach, taps, True, outer.period, (begin, max(begin, end)))
 
 
-def _repeating(n_in: int, n_out: int, align_corners: bool, reach: Interval) -> tuple[Period, Interval]:
+def _within(n_in: int, n_out: int, step: Fraction | None, reach: Callable[[Indices], Reach]) -> int:
+    """Outputs before the first that a step of its own may have cut off at the end of the axis."""
+    if step is None:
+        return n_out
+    return first_where(lambda i: int(reach(np.array([i])).stop[0]) >= n_in, 0, n_out)
+
+
+def _repeating(
+    n_in: int, n_out: int, align_corners: bool, reach: Interval, step: Fraction | None
+) -> tuple[Period, Interval]:
     """The period of rows that weigh the samples of an interval about their position, and the outputs for which it lies
     within the axis.
     """
 
     def base(i: int) -> int:
-        return int(coordinates.positions(n_in, n_out, align_corners, np.array([i])).base[0])
+        return int(coordinates.positions(n_in, n_out, align_corners, np.array([i]), step).base[0])
 
     begin = first_where(lambda i: base(i) + reach[0] >= 0, 0, n_out)
     end = first_where(lambda i: base(i) + reach[1] > n_in - 1, 0, n_out)
-    return coordinates.period(n_in, n_out, align_corners), (begin, max(begin, end))
+    return coordinates.period(n_in, n_out, align_corners, step), (begin, max(begin, end))

@@ -19,7 +19,7 @@ from vrdask.transforms.modes import MODES
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.resampling import Resampling, Tables, contraction_order, tables
-from vrdask.transforms.sums import is_mean, unit_rows
+from vrdask.transforms.sums import is_mean, resampled, unit_rows
 
 Array = npt.NDArray[Any]
 
@@ -118,7 +118,7 @@ def resample(resampling: Resampling, x: Array) -> Array:
         for axis in resampling.passes:
             x = fixed_pass(x, weights_of(resampling, axis), axis)
         return x
-    pairs = [pair for pair in zip(resampling.in_shape, resampling.out_shape, strict=True) if pair[0] != pair[1]]
+    pairs = resampled(resampling.in_shape, resampling.out_shape, resampling.steps)
     if x.dtype.kind != "f" and is_mean(resampling.mode, pairs):
         (windows,) = map(tables, resampling.stages)
         return means(x, windows, resampling.sums.by_bits, resampling.out_dtype)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -20,7 +21,7 @@ from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
-from vrdask.transforms.sums import Sums, sums
+from vrdask.transforms.sums import Steps, Sums, by_axis, sums
 
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
@@ -34,6 +35,7 @@ class Resampling:
 
     in_shape, out_shape : sizes of every axis.
     in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
+    steps : by axis, input samples from one output to the next; None for an axis, or for all, where its sizes say it.
     """
 
     in_shape: tuple[int, ...]
@@ -42,13 +44,15 @@ class Resampling:
     align_corners: bool
     in_dtype: DType
     out_dtype: DType
+    steps: tuple[Fraction | None, ...] | None = field(default=None, kw_only=True)
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.in_shape, self.out_shape, self.mode, self.align_corners, self.in_dtype, self.out_dtype))
+        sizes = self.in_shape, self.out_shape, self.steps
+        return hash((*sizes, self.mode, self.align_corners, self.in_dtype, self.out_dtype))
 
     @cached_property
     def double(self) -> bool:
@@ -57,7 +61,7 @@ class Resampling:
 
     @cached_property
     def sums(self) -> Sums:
-        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype)
+        return sums(self.mode, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype, self.steps)
 
     @cached_property
     def acc_dtype(self) -> DType:
@@ -80,8 +84,8 @@ class Resampling:
     def stages(self) -> tuple[Stage, ...]:
         """What happens, in order; stages in which no axis has an operator are left out."""
         pairs = [
-            axis_operators(self.mode, n_in, n_out, self.align_corners, self.double)
-            for n_in, n_out in zip(self.in_shape, self.out_shape, strict=True)
+            axis_operators(self.mode, n_in, n_out, self.align_corners, self.double, step)
+            for n_in, n_out, step in by_axis(self.in_shape, self.out_shape, self.steps)
         ]
         alone = tuple(None if first else second for first, second in pairs)
         after = tuple(second if first else None for first, second in pairs)
@@ -120,15 +124,17 @@ class Resampling:
 
     def settings(self) -> dict[str, object]:
         """What two runs must agree in for one to go on from the other: JSON."""
+        steps = self.steps and [None if step is None else str(step) for step in self.steps]
         return {
             "shape": self.out_shape,
             "mode": self.mode,
             "align_corners": self.align_corners,
             "dtype": str(self.out_dtype),
+            **({} if steps is None else {"steps": steps}),
         }
 
     def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 def prefilters(filters: Iterable[Prefilter | None]) -> list[Stage]:
@@ -192,16 +198,19 @@ def resampling(
     axes: Iterable[int] | int | None = None,
     in_dtype: npt.DTypeLike = "float32",
     out_dtype: npt.DTypeLike | None = None,
+    steps: Steps | None = None,
 ) -> Resampling:
     """Check the arguments that decide the result and put them into their one form.
 
     Equal arguments of plain types are checked once: a call in a loop should cost little.
+
+    steps : of `axes`, input samples from one output to the next, where they are not those of the sizes.
     """
     plain = _are_integers(in_shape) and _are_integers(shape) and (axes is None or _are_integers(axes))
-    if plain and type(mode) is str and type(align_corners) is bool:
+    if plain and steps is None and type(mode) is str and type(align_corners) is bool:
         dtypes = np.dtype(in_dtype), None if out_dtype is None else np.dtype(out_dtype)
         return _checked_once(in_shape, shape, mode, align_corners, axes, *dtypes)
-    return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype)
+    return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype, steps)
 
 
 def _are_integers(value: object) -> bool:
@@ -217,6 +226,7 @@ def _checked(
     axes: Iterable[int] | int | None,
     in_dtype: npt.DTypeLike,
     out_dtype: npt.DTypeLike | None,
+    steps: Steps | None = None,
 ) -> Resampling:
     sizes = checked_sizes("shape", shape)
     if not sizes:
@@ -246,7 +256,27 @@ def _checked(
         out_shape[axis] = size
     copying = [name for name, known in MODES.items() if known.copies]
     source, result = checked_dtypes(mode, copying, in_dtype, out_dtype)
-    return _interned(tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result)
+    own = None if steps is None else _own_steps(in_shape, sizes, bool(align_corners), axes, steps)
+    return _interned(
+        tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result, steps=own
+    )  # fmt: skip
+
+
+def _own_steps(
+    in_shape: Sequence[int], sizes: Sequence[int], align_corners: bool, axes: Sequence[int], steps: Steps
+) -> tuple[Fraction | None, ...] | None:
+    """Steps of all axes that differ from what the sizes say: None for the others, or where there are no such."""
+    own: list[Fraction | None] = [None] * len(in_shape)
+    for axis, n_out, step in zip(axes, sizes, steps, strict=True):
+        if step is not None and step <= 0:
+            raise ValueError(f"steps must be positive; got {step} for axis {axis}")
+        n_in = in_shape[axis]
+        if align_corners:
+            usual = Fraction(n_in - 1, n_out - 1) if n_out > 1 else Fraction(1)  # of one output nothing says a step
+        else:
+            usual = Fraction(n_in, n_out)
+        own[axis] = None if step == usual else step
+    return tuple(own) if any(own) else None
 
 
 _interned = lru_cache(maxsize=256)(Resampling)

@@ -21,13 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import lcm, prod
+from fractions import Fraction
+from math import gcd, lcm, prod
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Interval, ceil_div
 from vrdask.dtypes import DType, native, needs_float64
+from vrdask.transforms.coordinates import area_bounds, ratio
 from vrdask.transforms.filters import FILTERS
 
 LONGEST = 48
@@ -43,6 +46,10 @@ CHANNELS = 16
 BITS = {4: 24, 8: 53}
 """Of a float's significand, by its size in bytes."""
 
+Steps: TypeAlias = Sequence[Fraction | None]
+"""By axis, input samples from one output to the next; None where the sizes of the axis say it."""
+Pair: TypeAlias = tuple[int, int, Fraction | None]
+"""Sizes of an axis before and after, and its step."""
 Weights = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
 Rounded = npt.NDArray[np.float32 | np.float64]
@@ -66,63 +73,103 @@ class Sums:
     by_bits: bool = False
 
 
-def sums(mode: str, in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType) -> Sums:
-    """How a resampling between these sizes and types sums."""
-    pairs = [(n_in, n_out) for n_in, n_out in zip(in_shape, out_shape, strict=True) if n_in != n_out]
+def sums(
+    mode: str,
+    in_shape: Sequence[int],
+    out_shape: Sequence[int],
+    in_dtype: DType,
+    out_dtype: DType,
+    steps: Steps | None = None,
+) -> Sums:
+    """How a resampling between these sizes and types sums. steps : by axis, where they are not those of the sizes."""
+    pairs = resampled(in_shape, out_shape, steps)
     double = needs_float64(in_dtype, out_dtype)
-    if is_mean(mode, pairs) and native(in_dtype).kind in "iu" and all(map(all, pairs)):
-        return means(in_shape, out_shape, in_dtype, out_dtype, double)
+    if is_mean(mode, pairs) and native(in_dtype).kind in "iu" and all(n_in and n_out for n_in, n_out, _ in pairs):
+        return means(in_shape, out_shape, in_dtype, out_dtype, double, steps)
     return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for pair in pairs))
 
 
-def is_mean(mode: str, pairs: Sequence[tuple[int, int]]) -> bool:
+def by_axis(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None) -> list[Pair]:
+    """Sizes and step of every axis."""
+    return list(zip(in_shape, out_shape, steps or (None,) * len(in_shape), strict=True))
+
+
+def resampled(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None = None) -> list[Pair]:
+    """Sizes and steps of the axes whose samples do not stay where they are."""
+    return [pair for pair in by_axis(in_shape, out_shape, steps) if is_resampled(*pair)]
+
+
+def is_resampled(n_in: int, n_out: int, step: Fraction | None) -> bool:
+    return n_in != n_out or step is not None
+
+
+def is_mean(mode: str, pairs: Sequence[Pair]) -> bool:
     """Whether results are means of windows: "area" always, "area_exact" and "box" where all ratios are whole."""
-    whole = all(n_out and n_in % n_out == 0 for n_in, n_out in pairs)
+
+    def is_whole(n_in: int, n_out: int, step: Fraction | None) -> bool:
+        return (n_out != 0 and n_in % n_out == 0) if step is None else step.denominator == 1
+
+    whole = all(is_whole(*pair) for pair in pairs)
     return bool(pairs) and (mode == "area" or (mode in ("area_exact", "box") and whole))
 
 
-def taps_at_most(mode: str, n_in: int, n_out: int) -> int:
+def taps_at_most(mode: str, n_in: int, n_out: int, step: Fraction | None = None) -> int:
     """A bound on the taps of a row, which other modes than these have few of.
 
     >>> taps_at_most("area", 7, 3), taps_at_most("lanczos", 730, 100), taps_at_most("cubic", 99999, 2)
     (3, 45, 0)
     """
     if mode in ("area", "area_exact"):
-        return window_lengths(n_in, n_out)[1]
-    if mode in FILTERS and n_in > n_out:
-        return ceil_div(int(2 * FILTERS[mode].support) * n_in, n_out) + 1
+        return max(window_lengths(n_in, n_out, step))
+    inputs, outputs = ratio(n_in, n_out, step)
+    if mode in FILTERS and inputs > outputs:
+        return ceil_div(int(2 * FILTERS[mode].support) * inputs, outputs) + 1
     return 0
 
 
-def window_lengths(n_in: int, n_out: int) -> tuple[int, int]:
-    """The least and the largest length of the windows of `coordinates.area_bounds`; no others occur.
+def window_lengths(n_in: int, n_out: int, step: Fraction | None = None) -> tuple[int, ...]:
+    """The lengths that windows of `coordinates.area_bounds` have: the least, the largest; no others occur.
 
     With ``n_in / n_out = p / q`` in lowest terms, window i begins ``j / q`` behind a whole number, where
-    ``j = i * p % q`` takes every value below q, and is ``ceil((j + p) / q)`` long.
+    ``j = i * p % q`` takes every value below q, and is ``ceil((j + p) / q)`` long. With a step of its own, p / q, the
+    last window may be cut off: its length comes third, and the others may be those of windows that there are none of.
 
     >>> window_lengths(6, 2), window_lengths(7, 3), window_lengths(5, 2), window_lengths(2, 5)
     ((3, 3), (3, 3), (3, 3), (1, 2))
+    >>> window_lengths(5, 3, Fraction(2))
+    (2, 2, 1)
     """
-    common = np.gcd(n_in, n_out)
-    p, q = n_in // int(common), n_out // int(common)
-    return ceil_div(p, q), ceil_div(p - 1 + q, q)
+    inputs, outputs = ratio(n_in, n_out, step)
+    common = gcd(inputs, outputs)
+    p, q = inputs // common, outputs // common
+    lengths = ceil_div(p, q), ceil_div(p - 1 + q, q)
+    if step is None:
+        return lengths
+    last = n_in - (n_out - 1) * p // q
+    return (last,) if n_out == 1 else (*lengths, min(last, lengths[1]))
 
 
-def window_counts(n_in: int, n_out: int, writes: Interval) -> npt.NDArray[np.int64]:
+def window_counts(n_in: int, n_out: int, writes: Interval, step: Fraction | None = None) -> npt.NDArray[np.int64]:
     """Samples in the windows of an output interval."""
-    edges = np.arange(writes[0], writes[1] + 1) * n_in
-    return -(-edges[1:] // n_out) - edges[:-1] // n_out
+    start, stop = area_bounds(n_in, n_out, np.arange(*writes), step)
+    return stop - start
 
 
-def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, out_dtype: DType, double: bool) -> Sums:
+def means(
+    in_shape: Sequence[int],
+    out_shape: Sequence[int],
+    in_dtype: DType,
+    out_dtype: DType,
+    double: bool,
+    steps: Steps | None = None,
+) -> Sums:
     """How windows of integers are averaged exactly."""
     lengths = [
-        (1, 1) if n_in == n_out else window_lengths(n_in, n_out)
-        for n_in, n_out in zip(in_shape, out_shape, strict=True)
+        window_lengths(*pair) if is_resampled(*pair) else (1,) for pair in by_axis(in_shape, out_shape, steps)
     ]
     multiples = tuple(lcm(*each) for each in lengths)
     total = prod(multiples)
-    if has_long_rows(in_shape, out_shape):
+    if has_long_rows(in_shape, out_shape, steps):
         return Sums(True, (1,) * len(lengths), 0, by_bits=True)
     limits = np.iinfo(in_dtype)
     largest = max(-int(limits.min), int(limits.max)) * total
@@ -135,14 +182,15 @@ def means(in_shape: Sequence[int], out_shape: Sequence[int], in_dtype: DType, ou
     return Sums(True, (1,) * len(lengths), 0, by_bits=True)
 
 
-def has_long_rows(in_shape: Sequence[int], out_shape: Sequence[int]) -> bool:
+def has_long_rows(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None = None) -> bool:
     """Whether windows along rows are so long that a mean of integers takes no table.
 
     >>> has_long_rows((9, 10**6, 3), (9, 2, 3)), has_long_rows((9, 10**6, 64), (9, 2, 64))
     (True, False)
     """
-    last = max(axis for axis, (n_in, n_out) in enumerate(zip(in_shape, out_shape, strict=True)) if n_in != n_out)
-    return window_lengths(in_shape[last], out_shape[last])[1] > LONG_ROW and prod(in_shape[last + 1 :]) < CHANNELS
+    axes = by_axis(in_shape, out_shape, steps)
+    last = max(axis for axis, pair in enumerate(axes) if is_resampled(*pair))
+    return max(window_lengths(*axes[last])) > LONG_ROW and prod(in_shape[last + 1 :]) < CHANNELS
 
 
 def kernel_weights(

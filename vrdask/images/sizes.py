@@ -1,0 +1,117 @@
+"""Sizes of a result, from a shape, a factor or a spacing: exactly, as they were typed. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from vrdask.images.asked import Axes, Quantity, exact_quantity, of_axes
+from vrdask.images.image import Image, decimal
+from vrdask.images.units import conversion
+
+
+class Sizes(NamedTuple):
+    """axes : to resample. shape : their target sizes. steps : samples from one output to the next along them, where
+    they are not to be those of the sizes.
+    """
+
+    axes: tuple[int, ...]
+    shape: tuple[Any, ...]
+    steps: tuple[Fraction, ...] | None = None
+
+
+def sizes_of(
+    in_shape: Sequence[int],
+    known: Axes,
+    shape: Any,
+    factor: Any,
+    spacing: Any,
+    axes: Any,
+    align_corners: bool,
+    exact: bool = False,
+    image: Image | None = None,
+    place: str = "the array",
+) -> Sizes:
+    """The axes to resample and their target sizes, from exactly one of shape, factor and spacing (see `asked`).
+
+    A size is that of the array times the factor, rounded half up, and 1 at least; for a spacing with `align_corners`,
+    that of the first to the last sample, and the last one. With `exact` outputs are as far apart as is asked for: from
+    the edge of the array on, or with `align_corners` from its first sample on, as many as lie before its last.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One of them is not what it should be, or the array does not say its spacing.
+    """
+    asked = {"shape": shape, "factor": factor, "spacing": spacing}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"exactly one of shape, factor and spacing must be given; got {', '.join(given) or 'none'}")
+    (name,) = given
+    numbers, values = of_axes(name, asked[name], axes, known, one_for_all=name != "shape")
+    if name == "shape":
+        if exact:
+            raise ValueError("exact must be False with shape, which is all there is to keep to; got True: give factor")
+        return Sizes(numbers, tuple(int(value) if _is_digits(value) else value for value in values))
+    quantities = [exact_quantity(value, name) for value in values]
+    if name == "factor":
+        for number, unit in quantities:
+            if unit is not None:
+                raise ValueError(f"factor must be without a unit; got {number} {unit}: spacing takes one")
+        factors = [number for number, _ in quantities]
+    else:
+        factors = [
+            1 / step_of(quantity, axis, known, image, place)
+            for quantity, axis in zip(quantities, numbers, strict=True)
+        ]  # fmt: skip
+    sizes = tuple(
+        _size(in_shape[axis], ratio, align_corners, exact, name) for axis, ratio in zip(numbers, factors, strict=True)
+    )
+    return Sizes(numbers, sizes, tuple(1 / ratio for ratio in factors) if exact else None)
+
+
+def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place: str) -> Fraction:
+    """How many samples of an axis a spacing is."""
+    label = known.label(axis)
+    if image is None or not is_known(image, axis):
+        what = "a plain array" if image is None else f"{place}, which gives none for axis {label}"
+        raise ValueError(
+            "spacing must be known for the source (the scale of an OME-Zarr image, the pixel size of a file); "
+            f"got {what}: give pixel_size, or shape or factor"
+        )
+    number, unit = asked
+    if unit is not None:
+        own = image.axes[axis].get("unit")
+        if own is None:
+            raise ValueError(
+                f"spacing of axis {label} must be without a unit, since {place} gives none; "
+                f"got {float(number):g} {unit}: pixel_size can say it"
+            )
+        times = conversion(unit, own)
+        if times is None:
+            raise ValueError(
+                f"spacing of axis {label} must be in a unit that {own} can be converted to; got {float(number):g} {unit}"
+            )
+        number *= times
+    return number / decimal(image.scale[axis])
+
+
+def is_known(image: Image, axis: int) -> bool:
+    """Whether the distance between samples is known: pages, channels and times without a unit are counted, not
+    measured.
+    """
+    said = image.axes[axis]
+    return math.isfinite(image.scale[axis]) and (axis in image.space_axes or said.get("unit") is not None)
+
+
+def _size(n: int, factor: Fraction, align_corners: bool, exact: bool, name: str) -> int:
+    if align_corners and exact:
+        return math.floor(max(n - 1, 0) * factor) + 1
+    size = (n - 1) * factor + 1 if align_corners and name == "spacing" else n * factor
+    return max(1, math.floor(size + Fraction(1, 2)))
+
+
+def _is_digits(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip("-").isdecimal()
