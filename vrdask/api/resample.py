@@ -12,7 +12,7 @@ from vrdask.api.in_memory import resample_in_memory
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
-from vrdask.transforms.resampling import resampling
+from vrdask.transforms.resampling import Modes, resampling
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def resample(
     x: npt.NDArray[Any],
     shape: Sequence[int] | int,
-    mode: str = ...,
+    mode: Modes = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int] | int | None = ...,
@@ -36,7 +36,7 @@ def resample(
 def resample(
     x: Lazy,
     shape: Sequence[int] | int,
-    mode: str = ...,
+    mode: Modes = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int] | int | None = ...,
@@ -48,7 +48,7 @@ def resample(
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     x: Any,
     shape: Sequence[int] | int,
-    mode: str = ...,
+    mode: Modes = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int] | int | None = ...,
@@ -59,7 +59,7 @@ def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
 def resample(
     x: Any,
     shape: Sequence[int] | int,
-    mode: str = "linear",
+    mode: Modes = "linear",
     align_corners: bool = False,
     *,
     axes: Iterable[int] | int | None = None,
@@ -86,7 +86,8 @@ def resample(
         ``resize`` with INTER_AREA where axes shrink, and scikit-image's ``resize_local_mean`` on all axes; as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
         samples, too, where SciPy's, up to 1.17, is not); and as Pillow's ``Image.resize`` with the antialiased filters
-        of the other names (Pillow 13).
+        of the other names (Pillow 13). Axes may have a mode each: one name per axis of `axes`, or a mapping from axis
+        to name, such as ``{0: "nearest", 1: "cubic", 2: "cubic"}`` for slices that lie far apart.
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, ceil_div, shape_of, slabs_of, within
 from vrdask.transforms import reference
-from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.coordinates import area_bounds
+from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.sums import BITS, Pair, by_axis, has_long_rows, is_resampled, window_counts, window_lengths
 
 Array = npt.NDArray[Any]

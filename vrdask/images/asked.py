@@ -159,19 +159,32 @@ def of_axes(
     elif for_all:
         numbers = known.space
     elif len(values) > known.ndim:
-        raise ValueError(
-            f"{name} must give at most {known.ndim} {what}s, one per axis of the array; got {len(values)}"
-        )
+        raise ValueError(f"{name} must give at most {known.ndim} {what}s, one per axis of the array; got {len(values)}")
     else:
         among = known.space if len(values) <= len(known.space) else tuple(range(known.ndim))
         numbers = among[len(among) - len(values) :]
     values = values * len(numbers) if for_all else values
     if len(values) != len(numbers):
         how = "one number, or one" if one_for_all else "one size"
-        raise ValueError(
-            f"{name} must give {how} per axis; got {len(values)} {what}s for {len(numbers)} axes"
-        )
+        raise ValueError(f"{name} must give {how} per axis; got {len(values)} {what}s for {len(numbers)} axes")
     return numbers, values
+
+
+def for_axes(name: str, given: Any, axes: Sequence[int], known: Axes) -> Any:
+    """One value for all of some axes as it is; what names them, or lists values, as a list in the order of the axes.
+
+    >>> known = Axes(("z", "y", "x"), (0, 1, 2))
+    >>> for_axes("mode", "cubic", (1, 2), known), for_axes("mode", "x=cubic,y=linear", (1, 2), known)
+    ('cubic', ['linear', 'cubic'])
+    """
+    given = per_axis(name, given)
+    if not isinstance(given, Mapping):
+        return given
+    by_number = dict(zip(known.numbers(list(given)), given.values(), strict=True))
+    if by_number.keys() != {*axes}:
+        asked = ", ".join(map(known.label, axes))
+        raise ValueError(f"{name} must be given for {asked}, which are resampled, and no other; got {dict(given)}")
+    return [by_number[axis] for axis in axes]
 
 
 def region_of(given: Any, known: Axes, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:

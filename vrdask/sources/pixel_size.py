@@ -32,7 +32,11 @@ def with_pixel_size(source: Source, given: Any) -> Source:
         )
     image = source.image or _without_sizes(source, given)
     known = _named(image, given)
-    axes, scale, sizes = [dict(axis) for axis in image.axes], list(image.scale), of_axes("pixel_size", given, None, known)
+    axes, scale, sizes = (
+        [dict(axis) for axis in image.axes],
+        list(image.scale),
+        of_axes("pixel_size", given, None, known),
+    )
     for axis, value in zip(*sizes, strict=True):
         number, unit = exact_quantity(value, "pixel_size")
         if known.names[axis] != axes[axis]["name"]:

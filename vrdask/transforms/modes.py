@@ -55,7 +55,9 @@ def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: 
     return None, interpolators.area_exact(n_in, n_out, step)
 
 
-def _cubic(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[Prefilter | None, Operator]:
+def _cubic(
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None
+) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
     # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)
