@@ -69,6 +69,7 @@ def make_volume(folder: Path, size: int, progress: bool) -> Path:
             reporting(progress, len(boxes), "make    ", "chunks") as report,
             ThreadPoolExecutor(threads.resolve(None)) as pool,
         ):
+            report(0, len(boxes))
             for number, _ in enumerate(pool.map(write, boxes)):
                 mark(number, [])
                 report(number + 1, len(boxes))

@@ -70,8 +70,10 @@ class Job:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
         client = None if self.target.is_local else active_client()
         settles = client is not None and self.at.durable
-        work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles)
+        within = report.within if client is None else None
+        work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles, within)
         samples = sum(size_of(self.plan[number].writes) for number in done)
+        report(samples, total)
         numbers = (number for number in (blocks.numbers() if total else ()) if number not in done)
         for number, written, units in run_tasks(
             work, numbers, blocks.tasks_at_once, client, self.transform.label, work.run, blocks.concurrent,
