@@ -102,7 +102,7 @@ def resample(
         are exact decimals: 0.1 is 1/10. Sizes are rounded half up.
     exact : bool
         Outputs are as far apart as `factor` or `spacing` says, rather than as the rounded sizes say: torch's
-        ``recompute_scale_factor=False``, SimpleITK's habit. With r = 1 / factor, output i lies at (i + 1/2) r - 1/2, and
+        ``recompute_scale_factor=False``, SimpleITK's habit. With r = 1 / factor, output i lies at (i + 1/2) r - 1/2;
         its share is [i r, (i + 1) r), cut off at the end of the array. With `align_corners` it lies at i r, and there
         are as many outputs as lie from the first to the last sample.
     mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
