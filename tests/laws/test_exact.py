@@ -1,7 +1,7 @@
 """Exact factors and spacings: samples are as far apart as asked for, and lie where the metadata say.
 
-Along an axis of n samples with r = 1 / factor, outputs lie at (i + 1/2) r - 1/2, or at i r with aligned corners, whatever
-their number has been rounded to.
+Along an axis of n samples with r = 1 / factor, outputs lie at (i + 1/2) r - 1/2, or at i r with aligned corners,
+whatever their number has been rounded to.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ REACH = {"nearest": 0, "linear": 0, "area": 1, "area_exact": 1, "box": 1, "cubic
     ],
 )
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("mode", (*MODES, *FILTERS))
+@pytest.mark.parametrize("mode", [*MODES, *FILTERS])
 def test_a_ramp_is_the_coordinate_that_the_metadata_gives(mode, exact, region, size):
     scale, origin, shape = (0.9, 0.5, 0.7), (4.0, -3.0, 0.25), (20, 23, 31)
     image = image_of("czyx", {name: (s, "micrometer") for name, s in zip("zyx", scale, strict=True)})
