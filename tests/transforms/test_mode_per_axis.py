@@ -2,11 +2,11 @@
 
 import dask.array as da
 import numpy as np
+import oracles
 import pytest
 import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 
-import oracles
 import vrdask
 from vrdask.transforms import reference
 from vrdask.transforms.resampling import resampling

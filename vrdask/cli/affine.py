@@ -33,7 +33,8 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @which_array
 def affine(
     source: str, target: str, matrix: Path, threads: int | None, workers: int | None, scheduler: str | None,
-    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
+    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None,
+    pixel_size: Any, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -43,6 +44,7 @@ def affine(
     import numpy as np
 
     from vrdask.api.affine_zarr import prepare
+    from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
 
     try:
@@ -53,13 +55,13 @@ def affine(
     if numbers is None:
         raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
     with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(source, level=level, series=series, channel=channel)
+        opened = open_source(
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+        )  # fmt: skip
         job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
         if dry_run:
-            from vrdask.cli.describe import describe_job
-
             click.echo(describe_job(job))
             return
-        result = (without_sync(job) if no_sync else job).run()
+        (without_sync(job) if no_sync else job).run()
         if not quiet:
-            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+            click.echo(describe_ends(job, source, target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Set
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
+from vrdask.runs.summary import before_and_after
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
@@ -33,12 +35,16 @@ from vrdask.transforms.affine import Affine
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
+LOGGER = logging.getLogger("vrdask")
+"""Tells what a run reads and makes, at the level INFO."""
+
 
 @dataclass(frozen=True)
 class Job:
     """A checked run: nothing has been written yet.
 
-    blocks : its tasks, and what they take. at : what it means to do at its target's place.
+    blocks : its tasks, and what they take. at : what it means to do at its target's place. image : what the result is
+    an image of, whether or not its target can say so.
     """
 
     source: Source
@@ -46,6 +52,7 @@ class Job:
     blocks: RunPlan
     at: Occupation
     progress: Any = None
+    image: Image | None = None
 
     @property
     def transform(self) -> Transform:
@@ -61,6 +68,8 @@ class Job:
         total = math.prod(self.transform.out_shape)
         with reporting(self.progress, total, self.transform.label.partition("-")[0]) as report:
             count = len(self.plan) if total else 0
+            for name, said in before_and_after(self):
+                LOGGER.info("%s: %s", name, said)
             return occupy(
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
@@ -135,7 +144,7 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    return Job(source, made, blocks, at, progress)
+    return Job(source, made, blocks, at, progress, image)
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:
