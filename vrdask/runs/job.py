@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from vrdask.runs.progress import Report, reporting
 from vrdask.runs.target_sizes import parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
-from vrdask.sources import Source
+from vrdask.sources import Source, open_source
+from vrdask.sources.as_zarr import as_zarr
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.places import normal
@@ -31,6 +33,8 @@ from vrdask.targets import Request, Target, format_of, open_target
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Job:
     blocks: RunPlan
     at: Occupation
     progress: Any = None
+    notes: tuple[str, ...] = ()
+    """What the source says of itself that is not kept, or the target cannot hold: a line each, told by the run."""
 
     @property
     def transform(self) -> Transform:
@@ -57,13 +63,16 @@ class Job:
 
     def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
+        for note in self.notes:
+            _log.warning("%s", note)
         total = math.prod(self.transform.out_shape)
         with reporting(self.progress, total, self.transform.label.partition("-")[0]) as report:
             count = len(self.plan) if total else 0
-            return occupy(
+            result = occupy(
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
+        return result if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
@@ -131,7 +140,8 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    return Job(source, made, blocks, at, progress)
+    notes = (*(value for name, value in source.details if name == "note"), *made.notes)
+    return Job(source, made, blocks, at, progress, tuple(dict.fromkeys(notes)))
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:
