@@ -14,7 +14,18 @@ from typing import Any
 import click
 
 from vrdask import __version__
-from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli.options import (
+    AXES,
+    RATIOS,
+    SIZES,
+    about,
+    cluster,
+    how_run,
+    how_stored,
+    untold,
+    which_array,
+    without_sync,
+)
 from vrdask.cli.signals import said_of, status_of, stopping
 
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
@@ -94,6 +105,7 @@ def resample(
 
             click.echo(describe_job(job))
             return
+        job = untold(job) if quiet else job
         result = (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")

@@ -81,6 +81,11 @@ how_run = _together(
 """The options that say how a run is done."""
 
 
+def untold(job: Any) -> Any:
+    """A run that does not tell what is lost."""
+    return replace(job, notes=())
+
+
 def without_sync(job: Any) -> Any:
     """A run that does not wait for the disk."""
     return replace(job, at=replace(job.at, durable=False))

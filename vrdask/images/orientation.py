@@ -126,7 +126,7 @@ def placed(image: Image, affine: Affine) -> Image:
     """
     require_invertible(affine, "an affine")
     matrix = _matrix(affine)
-    axes, scale, translation = [list(one) for one in (image.axes, image.scale, image.translation)]
+    axes, scale, translation = list(image.axes), list(image.scale), list(image.translation)
     for axis, column, length, direction in zip(
         image.space_axes, matrix[:, :-1].T, lengths(affine), directions(affine), strict=True
     ):

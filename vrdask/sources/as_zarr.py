@@ -1,4 +1,4 @@
-"""A source as an array of zarr's, which reads the source when it is read: what a run gives back whose target is a file."""
+"""A source as an array of zarr's, which reads the source when it is read: what a run gives back that makes a file."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class SourceStore(Store):
         if head != "c" or byte_range is not None:
             return None
         array = self._source.array
-        box = [(int(k) * c, min(n, (int(k) + 1) * c)) for k, c, n in zip(index, self._chunks, array.shape, strict=True)]
+        places = zip(map(int, index), self._chunks, array.shape, strict=True)
+        box = tuple((k * c, min(n, (k + 1) * c)) for k, c, n in places)
         chunk = np.zeros(self._chunks, plain(array.dtype))
-        chunk[slices_of([(0, stop - start) for start, stop in box])] = array[slices_of(box)]
+        chunk[tuple(slice(stop - start) for start, stop in box)] = array[slices_of(box)]
         return prototype.buffer.from_bytes(chunk.tobytes())
 
     async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]) -> list[Any]:
@@ -60,18 +61,21 @@ class SourceStore(Store):
 
     async def list(self) -> AsyncIterator[str]:
         """Nothing is listed."""
-        for key in ():
+        for key in _NOTHING:
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """Nothing is listed."""
-        for key in ():
+        for key in _NOTHING:
             yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Nothing is listed."""
-        for key in ():
+        for key in _NOTHING:
             yield key
+
+
+_NOTHING: tuple[str, ...] = ()
 
 
 def as_zarr(source: Source) -> zarr.Array[Any]:

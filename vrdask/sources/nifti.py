@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType, plain
-from vrdask.images.axes import ATTRIBUTE
+from vrdask.images.nifti_fields import with_fields
 from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
-from vrdask.sources.nifti_header import KEY, axis_names, image_from_header, kept_fields
+from vrdask.sources.nifti_header import axis_names, image_from_header, kept_fields
 from vrdask.sources.source import Source, file_layout, file_stamp
 
 _HEADER_BYTES = 540 + 4
@@ -119,7 +119,7 @@ def open_nifti(path: Path) -> Source:
     image, details = image_from_header(header, names, path)
     if has_more:
         details = (*details, ("note", "extensions of the NIfTI header are not carried on"))
-    layout = replace(file_layout(array, image), attributes={ATTRIBUTE: {KEY: kept_fields(header, names)}})
+    layout = replace(file_layout(array, image), attributes=with_fields({}, kept_fields(header, names)))
     cost = "gzip: each process that reads it decompresses it once, to a temporary file" if is_gzip else "memory-mapped"
     return Source(array, layout, str(path), file_stamp(path), image, (("format", f"NIfTI, {cost}"), *details))
 

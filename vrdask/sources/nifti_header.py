@@ -15,14 +15,11 @@ import numpy.typing as npt
 
 from vrdask.images.axes import UNITS, image_of
 from vrdask.images.image import Image
+from vrdask.images.nifti_fields import LABELS
 from vrdask.images.orientation import MILLIMETRES, as_affine, placed, require_invertible
 
 Matrix = npt.NDArray[np.float64]
 
-LABELS = 1002
-"""NIFTI_INTENT_LABEL: each voxel is an index into some set of labels."""
-KEY = "nifti"
-"""Of the attribute "vrdask": what else a header says, by the names of its fields."""
 _FAR = 1e-2
 """Of a voxel: affines that differ by more, over the volume, disagree."""
 _ROUNDING = 2e-7
@@ -134,7 +131,7 @@ def _spacing(numbers: Any) -> str:
 
 
 def kept_fields(header: Any, names: Sequence[str]) -> dict[str, Any]:
-    """What else a header says that holds for whatever is made from its volume: as JSON."""
+    """What else a header says that holds for whatever is made from its volume: see `nifti_fields`."""
     kept: dict[str, Any] = {name: int(header[name]) for name in ("sform_code", "qform_code")}
     if int(header["intent_code"]):
         kept["intent_code"] = int(header["intent_code"])

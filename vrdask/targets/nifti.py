@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
+from vrdask.images.nifti_fields import LABELS, fields_of
 from vrdask.images.orientation import (
     MILLIMETRES,
     as_affine,
@@ -36,10 +37,6 @@ from vrdask.storage.layout import Layout
 from vrdask.targets.streamed import StreamedTarget, put, streamed_arguments
 from vrdask.targets.target import Form, Request, TargetFormat
 
-KEY = "nifti"
-"""Of the attribute "vrdask": what else the header of a source says; see `sources.nifti_header`."""
-LABELS = 1002
-"""NIFTI_INTENT_LABEL."""
 SCANNER, ALIGNED = 1, 2
 """Codes of sform and qform: the world is that of a scanner, or of nobody knows what."""
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "complex64",
@@ -109,9 +106,8 @@ def open_nifti_target(place: Any, layout: Layout, image: Image | None, form: For
     order, sizes = file_axes(image, form.out_shape)
     if not 0 < len(sizes) <= 7:
         raise ValueError(f"a NIfTI target must have 1 to 7 dimensions; got {len(sizes)} for {place}: choose a channel")
-    said = layout.attributes.get(ATTRIBUTE)
-    kept = said.get(KEY, {}) if isinstance(said, Mapping) else {}
-    header, told = _header(image, order, sizes, form.out_dtype, kept if isinstance(kept, Mapping) else {})
+    kept = fields_of(layout.attributes)
+    header, told = _header(image, order, sizes, form.out_dtype, kept)
     arguments = streamed_arguments(
         place, form, request, order, "a NIfTI file", {"header": header.hex()}, begins_like_nifti
     )
