@@ -88,6 +88,24 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         return tuple(parts)
 
 
+class ByAxis(click.Choice):  # type: ignore[type-arg]
+    """One of some words for all axes, or one for each, by name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or not {",", "="} & {*value}:
+            return super().convert(value, param, ctx)
+        from vrdask.images.asked import per_axis
+
+        try:
+            given = per_axis(param.name if param and param.name else "value", value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        convert = super().convert
+        if isinstance(given, dict):
+            return {axis: convert(word, param, ctx) for axis, word in given.items()}
+        return [convert(word, param, ctx) for word in given]
+
+
 class OneOfEach(click.Command):
     """A command that takes each of its options once: of two values one would be ignored."""
 
@@ -160,6 +178,11 @@ how_run = _together(
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
+
+
+def untold(job: Any) -> Any:
+    """A run that does not tell what is lost."""
+    return replace(job, notes=())
 
 
 def without_sync(job: Any) -> Any:
