@@ -30,7 +30,7 @@ elif X86_64:
 OPTIMIZED = [] if " -O" in " " + os.environ.get("CFLAGS", "") else ["-O3"]
 """These come after CFLAGS, whose level of optimization counts where it has one."""
 COMMON = (
-    ["/O2", "/fp:precise"]
+    ["/O2", "/fp:precise", "/std:c11"]
     if MSVC
     else [
         *OPTIMIZED, "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wno-unused-function",
@@ -39,21 +39,39 @@ COMMON = (
 )  # fmt: skip
 
 
-def compiles(compiler: list[str], flags: list[str]) -> bool:
+Flags = tuple[list[str], list[str]]
+"""To compile with, to link with."""
+
+
+def compiles(compiler: list[str], flags: Flags) -> bool:
     """Whether a program that uses OpenMP compiles and links with these flags."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.c"
         source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-        command = [*compiler, str(source), *flags, "-o", str(Path(folder) / "probe")]
+        command = [*compiler, *flags[0], str(source), *flags[1], "-o", str(Path(folder) / "probe")]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def openmp_flags(compiler: list[str]) -> list[str]:
+def openmp_flags(compiler: list[str]) -> Flags | None:
+    """How this compiler takes OpenMP; None where it does not, or is asked not to by ``VRDASK_OPENMP=0``.
+
+    Apple's clang has the pragmas and no library: libomp is looked for in ``VRDASK_LIBOMP``, and where Homebrew,
+    MacPorts and conda put it.
+    """
     if os.environ.get("VRDASK_OPENMP") == "0":
-        return []
+        return None
     if MSVC:
-        return ["/openmp"]
-    return ["-fopenmp"] if compiles(compiler, ["-fopenmp"]) else []
+        return ["/openmp"], []
+    ways: list[Flags] = [(["-fopenmp"], ["-fopenmp"])]
+    if sys.platform == "darwin":
+        places = [os.environ.get(name) for name in ("VRDASK_LIBOMP", "CONDA_PREFIX")]
+        places += ["/opt/homebrew/opt/libomp", "/usr/local/opt/libomp", "/opt/local"]
+        ways += [
+            (["-Xpreprocessor", "-fopenmp", f"-I{place}/include"], [f"-L{place}/lib", "-lomp"])
+            for place in places
+            if place
+        ]
+    return next((flags for flags in ways if compiles(compiler, flags)), None)
 
 
 class BuildKernels(build_ext):
@@ -61,12 +79,12 @@ class BuildKernels(build_ext):
 
     def build_extensions(self) -> None:
         flags = openmp_flags(getattr(self.compiler, "compiler", ["cc"])[:1])
-        if not flags:
+        if flags is None:
             print("vrdask: building without OpenMP: the kernels will run on a single thread", file=sys.stderr)
         for extension in self.extensions:
-            extension.extra_compile_args += flags
-            extension.extra_link_args += [] if MSVC else flags
-            if flags:
+            if flags is not None:
+                extension.extra_compile_args += flags[0]
+                extension.extra_link_args += flags[1]
                 extension.define_macros.append(("VRDASK_OPENMP", "1"))
             extension.sources = self.cythonized(extension)
         self.parallel = self.parallel or os.cpu_count()

@@ -48,8 +48,8 @@ RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFL
 cdef class Sampler:
     """One sampling, prepared; `run` samples, `extent` says which samples it weighs.
 
-    axes : three dicts (z, y, x), None for one that is not sampled along. Keys: n, origin, held, stride, low, and scale,
-        shift and slack (grid) or matrix and offset (affine).
+    axes : three dicts (z, y, x), None for one that is not sampled along. Keys: n, origin, held, stride, low, slack, and
+        scale and shift (grid) or matrix and offset (affine).
     taps : 1, 2 or 4. rule : a key of RULES. rounding: 0 half to even, 1 half up.
     in_type, acc_type, out_type : element codes of contract.h; -1 for opaque items.
     grid : address of the grid's numbers, 0 for affine.
@@ -77,9 +77,9 @@ cdef class Sampler:
             if given is None:
                 continue
             axis.n, axis.origin, axis.held, axis.stride = given["n"], given["origin"], given["held"], given["stride"]
-            axis.low = given["low"]
+            axis.low, axis.slack = given["low"], given["slack"]
             if grid:
-                axis.scale, axis.shift, axis.slack = given["scale"], given["shift"], given["slack"]
+                axis.scale, axis.shift = given["scale"], given["shift"]
             else:
                 axis.matrix[0], axis.matrix[1], axis.matrix[2] = given["matrix"]
                 axis.offset = given["offset"]

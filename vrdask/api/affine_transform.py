@@ -101,10 +101,11 @@ def affine_transform(
         Sizes of `axes`, or of every axis; the input's by default.
     mode : {"linear", "nearest", "cubic"}
         SciPy's order 1, 0 (ties round up) and 3, a B-spline through the samples, filtered over the whole input.
-    padding_mode : {"constant", "zeros", "border", "reflection", "mirror", "grid-constant"}
+    padding_mode : {"constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"}
         What positions outside ``[0, n - 1]`` give. "constant" is `fill_value` for all of them, as SciPy's "constant":
-        nothing is interpolated beyond the last samples. "grid-constant" is an input surrounded by samples of that
-        value, with which it blends, and "zeros" the same with 0, as in `grid_sample` (cubic: like "constant").
+        nothing is interpolated beyond the last samples. "voxel" is the same beyond ``[-1/2, n - 1/2]``, the outer edges
+        of the last samples, which go on up to there, as in ITK. "grid-constant" is an input surrounded by samples of
+        that value, with which it blends, and "zeros" the same with 0, as in `grid_sample` (cubic: like "constant").
         "border", "reflection" and "mirror" are SciPy's "nearest", "reflect" and "mirror"; a cubic "border" holds the
         mirrored spline's end values, where SciPy filters a padded array.
     fill_value : number

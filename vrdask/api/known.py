@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.images.asked import Axes, of_axes, per_axis, several
+from vrdask.images.asked import Axes, for_axes, of_axes, per_axis, several
 from vrdask.images.image import Image
 from vrdask.images.sizes import sizes_of
 from vrdask.lazy.arrays import is_zarr_array
@@ -53,7 +53,7 @@ def asked_resampling(
     shape: Any,
     factor: Any,
     spacing: Any,
-    mode: str,
+    mode: Any,
     align_corners: bool,
     exact: bool,
     axes: Any,
@@ -64,7 +64,8 @@ def asked_resampling(
     the caller gave it.
     """
     knows = given is not None and (is_of_xarray(given) or is_source(given))
-    if factor is None and spacing is None and not exact and shape is not None and not (knows or _names(shape, axes)):
+    by_name = knows or shape is None or exact or _names(shape, axes, mode)
+    if factor is None and spacing is None and not by_name:
         return resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     known, image = known_of(given if knows else x)
     if spacing is not None and shape is None and factor is None and is_of_xarray(given):
@@ -74,20 +75,20 @@ def asked_resampling(
             line_of(given, given.dims[axis])  # which says why it gives no spacing
     sizes = sizes_of(x.shape, known, shape, factor, spacing, axes, bool(align_corners), exact, image)
     return resampling(
-        x.shape, sizes.shape, mode, align_corners,
+        x.shape, sizes.shape, for_axes("mode", mode, sizes.axes, known), align_corners,
         axes=sizes.axes, in_dtype=x.dtype, out_dtype=dtype, steps=sizes.steps,
     )  # fmt: skip
 
 
-def _names(shape: Any, axes: Any) -> bool:
+def _names(shape: Any, axes: Any, mode: Any) -> bool:
     """Whether axes are called by name."""
-    several = axes if isinstance(axes, Iterable) else (axes,)
+    several = [*(axes if isinstance(axes, Iterable) else (axes,)), *(mode if isinstance(mode, Mapping) else ())]
     return isinstance(shape, Mapping | str) or any(isinstance(axis, str) for axis in several)
 
 
 def axis_numbers(x: Any, axes: Any) -> Any:
     """Axes by number, where some are named; else as they are given."""
-    return known_of(x)[0].numbers(axes) if axes is not None and _names(None, axes) else axes
+    return known_of(x)[0].numbers(axes) if axes is not None and _names(None, axes, None) else axes
 
 
 def numbered_chunks(x: Any, chunks: Any) -> Any:

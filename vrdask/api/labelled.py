@@ -148,7 +148,7 @@ def _interpolated(coordinate: Any, changed: dict[Any, Grid]) -> npt.NDArray[Any]
 def resample_labelled(
     x: Any,
     asked: dict[str, Any],
-    mode: str,
+    mode: Any,
     align_corners: bool,
     exact: bool,
     axes: Any,

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 Shape: TypeAlias = Sequence[int] | int | Mapping[str, int]
 Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
 """Numbers by axis, in order or by name; texts may say units."""
+ModeAsked: TypeAlias = str | Sequence[str] | Mapping[Any, str]
+"""The mode of all axes, or one for each, in order or by the axis's number or name."""
 
 
 @overload
 def resample(
     x: npt.NDArray[Any],
     shape: Shape | None = ...,
-    mode: str = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int | str] | int | str | None = ...,
@@ -45,7 +47,7 @@ def resample(
 def resample(
     x: Lazy,
     shape: Shape | None = ...,
-    mode: str = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int | str] | int | str | None = ...,
@@ -60,7 +62,7 @@ def resample(
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     x: Any,
     shape: Shape | None = ...,
-    mode: str = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
     axes: Iterable[int | str] | int | str | None = ...,
@@ -75,7 +77,7 @@ def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
 def resample(
     x: Any,
     shape: Shape | None = None,
-    mode: str = "linear",
+    mode: ModeAsked = "linear",
     align_corners: bool = False,
     *,
     axes: Iterable[int | str] | int | str | None = None,
@@ -116,7 +118,8 @@ def resample(
         ``resize`` with INTER_AREA where axes shrink, and scikit-image's ``resize_local_mean`` on all axes; as
         ``scipy.ndimage.zoom(order=3, mode="reflect")``, a cubic B-spline with its prefilter (exact on axes of a few
         samples, too, where SciPy's, up to 1.17, is not); and as Pillow's ``Image.resize`` with the antialiased filters
-        of the other names (Pillow 13).
+        of the other names (Pillow 13). Axes may have a mode each: one name per axis of `axes`, or a mapping from axis
+        to name, such as ``{0: "nearest", 1: "cubic", 2: "cubic"}`` for slices that lie far apart.
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".

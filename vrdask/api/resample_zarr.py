@@ -11,8 +11,10 @@ import zarr
 from vrdask.api import taken
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
+from vrdask.images.asked import for_axes
 from vrdask.runs.job import Job, prepare_job
 from vrdask.runs.target_sizes import target_sizes
+from vrdask.sources.source import axes_of
 from vrdask.transforms.resampling import resampling
 
 
@@ -23,7 +25,7 @@ def prepare(
     *,
     factor: Asked | None = None,
     spacing: Asked | None = None,
-    mode: str = "linear",
+    mode: str | Sequence[str] | Mapping[str, str] = "linear",
     align_corners: bool = False,
     axes: Sequence[int | str] | int | str | None = None,
     exact: bool = False,
@@ -44,7 +46,7 @@ def prepare(
     array = opened.array
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     what = resampling(
-        array.shape, sizes.shape, mode, align_corners,
+        array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
         axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
     )  # fmt: skip
     image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)

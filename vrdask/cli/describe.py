@@ -105,4 +105,5 @@ def describe_job(job: Job) -> str:
         rows.append(("order of tasks", f"in columns of {by_axis(blocks.column)} tasks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
+    rows += [("note", note) for note in job.notes]
     return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

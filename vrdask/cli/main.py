@@ -18,6 +18,7 @@ from vrdask.cli.options import (
     BY_AXIS,
     FACTORS,
     LENGTHS,
+    ByAxis,
     Modes,
     Names,
     OneOfEach,
@@ -25,6 +26,7 @@ from vrdask.cli.options import (
     cluster,
     how_run,
     how_stored,
+    untold,
     which_array,
     without_sync,
 )  # fmt: skip
@@ -89,7 +91,13 @@ def main(traceback: bool) -> None:
     help="Distance between output samples, in the source's units or in units of its own: 2um.",
 )
 @click.option("--exact", is_flag=True, help="Keep to the factor or spacing; else the sizes' ratio is used.")
-@click.option("--mode", type=Modes(MODES), default="linear", show_default=True)
+@click.option(
+    "--mode",
+    type=ByAxis(MODES),
+    default="linear",
+    show_default=True,
+    help="For all axes, or by name: z=nearest,y=cubic,x=cubic.",
+)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
@@ -125,6 +133,7 @@ def resample(
         if dry_run:
             click.echo(describe_job(job))
             return
+        job = untold(job) if quiet else job
         (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(describe_ends(job, source, target))

@@ -105,6 +105,24 @@ class Modes(click.Choice):  # type: ignore[type-arg, unused-ignore]
             self.fail(error.message.rstrip(".") + hint if hint else error.message, param, ctx)
 
 
+class ByAxis(Modes):
+    """One of some words for all axes, or one for each, by name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or not {",", "="} & {*value}:
+            return super().convert(value, param, ctx)
+        from vrdask.images.asked import per_axis
+
+        try:
+            given = per_axis(param.name if param and param.name else "value", value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        convert = super().convert
+        if isinstance(given, dict):
+            return {axis: convert(word, param, ctx) for axis, word in given.items()}
+        return [convert(word, param, ctx) for word in given]
+
+
 class OneOfEach(click.Command):
     """A command that takes each of its options once: of two values one would be ignored."""
 
@@ -177,6 +195,11 @@ how_run = _together(
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
+
+
+def untold(job: Any) -> Any:
+    """A run that does not tell what is lost."""
+    return replace(job, notes=())
 
 
 def without_sync(job: Any) -> Any:

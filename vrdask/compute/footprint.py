@@ -10,7 +10,6 @@ from vrdask.compute import slabs, table_cuts, tiles
 from vrdask.compute.uint8_filter import passes
 from vrdask.dtypes import is_bfloat16, native
 from vrdask.transforms.affine import Affine
-from vrdask.transforms.modes import MODES
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
@@ -39,7 +38,7 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
         return copied + between_bytes(numbers, (*reads, *parts), (*writes, *parts))
     if transform.fixed_point:
         return passes.peak_between_bytes(transform, reads, writes)
-    if MODES[transform.mode].copies:
+    if transform.copies:
         converts = transform.stages and native(transform.in_dtype) != native(transform.out_dtype)
         return size_of(writes) * transform.in_dtype.itemsize if converts else 0
     return slabs.between_bytes(transform, writes) if len(transform.stages) > 1 else 0

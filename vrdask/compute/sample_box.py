@@ -221,7 +221,10 @@ def _converts_first(sampling: Sampling, dtype: DType) -> bool:
 
 def _axis(sampling: Sampling, number: int, held: Interval, stride: int) -> dict[str, Any]:
     n = sampling.sizes[number]
-    return {"n": n, "origin": held[0], "held": held[1] - held[0], "stride": stride, "low": sampling.low}
+    return {
+        "n": n, "origin": held[0], "held": held[1] - held[0], "stride": stride, "low": sampling.low,
+        "slack": sampling.slack(n),
+    }  # fmt: skip
 
 
 def _grid_axes(grid_sampling: GridSampling, window: Box, strides: Sequence[int]) -> list[dict[str, Any] | None]:
@@ -229,7 +232,7 @@ def _grid_axes(grid_sampling: GridSampling, window: Box, strides: Sequence[int])
     for number in range(grid_sampling.rank):
         scale, shift = grid_sampling.scale_and_shift(number)
         axis = _axis(grid_sampling.sampling, number, window[number + 2], strides[number + 2])
-        axes.append(axis | {"scale": scale, "shift": shift, "slack": grid_sampling.sampling.slack(axis["n"])})
+        axes.append(axis | {"scale": scale, "shift": shift})
     return axes
 
 

@@ -173,6 +173,23 @@ def of_axes(
     return numbers, values
 
 
+def for_axes(name: str, given: Any, axes: Sequence[int], known: Axes) -> Any:
+    """One value for all of some axes as it is; what names them, or lists values, as a list in the order of the axes.
+
+    >>> known = Axes(("z", "y", "x"), (0, 1, 2))
+    >>> for_axes("mode", "cubic", (1, 2), known), for_axes("mode", "x=cubic,y=linear", (1, 2), known)
+    ('cubic', ['linear', 'cubic'])
+    """
+    given = per_axis(name, given)
+    if not isinstance(given, Mapping):
+        return given
+    by_number = dict(zip(known.numbers(list(given)), given.values(), strict=True))
+    if by_number.keys() != {*axes}:
+        asked = ", ".join(map(known.label, axes))
+        raise ValueError(f"{name} must be given for {asked}, which are resampled, and no other; got {dict(given)}")
+    return [by_number[axis] for axis in axes]
+
+
 def region_of(given: Any, known: Axes, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """A box from a region: for some axes by name, where it starts and stops; all of the others.
 

@@ -104,12 +104,15 @@ class Image:
     ) -> Image | None:
         """The image whose sample o lies where this one's sample ``matrix @ o + offset`` does, along some axes.
 
-        None where the map does more than stretch and shift, and there is no scanner's space to say it in.
+        None where the map does more than stretch and shift, and there is no scanner's space to say it in. Where there
+        is one, scale and translation are those along the new axes: see `orientation`.
         """
         n = len(axes)
         straight = all((matrix[i][j] > 0) if i == j else matrix[i][j] == 0 for i in range(n) for j in range(n))
         if not straight:
-            return None
+            from vrdask.images.orientation import turned  # which makes images
+
+            return turned(self, matrix, offset, axes)
         steps: list[Number] = [1] * len(self.axes)
         starts: list[Number] = [0] * len(self.axes)
         for number, axis in enumerate(axes):

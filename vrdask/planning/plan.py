@@ -26,7 +26,7 @@ from vrdask.planning.tasks import Plan, Task
 from vrdask.transforms.bands import Indices
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
-from vrdask.transforms.resampling import Resampling, resampling
+from vrdask.transforms.resampling import Modes, Resampling, resampling
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
 
@@ -146,7 +146,7 @@ def _reads_many(axis_operator: Operator | Prefilter | None, starts: Indices, sto
 def plan_resample(
     in_shape: Sequence[int],
     out_shape: Sequence[int] | int,
-    mode: str = "linear",
+    mode: Modes = "linear",
     align_corners: bool = False,
     *,
     axes: Sequence[int] | int | None = None,

@@ -23,7 +23,7 @@ from vrdask.boxes import Box
 from vrdask.compute import threads
 from vrdask.cores import mapped
 from vrdask.runs.record import FOLDER, Record, Units, differences, in_use
-from vrdask.runs.standing import Course, course, standing
+from vrdask.runs.standing import Course, course, standing_of
 from vrdask.sources import Source
 from vrdask.storage import durable, objects
 from vrdask.storage.retry import said_of
@@ -92,7 +92,7 @@ class Occupation:
             is_in_use = in_use(root)
         if is_in_use:
             raise FileExistsError(f"target must not be in use; another run is writing {self.place}")
-        found = standing(root, self.target.array.store_path)
+        found = standing_of(self.target)
         return course(found, self.place, self.settings, self.resume, self.overwrite)
 
 
@@ -108,6 +108,19 @@ def occupy(
     boxes : what each of `count` tasks writes. run_tasks : runs those that are not done yet, and marks them as they are.
     last_look : raises where the target must not be published.
     """
+    try:
+        return _occupied(occupation, boxes, count, run_tasks, last_look)
+    finally:
+        occupation.target.tidy()
+
+
+def _occupied(
+    occupation: Occupation,
+    boxes: Callable[[int], Box],
+    count: int,
+    run_tasks: Callable[[Set[int], Mark], None],
+    last_look: Callable[[], None],
+) -> zarr.Array[Any]:
     target, root = occupation.target, occupation.target.root
     if root is None:
         run_tasks(frozenset(), lambda number, units: None)
@@ -118,13 +131,13 @@ def occupy(
             target.settle(boxes(number) for number in numbers if number < count)
 
     with Record(root, occupation.settings, settle) as record:
-        found = standing(root, target.array.store_path)
+        found = standing_of(target)
         to_do, begun_with = course(
             found, occupation.place, occupation.settings, occupation.resume, occupation.overwrite
         )
         if to_do is Course.NOTHING:
             record.erase()
-            return zarr.open_array(target.array.store_path, mode="r+")
+            return target.array if target.file else zarr.open_array(target.array.store_path, mode="r+")
         if to_do is Course.GO_ON and begun_with is not None and begun_with["blocks"] != occupation.settings["blocks"]:
             raise FileExistsError(
                 f"target must not be in use; another run has begun at {occupation.place} meanwhile: try again"
@@ -135,6 +148,8 @@ def occupy(
             done = still_there(target, record.lines(), boxes, count, checksums=True)
         else:
             record.begin(clear=to_do is Course.REPLACE)
+            if to_do is Course.REPLACE:
+                target.clear()
         if target.metadata_first:
             target.describe(digests(occupation.settings))
         _log.info("%d of %d tasks to do: %s", count - len(done), count, root)

@@ -27,6 +27,7 @@ MOST_GUESSED = 3
 
 PADDING = {
     "constant": Padding("inside"),
+    "voxel": Padding("inside", margin=0.5),
     "grid-constant": Padding("free", fills_taps=True),
     "zeros": Padding("free", fills_taps=True),
     "border": Padding("clamp"),
@@ -37,7 +38,7 @@ SCIPY_MODES = {
     "constant": "constant", "grid-constant": "grid-constant", "zeros": "grid-constant", "border": "nearest",
     "reflection": "reflect", "mirror": "mirror",
 }  # fmt: skip
-"""The `scipy.ndimage` mode that each padding mode agrees with; "border" and "zeros" not for cubic."""
+"""The `scipy.ndimage` mode that each padding mode agrees with; "border" and "zeros" not for cubic. "voxel" is ITK's."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def affine(
     if padding_mode not in PADDING:
         raise ValueError(f"padding_mode must be one of {', '.join(PADDING)}; got {padding_mode!r}")
     if mode == "cubic" and padding_mode == "grid-constant":
-        raise ValueError("padding_mode must be constant, zeros, border, reflection or mirror with mode 'cubic'; "
+        raise ValueError("padding_mode must be constant, voxel, zeros, border, reflection or mirror with mode 'cubic'; "
                          f"got {padding_mode!r}")  # fmt: skip
     chosen = None if axes is None else checked_axes(axes, ndim)
     if chosen == ():

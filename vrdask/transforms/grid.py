@@ -13,7 +13,7 @@ from vrdask.dtypes import DType
 from vrdask.transforms.sampling import Padding, Sampling, checked_fill, sampled_dtypes, sampled_sizes
 from vrdask.transforms.spline_coefficients import SplineFilter
 
-PADDING_MODES = ("zeros", "border", "reflection", "constant")
+PADDING_MODES = ("zeros", "border", "reflection", "constant", "voxel")
 ROUNDING_RULES = ("bankers", "round_half_up")
 
 ROUNDINGS = 3
@@ -100,13 +100,15 @@ def grid_sampling(
         )
     if padding_mode in ("zeros", "constant"):
         padding = Padding("inside", slack=_slack(numbers)) if mode == "cubic" else Padding("free", fills_taps=True)
+    elif padding_mode == "voxel":
+        padding = Padding("inside", margin=0.5)
     elif padding_mode == "border":
         padding = Padding("clamp")
     else:
         padding = Padding("reflect", half_samples=not align_corners)
     sampling = Sampling(
         sampled_sizes(tuple(in_shape[2:])), mode, padding,
-        checked_fill(fill_value if padding_mode == "constant" else 0, result),
+        checked_fill(fill_value if padding_mode in ("constant", "voxel") else 0, result),
         rounding_rule == "round_half_up", rank == 2, source, result,
     )  # fmt: skip
     return GridSampling(

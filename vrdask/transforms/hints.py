@@ -54,13 +54,13 @@ def did_you_mean(mode: Any, sampling: bool = False) -> str:
 
 def aliasing(resampling: Any) -> str | None:
     """What to say of a `Resampling` that weighs few samples of an axis that shrinks below half; None for nothing."""
-    if resampling.mode not in ("nearest", "linear", "cubic"):
-        return None
     steps = resampling.steps or (None,) * len(resampling.in_shape)
-    sizes = zip(resampling.in_shape, resampling.out_shape, steps, strict=True)
-    if not any((step or 0) > 2 or n_in > 2 * n_out for n_in, n_out, step in sizes):
+    axes = zip(resampling.in_shape, resampling.out_shape, steps, resampling.axis_modes, strict=True)
+    shrinking = {mode for n_in, n_out, step, mode in axes if (step or 0) > 2 or n_in > 2 * n_out}
+    found = [mode for mode in ("nearest", "linear", "cubic") if mode in shrinking]
+    if not found:
         return None
     return (
-        f"{resampling.mode} below half size leaves samples out, so that fine detail aliases; "
+        f"{' and '.join(found)} below half size leaves samples out, so that fine detail aliases; "
         "bilinear, lanczos and area weigh them all"
     )

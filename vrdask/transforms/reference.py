@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType
 from vrdask.transforms.fixed_point import FixedPoint, weights_of
-from vrdask.transforms.modes import MODES
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.resampling import Resampling, Tables, contraction_order, tables
-from vrdask.transforms.sums import is_mean, resampled, unit_rows
+from vrdask.transforms.sums import unit_rows
 
 Array = npt.NDArray[Any]
 
@@ -105,7 +104,7 @@ def convert(x: Array, dtype: DType) -> Array:
 def resample(resampling: Resampling, x: Array) -> Array:
     """The whole array at once."""
     x = x.astype(x.dtype.newbyteorder("="))
-    if MODES[resampling.mode].copies:
+    if resampling.copies:
         for copied in map(tables, resampling.stages):
             for axis in contraction_order(copied):
                 op = copied[axis]
@@ -118,8 +117,7 @@ def resample(resampling: Resampling, x: Array) -> Array:
         for axis in resampling.passes:
             x = fixed_pass(x, weights_of(resampling, axis), axis)
         return x
-    pairs = resampled(resampling.in_shape, resampling.out_shape, resampling.steps)
-    if x.dtype.kind != "f" and is_mean(resampling.mode, pairs):
+    if x.dtype.kind != "f" and resampling.is_mean:
         (windows,) = map(tables, resampling.stages)
         return means(x, windows, resampling.sums.by_bits, resampling.out_dtype)
     x = x.astype(resampling.acc_dtype)

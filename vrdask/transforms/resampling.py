@@ -6,10 +6,11 @@ Global shapes, mode and dtypes; no chunks, threads or memory. Two places that ho
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,12 @@ from vrdask.transforms.hints import did_you_mean
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
-from vrdask.transforms.sums import Steps, Sums, by_axis, sums
+from vrdask.transforms.sums import Steps, Sums, by_axis, is_mean, is_resampled, sums
 
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
+Modes: TypeAlias = str | Sequence[str] | Mapping[int, str]
+"""The mode of all resampled axes, one for each in their order, or one for each by the axis's number."""
 Stage = tuple[Operator | Prefilter | None, ...]
 """The operators of all axes, applied together; or the prefilter of one."""
 
@@ -37,6 +40,7 @@ class Resampling:
     in_shape, out_shape : sizes of every axis.
     in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
     steps : by axis, input samples from one output to the next; None for an axis, or for all, where its sizes say it.
+    modes : by axis, where they differ; `mode` is then their names, joined. None where all axes have one.
     """
 
     in_shape: tuple[int, ...]
@@ -46,6 +50,7 @@ class Resampling:
     in_dtype: DType
     out_dtype: DType
     steps: tuple[Fraction | None, ...] | None = field(default=None, kw_only=True)
+    modes: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __hash__(self) -> int:
         return self._hash
@@ -53,7 +58,20 @@ class Resampling:
     @cached_property
     def _hash(self) -> int:
         sizes = self.in_shape, self.out_shape, self.steps
-        return hash((*sizes, self.mode, self.align_corners, self.in_dtype, self.out_dtype))
+        return hash((*sizes, self.mode, self.modes, self.align_corners, self.in_dtype, self.out_dtype))
+
+    @property
+    def axis_modes(self) -> tuple[str, ...]:
+        """The mode of every axis, of those that keep their samples, too."""
+        return self.modes or (self.mode,) * len(self.in_shape)
+
+    @property
+    def used_modes(self) -> set[str]:
+        """The modes of the axes that are resampled; of all where none is."""
+        pairs = by_axis(self.in_shape, self.out_shape, self.steps)
+        return {mode for mode, pair in zip(self.axis_modes, pairs, strict=True) if is_resampled(*pair)} or {
+            *self.axis_modes
+        }
 
     @cached_property
     def double(self) -> bool:
@@ -63,7 +81,7 @@ class Resampling:
     @cached_property
     def sums(self) -> Sums:
         types = stand_in(self.in_dtype) or self.in_dtype, stand_in(self.out_dtype, result=True) or self.out_dtype
-        return sums(self.mode, self.in_shape, self.out_shape, *types, self.steps)
+        return sums(self.axis_modes, self.in_shape, self.out_shape, *types, self.steps)
 
     @cached_property
     def in_numbers(self) -> Resampling | None:
@@ -78,7 +96,8 @@ class Resampling:
         parts = (2,) if self.in_dtype.kind == "c" else ()
         shapes = (*self.in_shape, *parts), (*self.out_shape, *parts)
         steps = self.steps and (*self.steps, *(None for _ in parts))
-        return _interned(*shapes, self.mode, self.align_corners, source, result, steps=steps)
+        modes = self.modes and (*self.modes, *(self.modes[-1] for _ in parts))
+        return _interned(*shapes, self.mode, self.align_corners, source, result, steps=steps, modes=modes)
 
     @cached_property
     def acc_dtype(self) -> DType:
@@ -87,7 +106,13 @@ class Resampling:
     @cached_property
     def copies(self) -> bool:
         """Whether every output is one input sample."""
-        return MODES[self.mode].copies
+        return all(MODES[mode].copies for mode in self.used_modes)
+
+    @cached_property
+    def is_mean(self) -> bool:
+        """Whether every output is the mean of a window."""
+        pairs = by_axis(self.in_shape, self.out_shape, self.steps)
+        return is_mean([(mode, pair) for mode, pair in zip(self.axis_modes, pairs, strict=True) if is_resampled(*pair)])
 
     @cached_property
     def fixed_point(self) -> bool:
@@ -95,14 +120,16 @@ class Resampling:
 
         Pillow's way for its filters. A result of any other dtype is computed in floating point.
         """
-        return self.mode in FILTERS and self.in_dtype == self.out_dtype == np.uint8
+        return self.used_modes <= FILTERS.keys() and self.in_dtype == self.out_dtype == np.uint8
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """What happens, in order; stages in which no axis has an operator are left out."""
         pairs = [
-            axis_operators(self.mode, n_in, n_out, self.align_corners, self.double, step)
-            for n_in, n_out, step in by_axis(self.in_shape, self.out_shape, self.steps)
+            axis_operators(mode, n_in, n_out, self.align_corners, self.double, step)
+            for mode, (n_in, n_out, step) in zip(
+                self.axis_modes, by_axis(self.in_shape, self.out_shape, self.steps), strict=True
+            )
         ]
         alone = tuple(None if first else second for first, second in pairs)
         after = tuple(second if first else None for first, second in pairs)
@@ -148,6 +175,7 @@ class Resampling:
             "align_corners": self.align_corners,
             "dtype": str(self.out_dtype),
             **({} if steps is None else {"steps": steps}),
+            **({} if self.modes is None else {"modes": self.modes}),
         }
 
     def __getstate__(self) -> dict[str, object]:  # tables do not travel: they follow from the fields
@@ -209,7 +237,7 @@ def contraction_order(stage: Stage) -> tuple[int, ...]:
 def resampling(
     in_shape: Sequence[int],
     shape: Sequence[int] | int,
-    mode: str = "linear",
+    mode: Modes = "linear",
     align_corners: bool = False,
     *,
     axes: Iterable[int] | int | None = None,
@@ -238,7 +266,7 @@ def _are_integers(value: object) -> bool:
 def _checked(
     in_shape: Sequence[int],
     shape: Sequence[int] | int,
-    mode: str,
+    mode: Modes,
     align_corners: bool,
     axes: Iterable[int] | int | None,
     in_dtype: npt.DTypeLike,
@@ -254,13 +282,7 @@ def _checked(
     axes = tuple(range(ndim - len(sizes), ndim)) if axes is None else checked_axes(axes, ndim)
     if len(sizes) != len(axes):
         raise ValueError(f"shape must give one size per axis; got {len(sizes)} sizes for {len(axes)} axes")
-    if not isinstance(mode, str) or mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{did_you_mean(mode)}")
-    if align_corners and not MODES[mode].takes_align_corners:
-        able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
-        raise ValueError(
-            f"align_corners must be False with mode {mode!r} (it is defined for {able}); got {align_corners}"
-        )
+    along = _checked_modes(mode, axes, ndim, align_corners)
     require_known(in_shape)
     out_shape = [_known(size, in_shape) for size in in_shape]
     for axis, size in zip(axes, sizes, strict=True):
@@ -271,12 +293,40 @@ def _checked(
                 f"input size times output size of axis {axis} must be below 2^62; got {in_shape[axis]} and {size}"
             )
         out_shape[axis] = size
-    copying = [name for name, known in MODES.items() if known.copies]
-    source, result = checked_dtypes(mode, copying, in_dtype, out_dtype)
     own = None if steps is None else _own_steps(in_shape, sizes, bool(align_corners), axes, steps)
+    changed = [axis for axis in axes if is_resampled(in_shape[axis], out_shape[axis], own[axis] if own else None)]
+    used = list(dict.fromkeys(along[axis] for axis in changed or axes))
+    name = "+".join(used)
+    modes = None if len(used) == 1 else tuple(along[axis] if axis in changed else used[0] for axis in range(ndim))
+    copying = [name for name, known in MODES.items() if known.copies]
+    source, result = checked_dtypes(name, copying, in_dtype, out_dtype)
     return _interned(
-        tuple(map(int, in_shape)), tuple(out_shape), mode, bool(align_corners), source, result, steps=own
+        tuple(map(int, in_shape)), tuple(out_shape), name, bool(align_corners), source, result, steps=own, modes=modes
     )  # fmt: skip
+
+
+def _checked_modes(mode: Modes, axes: tuple[int, ...], ndim: int, align_corners: bool) -> dict[int, str]:
+    """The mode of each axis."""
+    if isinstance(mode, str):
+        along: dict[int, str] = dict.fromkeys(axes, mode)
+    elif isinstance(mode, Mapping):
+        along = dict(zip(checked_axes(mode, ndim), mode.values(), strict=True))
+        if along.keys() != {*axes}:
+            raise ValueError(f"mode must be given for the axes {axes}, which are resampled; got {dict(mode)}")
+    else:
+        given = list(mode) if isinstance(mode, Iterable) else [mode] * len(axes)
+        if len(given) != len(axes):
+            raise ValueError(f"mode must be one name, or one per axis; got {given} for {len(axes)} axes")
+        along = dict(zip(axes, given, strict=True))
+    for one in along.values():
+        if not isinstance(one, str) or one not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}; got {one!r}{did_you_mean(one)}")
+        if align_corners and not MODES[one].takes_align_corners:
+            able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
+            raise ValueError(
+                f"align_corners must be False with mode {one!r} (it is defined for {able}); got {align_corners}"
+            )
+    return along
 
 
 def _own_steps(

@@ -4,7 +4,8 @@ A position is a number of samples along each sampled axis: 0 is the first sample
 a rule for positions beyond them:
 
     free       the position stays; samples beyond the ends are missing
-    inside     a position outside [0, n - 1] is missing as a whole; one that only rounding brought there is at the end
+    inside     a position outside [0, n - 1] is missing as a whole; one that only rounding brought there, or that a
+               margin allows for, is at the end
     clamp      to [0, n - 1]
     reflect    about the ends (samples or half-samples), then clamp
 """
@@ -38,12 +39,14 @@ class Padding:
     half_samples : "reflect" is about -1/2 and n - 1/2 rather than about 0 and n - 1.
     fills_taps : "free": a missing sample has the fill value; where a position is partly beyond the ends, values blend.
     slack : "inside": half this fraction of an axis beyond an end is rounding. 0 takes positions at their word.
+    margin : "inside": so many samples beyond an end count as the end, as half a voxel belongs to its sample.
     """
 
     rule: str
     half_samples: bool = False
     fills_taps: bool = False
     slack: float = 0.0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ class Sampling:
         return not self.padding.half_samples
 
     def slack(self, n: int) -> float:
-        """As many samples beyond an end of `n` samples are rounding."""
-        return self.padding.slack * n / 2
+        """So many samples beyond an end of `n` samples a position is at the end."""
+        return self.padding.margin + self.padding.slack * n / 2
 
     @cached_property
     def fill_item(self) -> npt.NDArray[Any]:
@@ -113,7 +116,8 @@ class Sampling:
         n = self.sizes[axis]
         rule = self.padding.rule
         if rule == "inside":
-            if last < 0 or first > n - 1:
+            slack = self.slack(n)
+            if last < -slack or first > n - 1 + slack:
                 return 0, 0
         elif rule == "reflect":
             first, last = self._reflected(n, first, last)

@@ -74,19 +74,23 @@ class Sums:
 
 
 def sums(
-    mode: str,
+    modes: Sequence[str],
     in_shape: Sequence[int],
     out_shape: Sequence[int],
     in_dtype: DType,
     out_dtype: DType,
     steps: Steps | None = None,
 ) -> Sums:
-    """How a resampling between these sizes and types sums. steps : by axis, where they are not those of the sizes."""
-    pairs = resampled(in_shape, out_shape, steps)
+    """How a resampling between these sizes and types sums.
+
+    modes : by axis. steps : by axis, where they are not those of the sizes.
+    """
+    pairs = by_axis(in_shape, out_shape, steps)
+    changed = [(mode, pair) for mode, pair in zip(modes, pairs, strict=True) if is_resampled(*pair)]
     double = needs_float64(in_dtype, out_dtype)
-    if is_mean(mode, pairs) and native(in_dtype).kind in "iu" and all(n_in and n_out for n_in, n_out, _ in pairs):
+    if is_mean(changed) and native(in_dtype).kind in "iu" and all(n_in and n_out for _, (n_in, n_out, _) in changed):
         return means(in_shape, out_shape, in_dtype, out_dtype, double, steps)
-    return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for pair in pairs))
+    return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for mode, pair in changed))
 
 
 def by_axis(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None) -> list[Pair]:
@@ -94,23 +98,23 @@ def by_axis(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | No
     return list(zip(in_shape, out_shape, steps or (None,) * len(in_shape), strict=True))
 
 
-def resampled(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None = None) -> list[Pair]:
-    """Sizes and steps of the axes whose samples do not stay where they are."""
-    return [pair for pair in by_axis(in_shape, out_shape, steps) if is_resampled(*pair)]
-
-
 def is_resampled(n_in: int, n_out: int, step: Fraction | None) -> bool:
     return n_in != n_out or step is not None
 
 
-def is_mean(mode: str, pairs: Sequence[Pair]) -> bool:
-    """Whether results are means of windows: "area" always, "area_exact" and "box" where all ratios are whole."""
+def is_mean(changed: Sequence[tuple[str, Pair]]) -> bool:
+    """Whether results are means of windows: "area" always, "area_exact" and "box" where all ratios are whole.
 
-    def is_whole(n_in: int, n_out: int, step: Fraction | None) -> bool:
-        return (n_out != 0 and n_in % n_out == 0) if step is None else step.denominator == 1
+    changed : mode, sizes and step of each axis that is resampled; all must have one mode.
+    """
+    modes = {mode for mode, _ in changed}
+    return modes == {"area"} or (
+        len(modes) == 1 and modes <= {"area_exact", "box"} and all(_is_whole(*pair) for _, pair in changed)
+    )
 
-    whole = all(is_whole(*pair) for pair in pairs)
-    return bool(pairs) and (mode == "area" or (mode in ("area_exact", "box") and whole))
+
+def _is_whole(n_in: int, n_out: int, step: Fraction | None) -> bool:
+    return (n_out != 0 and n_in % n_out == 0) if step is None else step.denominator == 1
 
 
 def taps_at_most(mode: str, n_in: int, n_out: int, step: Fraction | None = None) -> int:
