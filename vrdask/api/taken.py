@@ -27,8 +27,8 @@ def taken(x: Any, name: str = "x") -> tuple[Any, bool]:
     if type(x) is np.ndarray:
         return x, False
     if not is_dask_array(x) and not is_zarr_array(x):
-        x = _in_a_store(x, name)
-        if not isinstance(x, np.ndarray) and hasattr(x, "stored"):
+        x, is_stored = _in_a_store(x)
+        if is_stored:
             return x, True
     x, lazily = accepted(x, name)
     if is_zarr_array(x):
@@ -38,22 +38,22 @@ def taken(x: Any, name: str = "x") -> tuple[Any, bool]:
     return x, lazily
 
 
-def _in_a_store(x: Any, name: str) -> Any:
-    """What lies in a store, ready to be read; the samples of a DataArray; anything else as it is."""
+def _in_a_store(x: Any) -> tuple[Any, bool]:
+    """What lies in a store, ready to be read, and True; the samples of a DataArray, or anything else as it is."""
     root = type(x).__module__.partition(".")[0]
     if root not in ("h5py", "tensorstore", "xarray", "vrdask"):
-        return x
+        return x, False
     from vrdask.sources import Source
     from vrdask.sources.given import stored_elsewhere
     from vrdask.sources.labelled import is_labelled, samples_of
     from vrdask.storage.readable import StoredArray
 
     if is_labelled(x):
-        return samples_of(x)
+        return samples_of(x), False
     if isinstance(x, Source):
-        return x.array if is_zarr_array(x.array) else StoredArray(x.array, [x.place, x.stamp()])
+        return (x.array, False) if is_zarr_array(x.array) else (StoredArray(x.array, [x.place, x.stamp()]), True)
     stored = stored_elsewhere(x)
-    return x if stored is None else StoredArray(stored, stored.identity)
+    return (x, False) if stored is None else (StoredArray(stored, stored.identity), True)
 
 
 def opened(source: Any, **which: Any) -> Source:

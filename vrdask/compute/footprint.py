@@ -7,6 +7,7 @@ from math import prod
 
 from vrdask.boxes import Box, shape_of, size_of
 from vrdask.compute import slabs, table_cuts, tiles
+from vrdask.compute.stand_ins import in_numbers
 from vrdask.compute.uint8_filter import passes
 from vrdask.dtypes import is_bfloat16, native
 from vrdask.transforms.affine import Affine
@@ -33,7 +34,7 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
         one = replace(transform, sampling=of_numbers[0]) if of_numbers else transform
         return copied + _between_bytes_of_affine(one, reads)
     assert isinstance(transform, Resampling)
-    if (numbers := transform.in_numbers) is not None:
+    if (numbers := in_numbers(transform)) is not None:
         parts = ((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))
         return copied + between_bytes(numbers, (*reads, *parts), (*writes, *parts))
     if transform.fixed_point:
@@ -48,7 +49,7 @@ def table_bytes(transform: Transform, writes: Box) -> int:
     """Bound on the tables of an output box; 0 where those of the whole array are small, and are kept."""
     if not isinstance(transform, Resampling):
         return 0
-    if (numbers := transform.in_numbers) is not None:
+    if (numbers := in_numbers(transform)) is not None:
         return table_bytes(numbers, (*writes, *((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))))
     return table_cuts.tables_bytes(transform, shape_of(writes))
 
@@ -73,7 +74,7 @@ def _copied_bytes(transform: Transform, reads: Box, writes: Box) -> int:
     """Of the numbers that stand in for samples, as far as they are copies: of bfloat16, and values of complex parts."""
     sampled = transform.sampling.in_numbers if isinstance(transform, Affine) else ()
     values = sum(one.out_dtype.itemsize for one in sampled) * size_of(writes)
-    if isinstance(transform, Resampling) and transform.in_numbers is not None and is_bfloat16(transform.out_dtype):
+    if isinstance(transform, Resampling) and in_numbers(transform) is not None and is_bfloat16(transform.out_dtype):
         values = 4 * size_of(writes)
     return values + (4 * size_of(reads) if is_bfloat16(transform.in_dtype) else 0)
 

@@ -5,6 +5,8 @@ Of bool and complex nothing is copied: they are looked at as 0 and 1, or as thei
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,34 @@ from numpy.lib.stride_tricks import as_strided
 
 from vrdask.boxes import Box
 from vrdask.buffers import Empty
-from vrdask.dtypes import DType, is_bfloat16
+from vrdask.dtypes import DType, is_bfloat16, stand_in
+from vrdask.transforms.resampling import Resampling
 
 Array = npt.NDArray[Any]
+
+
+@lru_cache(maxsize=256)
+def in_numbers(resampling: Resampling) -> Resampling | None:
+    """The same resampling of the numbers that stand in for samples of a type that kernels do not know, with an axis for
+    the parts of complex ones; None where they know it, or only copy.
+    """
+    source, result = stand_in(resampling.in_dtype), stand_in(resampling.out_dtype, result=True)
+    if source is None or result is None or (source, result) == (resampling.in_dtype, resampling.out_dtype):
+        return None
+    if resampling.in_dtype == resampling.out_dtype and (resampling.copies or not resampling.stages):
+        return None
+    if resampling.in_dtype.kind != "c":
+        return replace(resampling, in_dtype=source, out_dtype=result)
+    steps, modes = resampling.steps, resampling.modes
+    return replace(
+        resampling,
+        in_shape=(*resampling.in_shape, 2),
+        out_shape=(*resampling.out_shape, 2),
+        in_dtype=source,
+        out_dtype=result,
+        steps=steps and (*steps, None),
+        modes=modes and (*modes, modes[-1]),
+    )
 
 
 def with_parts(dtype: DType, box: Box) -> Box:

@@ -84,22 +84,6 @@ class Resampling:
         return sums(self.axis_modes, self.in_shape, self.out_shape, *types, self.steps)
 
     @cached_property
-    def in_numbers(self) -> Resampling | None:
-        """The same resampling of the numbers that stand in for samples of a type that kernels do not know, with an axis
-        for the parts of complex ones; None where they know it, or only copy.
-        """
-        if self.in_dtype == self.out_dtype and (self.copies or not self.stages):
-            return None
-        source, result = stand_in(self.in_dtype), stand_in(self.out_dtype, result=True)
-        if source is None or result is None or (source, result) == (self.in_dtype, self.out_dtype):
-            return None
-        parts = (2,) if self.in_dtype.kind == "c" else ()
-        shapes = (*self.in_shape, *parts), (*self.out_shape, *parts)
-        steps = self.steps and (*self.steps, *(None for _ in parts))
-        modes = self.modes and (*self.modes, *(self.modes[-1] for _ in parts))
-        return _interned(*shapes, self.mode, self.align_corners, source, result, steps=steps, modes=modes)
-
-    @cached_property
     def acc_dtype(self) -> DType:
         return np.dtype("float64" if self.double else "float32")
 
