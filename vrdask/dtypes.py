@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ COMPLEX = "complex64, complex128"
 """The types that can be computed with, for people."""
 
 
+@lru_cache(maxsize=128)
 def stand_in(dtype: DType, result: bool = False) -> DType | None:
     """The type of the numbers that are computed with for samples of a type; None where there is none.
 

@@ -146,11 +146,11 @@ def test_rounded_coordinates_are_even_enough():
 
 
 def test_times_are_coordinates_too():
-    time = np.array("2020-01-01", "M8[s]") + 60 * np.arange(40)
+    time = np.datetime64("2020-01-01", "s") + np.timedelta64(60, "s") * np.arange(40)
     x = xarray.DataArray(SAMPLES, {"time": time.astype("M8[ns]")}, ("time", "x"))
     assert vrdask.resample(x, factor=0.5).shape == (40, 25), "time is resampled where it is named alone"
     got = vrdask.resample(x, factor={"time": 0.5})
-    assert_array_equal(got.time, (time[::2] + 30).astype("M8[ns]"))
+    assert_array_equal(got.time, (time[::2] + np.timedelta64(30, "s")).astype("M8[ns]"))
     assert vrdask.resample(x, spacing={"time": "2min"}).time.equals(got.time)
 
 
