@@ -144,7 +144,6 @@ def test_a_mask_goes_there_and_back(tmp_path, middle):
     assert_array_equal(made.affine, there.affine)
     assert made.get_data_dtype() == np.uint8
     assert back.shape == there.shape[::-1]
-    expected = ball < 15
     got = np.asarray(made.dataobj)
     assert set(np.unique(got)) == {0, 1}
     assert_array_equal(got[ball < 13], 1)  # a voxel within the surface, and one outside
