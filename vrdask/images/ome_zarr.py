@@ -50,7 +50,7 @@ def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Image | No
     for holder in (datasets[level], multiscale):
         for one in checked(holder.get("coordinateTransformations", []), list, "coordinateTransformations"):
             scale, translation = _after(checked(one, Mapping, "a transformation"), scale, translation)
-    extra = {key: ome[key] for key in ("omero",) if key in ome}
+    extra = {key: ome[key] for key in ("omero", "image-label") if key in ome}
     return Image(axes, paths[level], tuple(scale), tuple(translation), multiscale.get("name"), extra)
 
 

@@ -61,10 +61,11 @@ class Job:
         total = math.prod(self.transform.out_shape)
         with reporting(self.progress, total, self.transform.label.partition("-")[0]) as report:
             count = len(self.plan) if total else 0
-            return occupy(
+            found: zarr.Array[Any] = occupy(
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
+            return found
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
