@@ -11,7 +11,6 @@ from typing import Any
 
 from vrdask.images.image import Image
 
-
 VERSIONS = ("0.4", "0.5")
 """That are written."""
 _OF_OME = ("omero", "image-label", "_creator")
