@@ -4,6 +4,7 @@
     grid_sample(input, grid, mode)          the same arrays at any positions
     affine_transform(x, matrix, offset)     rotated, sheared, shifted
     resample_zarr(source, target, shape)    Zarr to Zarr, with bounded memory
+    write_pyramid(source, target)           an OME-Zarr image with all its levels, of one read
     affine_zarr(source, target, matrix)     the same through an affine map
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
     open(place)                             what is at a place, and what is known of its axes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vrdask.api.open import open as open  # noqa: A004 (as zarr.open)
     from vrdask.api.resample import resample as resample
     from vrdask.api.resample_zarr import resample_zarr as resample_zarr
+    from vrdask.api.write_pyramid import write_pyramid as write_pyramid
     from vrdask.compute.threads import get_num_threads as get_num_threads
     from vrdask.compute.threads import set_num_threads as set_num_threads
     from vrdask.planning.plan import ResamplePlan as ResamplePlan
@@ -42,6 +44,7 @@ _HOMES = {
     "affine_zarr": "vrdask.api.affine_zarr",
     "resample_zarr": "vrdask.api.resample_zarr",
     "open": "vrdask.api.open",
+    "write_pyramid": "vrdask.api.write_pyramid",
     "plan_resample": "vrdask.planning.plan",
     "ResamplePlan": "vrdask.planning.plan",
     "set_num_threads": "vrdask.compute.threads",
@@ -60,6 +63,7 @@ __all__ = [
     "resample",
     "resample_zarr",
     "set_num_threads",
+    "write_pyramid",
 ]
 
 

@@ -19,6 +19,7 @@ from strategies import values
 
 import vrdask
 from vrdask.runs.job import Job
+from vrdask.sources.reordered import reordered
 from vrdask.storage.readable import StoredArray
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
@@ -266,3 +267,17 @@ def test_memory_of_a_run_from_dask_is_bounded_by_its_plan(tmp_path):
     assert job.blocks.peak_bytes < 64 << 20 < x.nbytes * 4
     with dask.config.set(scheduler="synchronous"):
         assert job.run().shape == (1000, 2000)
+
+
+def test_pyramids_and_other_orders_of_axes(tmp_path):
+    x = values((30, 40, 3), "uint8", 2)
+    lazy = da.from_array(x, chunks=((7, 13, 10), 17, 3))
+    expected = vrdask.resample(x, (15, 20), axes=(0, 1))
+    turned = reordered(vrdask.open(lazy), (2, 1, 0))
+    assert_array_equal(vrdask.resample_zarr(turned, {}, (20, 15))[:], expected.T)
+    assert_array_equal(vrdask.resample(turned, (20, 15)).compute(), expected.T)
+    one = xarray.DataArray(lazy[..., 0], {"y": np.arange(30) * 0.5, "x": np.arange(40) * 0.5}, ("y", "x"))
+    group = vrdask.write_pyramid(one, tmp_path / "p.zarr", levels=1)
+    assert_array_equal(group["0"][:], x[..., 0])
+    half = vrdask.open(tmp_path / "p.zarr", level=1)
+    assert (half.spacing, half.origin) == ((1, 1), (0.25, 0.25))

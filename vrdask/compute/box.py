@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box
 from vrdask.buffers import Empty
+from vrdask.compute.reduce_box import reduce_box
 from vrdask.compute.resample_box import apply
 from vrdask.transforms.affine import Affine
+from vrdask.transforms.blocks import Blocks
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
@@ -28,5 +30,7 @@ def compute_box(
         from vrdask.compute.sample_box import sample_affine
 
         return sample_affine(transform, samples, reads, writes, num_threads, empty)
+    if isinstance(transform, Blocks):
+        return reduce_box(transform, samples, num_threads, empty)
     assert isinstance(transform, Resampling)
     return apply(transform, samples, reads, writes, num_threads, empty)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -36,6 +36,8 @@ class Image:
     affine: Affine | None = None
     """3 rows (x, y, z of the scanner's space, in millimetres, RAS+ as nibabel has it) of n + 1 numbers: from sample
     numbers along the n axes of space, in the array's order, to positions. None where nothing says it."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What the group says in other words than OME-Zarr's, kept as it is."""
 
     @property
     def axis_names(self) -> tuple[str, ...]:

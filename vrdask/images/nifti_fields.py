@@ -2,8 +2,9 @@
 
     "vrdask": {"nifti": {"sform_code": 1, "qform_code": 1, "intent_code": 1002, "descrip": "..", "cal": [0, 255], ..}}
 
-The fields have the header's names, but for `intent` (its three parameters), `cal` (from where to where to show),
-`time_unit` (of what is no time, such as hz) and `slice` (the columns of the affine that a plane or a line leaves out).
+The fields have the header's names, but for `intent` (its three parameters), `cal` (what to show as black and white),
+`time_unit` (of no axis of time, or of what is none, such as hz) and `slice` (the columns of the affine that a plane or
+a line leaves out).
 """
 
 from __future__ import annotations

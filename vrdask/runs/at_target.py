@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import zarr
-
-from vrdask.boxes import Box
 from vrdask.compute import threads
 from vrdask.cores import mapped
 from vrdask.runs.record import FOLDER, Record, Units, differences, in_use
-from vrdask.runs.standing import Course, course, standing_of
+from vrdask.runs.standing import Course, Standing, course, standing_of
 from vrdask.sources import Source
 from vrdask.storage import durable, objects
 from vrdask.storage.retry import said_of
@@ -67,7 +64,8 @@ class Occupation:
     """What a run means to do at a target's place.
 
     place : the target as the caller named it. settings : what two runs must agree in for one to go on from the other.
-    durable : whether to wait for the disk.
+    durable : whether to wait for the disk. stands : what is there, where it is not for `standing` to tell.
+    clear : clears away what is to be replaced, where that is not all there is.
     """
 
     target: Target
@@ -76,6 +74,14 @@ class Occupation:
     resume: bool
     overwrite: bool
     durable: bool = True
+    stands: Callable[[], Standing] | None = None
+    clear: Callable[[], None] | None = None
+
+    def found(self) -> Standing:
+        """What is at the place."""
+        if self.stands is not None:
+            return self.stands()
+        return standing_of(self.target)
 
     def foreseen(self) -> tuple[Course, Mapping[str, Any] | None]:
         """The course as things stand, and the settings of the run to go on from; nothing is written.
@@ -92,17 +98,16 @@ class Occupation:
             is_in_use = in_use(root)
         if is_in_use:
             raise FileExistsError(f"target must not be in use; another run is writing {self.place}")
-        found = standing_of(self.target)
-        return course(found, self.place, self.settings, self.resume, self.overwrite)
+        return course(self.found(), self.place, self.settings, self.resume, self.overwrite)
 
 
 def occupy(
     occupation: Occupation,
-    boxes: Callable[[int], Box],
+    boxes: Callable[[int], Any],
     count: int,
     run_tasks: Callable[[Set[int], Mark], None],
     last_look: Callable[[], None],
-) -> zarr.Array[Any]:
+) -> Any:
     """Run a job at its target's place; the finished target.
 
     boxes : what each of `count` tasks writes. run_tasks : runs those that are not done yet, and marks them as they are.
@@ -116,11 +121,11 @@ def occupy(
 
 def _occupied(
     occupation: Occupation,
-    boxes: Callable[[int], Box],
+    boxes: Callable[[int], Any],
     count: int,
     run_tasks: Callable[[Set[int], Mark], None],
     last_look: Callable[[], None],
-) -> zarr.Array[Any]:
+) -> Any:
     target, root = occupation.target, occupation.target.root
     if root is None:
         run_tasks(frozenset(), lambda number, units: None)
@@ -131,13 +136,13 @@ def _occupied(
             target.settle(boxes(number) for number in numbers if number < count)
 
     with Record(root, occupation.settings, settle) as record:
-        found = standing_of(target)
+        found = occupation.found()
         to_do, begun_with = course(
             found, occupation.place, occupation.settings, occupation.resume, occupation.overwrite
         )
         if to_do is Course.NOTHING:
             record.erase()
-            return target.array if target.file else zarr.open_array(target.array.store_path, mode="r+")
+            return target.opened()
         if to_do is Course.GO_ON and begun_with is not None and begun_with["blocks"] != occupation.settings["blocks"]:
             raise FileExistsError(
                 f"target must not be in use; another run has begun at {occupation.place} meanwhile: try again"
@@ -147,7 +152,7 @@ def _occupied(
             record.go_on()
             done = still_there(target, record.lines(), boxes, count, checksums=True)
         else:
-            record.begin(clear=to_do is Course.REPLACE)
+            record.begin(clear=to_do is Course.REPLACE, how=occupation.clear)
             if to_do is Course.REPLACE:
                 target.clear()
         if target.metadata_first:
@@ -171,13 +176,13 @@ def require_same_source(source: Source, settings: Mapping[str, Any]) -> None:
 
 
 def still_there(
-    target: Target, lines: Iterable[tuple[int, Units]], boxes: Callable[[int], Box], count: int, *, checksums: bool
+    target: Target, lines: Iterable[tuple[int, Units]], boxes: Callable[[int], Any], count: int, *, checksums: bool
 ) -> Set[int]:
     """The tasks whose units are still as they were recorded, the latest line of each counting.
 
     checksums : whether to read them, where they lie on a file system of this machine, or to look at their sizes alone.
     """
-    sizes = None if target.folder is not None else objects.sizes_below(target.array.store_path)
+    sizes = None if target.folder is not None else objects.sizes_below(target.base)
 
     def holds(number: int, units: Units) -> bool:
         keys = target.keys(boxes(number)) if units else []
@@ -214,7 +219,7 @@ def _is(target: Target, key: str, unit: Any, sizes: Mapping[str, int] | None, ch
     return unit is not None and size == unit[0] and (not checksums or durable.checksum(path) == unit[1])
 
 
-def _require_all(target: Target, record: Record, boxes: Callable[[int], Box], count: int, place: Any) -> None:
+def _require_all(target: Target, record: Record, boxes: Callable[[int], Any], count: int, place: Any) -> None:
     """Nothing is published of which a part is gone."""
     held = still_there(target, record.lines(), boxes, count, checksums=False)
     lost = count - len(held)

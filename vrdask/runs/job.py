@@ -27,7 +27,7 @@ from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source, open_source
 from vrdask.sources.as_zarr import as_zarr
-from vrdask.sources.source import innermost
+from vrdask.sources.source import stays
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
@@ -157,7 +157,7 @@ def prepare_job(
 
 def _client(source: Source, target: Target) -> Any | None:
     """The dask client whose workers do the tasks; None where only this process can."""
-    return None if target.is_whole or getattr(innermost(source), "stays", False) else active_client()
+    return None if target.is_whole or stays(source) else active_client()
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 
@@ -54,18 +54,23 @@ class StoreAccess:
 
     def each(self, work: Callable[[Box], None], boxes: Sequence[Box]) -> None:
         """`work` on every box, on the threads of the run where it has some. After the first failure none begins."""
-        if self.pool is None or len(boxes) == 1:
-            for box in boxes:
-                work(box)
-            return
-        futures = [self.pool.submit(work, box) for box in boxes]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            for future in futures:
-                future.cancel()
-            wait(futures)
+        each(self.pool, work, boxes)
+
+
+def each(pool: ThreadPoolExecutor | None, work: Callable[[Box], None], boxes: Sequence[Box]) -> None:
+    """`work` on every box, on a pool's threads where there is one. After the first failure none begins."""
+    if pool is None or len(boxes) == 1:
+        for box in boxes:
+            work(box)
+        return
+    futures = [pool.submit(work, box) for box in boxes]
+    try:
+        for future in futures:
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
 
 
 def written(access: StoreAccess, target: Target, box: Box, settles: bool) -> Units:
@@ -78,7 +83,16 @@ def written(access: StoreAccess, target: Target, box: Box, settles: bool) -> Uni
     return units
 
 
-_latest: tuple[str, StoreAccess] | None = None
+class Held(Protocol):
+    """What the tasks of a run share in this process."""
+
+    @property
+    def pool(self) -> ThreadPoolExecutor | None: ...
+
+
+Access = TypeVar("Access", bound=Held)
+
+_latest: tuple[str, Any] | None = None
 _mutex = threading.Lock()
 
 
@@ -97,20 +111,34 @@ def store_access(
     sharing : what the tasks of a plan share; None where the latest chunks are to be kept. threads : that tasks share
     for their pieces; 1 for none but their own.
     """
+
+    def make() -> StoreAccess:
+        memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
+        chunks = chunk_io(source, memory.empty)
+        reader: Chunks | ChunkCache = chunks
+        if cache_bytes and source.chunks is not None:
+            policy: Policy = ByRecency(cache_bytes)
+            if (shared := sharing()) is not None:
+                policy = ByPlan(shared, source.dtype, cache_bytes, memory.empty)
+            reader = ChunkCache(chunks, policy, source.dtype, memory.empty)
+        return StoreAccess(reader, ChunkIO(target.array), memory, piece_threads(threads))
+
+    return held(run, make)
+
+
+def piece_threads(count: int) -> ThreadPoolExecutor | None:
+    """Threads that the tasks of a run share; None where each task's thread does all of it."""
+    return ThreadPoolExecutor(count, thread_name_prefix="vrdask-piece") if count > 1 else None
+
+
+def held(run: str, make: Callable[[], Access]) -> Access:
+    """What the tasks of a run share in this process, made by the first of them; an earlier run's is let go."""
     global _latest
     with _mutex:
         if _latest is None or _latest[0] != run:
-            memory = Pool(SMALLEST_KEPT, most_bytes, slack=1.5)
-            chunks = chunk_io(source, memory.empty)
-            reader: Chunks | ChunkCache = chunks
-            if cache_bytes and source.chunks is not None:
-                policy: Policy = ByRecency(cache_bytes)
-                if (shared := sharing()) is not None:
-                    policy = ByPlan(shared, source.dtype, cache_bytes, memory.empty)
-                reader = ChunkCache(chunks, policy, source.dtype, memory.empty)
-            pool = ThreadPoolExecutor(threads, thread_name_prefix="vrdask-piece") if threads > 1 else None
-            _latest = (run, StoreAccess(reader, ChunkIO(target.array), memory, pool))
-        return _latest[1]
+            _latest = (run, make())
+        found: Access = _latest[1]
+        return found
 
 
 def let_go(run: str) -> None:

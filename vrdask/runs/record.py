@@ -3,6 +3,7 @@
     .vrdask/job.json        what the run makes, and in which blocks: a run with other settings must not go on from it
     .vrdask/lock.json       whose it is: see `locks`
     .vrdask/reserve         room on a local disk for the last record of a run that has filled it
+    .vrdask/sums/           what later tasks of the run are made of, beside what is stored
     .vrdask/done/00000017   tasks recorded as done since the last such object: a line each, with what each unit holds
 
 A missing chunk does not mean "not done", for empty chunks are not stored; so completion is recorded, not guessed.
@@ -35,6 +36,8 @@ from vrdask.storage import durable, objects
 _log = logging.getLogger(__name__)
 
 FOLDER = ".vrdask"
+SCRATCH = "sums"
+"""What a run keeps beside its record until it is complete: see `targets.pyramid`."""
 RESERVED_BYTES = 32 << 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 SECONDS_BETWEEN_BEATS = 15.0
@@ -82,18 +85,21 @@ class Record:
         self._flusher.start()
         return self
 
-    def begin(self, *, clear: bool = False) -> None:
+    def begin(self, *, clear: bool = False, how: Callable[[], None] | None = None) -> None:
         """Begin anew, with nothing done.
 
         clear : whether what else is at the place has to go first, its metadata before all: a place with a record of
-        that can be told from one that holds something, should this be cut off.
+        that can be told from one that holds something, should this be cut off. how : does so, where not all has to go.
         """
         with self._mutex:
             self._pending.clear()
         if clear:
             self._say(cleared=False)
         objects.remove_all(self._root / "done", [f"{name}" for name in self._segments()])
-        if clear:
+        objects.remove_all(self._root / SCRATCH)
+        if clear and how is not None:
+            how()
+        elif clear:
             _remove_metadata(self._place)
             objects.remove_but(self._place, FOLDER)
             if (folder := objects.local_folder(self._place)) is not None:
@@ -178,6 +184,7 @@ class Record:
         self._erased = True
         segments = self._segments()
         objects.remove_all(self._root / "done", segments)
+        objects.remove_all(self._root / SCRATCH)
         for name in ("job.json", "reserve"):
             objects.remove(self._root / name)
         objects.remove_leftovers(self._root)  # another run that is laying a claim lays it again

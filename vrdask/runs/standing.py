@@ -66,7 +66,7 @@ def standing(root: StorePath, array: StorePath) -> Standing:
 def standing_of(target: Target) -> Standing:
     """What is at a target's place; of one that becomes a file, the file or the unfinished run."""
     assert target.root is not None
-    found = standing(target.root, target.array.store_path)
+    found = standing(target.root, target.base)
     if target.file is None or found.kind is not Kind.NOTHING or not os.path.lexists(target.file):
         return found
     return Standing(Kind.FILE, None, target.made())

@@ -137,6 +137,8 @@ def _header(path: Path, is_gzip: bool) -> tuple[Any, bool]:
         for kind in (Nifti1Header, Nifti2Header):
             if kind.may_contain_header(block):
                 header = kind(block[: kind.sizeof_hdr])
+                said = kind(block[: kind.sizeof_hdr], check=False)["pixdim"]
+                header["pixdim"][said == 0] = 0  # which nibabel takes for 1: what nobody says is not known
                 if bytes(header["magic"].item()).startswith(b"n+"):
                     return header, block[kind.sizeof_hdr : kind.sizeof_hdr + 1] not in (b"", b"\0")
                 raise ValueError("its samples are in another file, beside a header: convert it to one file")

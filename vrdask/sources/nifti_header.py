@@ -84,7 +84,7 @@ def _affines(header: Any) -> list[tuple[str, Matrix]]:
     if int(header["qform_code"]) > 0:
         try:
             found.append(("qform", _qform(header)))
-        except HeaderDataError as error:
+        except (HeaderDataError, ValueError) as error:
             if not found:
                 raise ValueError(f"a NIfTI source must have a qform that can be read: {error}") from None
             found.append(("qform", np.full((3, 4), np.nan)))
@@ -142,7 +142,7 @@ def kept_fields(header: Any, names: Sequence[str]) -> dict[str, Any]:
     if any(limits := [float(header[name]) for name in ("cal_min", "cal_max")]):
         kept["cal"] = limits
     _, time = header.get_xyzt_units()
-    if time not in UNITS and time != "unknown":
+    if time != "unknown" and (time not in UNITS or "t" not in names):
         kept["time_unit"] = time
     missing = [axis for axis in "xyz" if axis not in names]
     if missing and (found := _affines(header)):

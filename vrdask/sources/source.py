@@ -155,11 +155,19 @@ def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
 
 
 def innermost(source: Source) -> Any:
-    """The array that a source is a part of, such as one channel, or a region."""
+    """The array that a source is a part of, such as one channel, or a region, or has in another order."""
     array: Any = source.array
-    while not isinstance(array, zarr.Array) and hasattr(array, "whole"):
-        array = array.whole
+    while not isinstance(array, zarr.Array):
+        around = getattr(array, "whole", None)
+        if (inner := getattr(array, "inner", None) if around is None else around) is None:
+            break
+        array = inner
     return array
+
+
+def stays(source: Source) -> bool:
+    """Whether only this process can read a source: an array in its memory."""
+    return bool(getattr(innermost(source), "stays", False))
 
 
 def axes_of(source: Source) -> Axes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numcodecs
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 
@@ -62,3 +63,22 @@ def compressors(given: Any, default: Any) -> Any:
     if not codec.lowest <= number <= codec.highest:
         raise ValueError(f"level of {name} must be a number from {codec.lowest} to {codec.highest}; got {level!r}")
     return codec.make(number)
+
+
+def of_zarr_2(given: Any) -> Any:
+    """The same for an array of Zarr 2: codecs of Zarr 3 as numcodecs has them."""
+    if given is None or isinstance(given, str):
+        return given
+    found = [_of_zarr_2(one) for one in (given if isinstance(given, list | tuple) else (given,))]
+    return found or None
+
+
+def _of_zarr_2(codec: Any) -> Any:
+    if not isinstance(codec, ZstdCodec | BloscCodec | GzipCodec):
+        return codec
+    options: Any = codec.to_dict()["configuration"]
+    if isinstance(codec, ZstdCodec):
+        return numcodecs.Zstd(level=options["level"])
+    if isinstance(codec, GzipCodec):
+        return numcodecs.GZip(level=options["level"])
+    return numcodecs.Blosc(cname=options["cname"], clevel=options["clevel"], shuffle=numcodecs.Blosc.SHUFFLE)

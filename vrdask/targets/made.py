@@ -50,11 +50,14 @@ def with_digests(attributes: Mapping[str, Any], made: Mapping[str, str]) -> dict
     return {**attributes, ATTRIBUTE: {**(said if isinstance(said, Mapping) else {}), MADE: dict(made)}}
 
 
-def made_from(array: StorePath) -> Mapping[str, str] | None:
-    """What an array says of how it was made; None where it does not."""
-    value = objects.get(array / "zarr.json")
-    try:
-        found = json.loads(value or b"{}")["attributes"][ATTRIBUTE][MADE]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, dict) else None
+def made_from(node: StorePath) -> Mapping[str, str] | None:
+    """What an array, or the group of a pyramid, says of how it was made; None where it does not."""
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            said = json.loads(objects.get(node / name) or b"{}")
+            found = (said["attributes"] if name == "zarr.json" else said)[ATTRIBUTE][MADE]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return None

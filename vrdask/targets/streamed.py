@@ -34,7 +34,7 @@ SLAB_BYTES = 32 << 20
 MOST_OF_LIMIT = 8
 """A slab takes no more than this part of a run's memory."""
 LONGEST_SIDE = 256
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 """Of a chunk, which a task of the run writes whole."""
 _RECORD = ".vrdask"
 
@@ -103,7 +103,7 @@ def stream_chunks(shape: Sequence[int], itemsize: int, slab_bytes: int) -> tuple
     """Chunks of which whole rows are slabs: contiguous in C order, and of no more bytes unless a sample is.
 
     >>> stream_chunks((10, 300, 512, 512), 2, 32 << 20)
-    (1, 32, 256, 256)
+    (1, 8, 256, 256)
     """
     chunks = []
     row = chunk_bytes = itemsize  # what the axes so far hold, and what a chunk holds of it
@@ -118,7 +118,7 @@ def stream_chunks(shape: Sequence[int], itemsize: int, slab_bytes: int) -> tuple
 
 
 def slabs_of(shape: Sequence[int], chunks: Sequence[int], itemsize: int, slab_bytes: int) -> Iterator[Box]:
-    """Boxes that cover an array in C order, each contiguous in it and made of whole chunks.
+    """Boxes that cover an array in C order, each contiguous in it, of whole chunks where so many bytes hold some.
 
     >>> list(slabs_of((2, 5, 3), (1, 4, 2), 1, 12))
     [((0, 1), (0, 4), (0, 3)), ((0, 1), (4, 5), (0, 3)), ((1, 2), (0, 4), (0, 3)), ((1, 2), (4, 5), (0, 3))]
@@ -134,7 +134,8 @@ def slabs_of(shape: Sequence[int], chunks: Sequence[int], itemsize: int, slab_by
         yield tuple(whole)
         return
     n, chunk = shape[cut - 1], chunks[cut - 1]
-    step = max(1, slab_bytes // (prod(shape[cut:]) * itemsize) // chunk) * chunk
+    fits = max(1, slab_bytes // (prod(shape[cut:]) * itemsize))
+    step = fits // chunk * chunk or fits
     for index in product(*outer):
         for start in range(0, n, step):
             yield (*((k, k + 1) for k in index), (start, min(n, start + step)), *whole)
@@ -180,7 +181,7 @@ def streamed_arguments(
     most = min(SLAB_BYTES, max(1, (request.memory_limit or SLAB_BYTES * MOST_OF_LIMIT) // MOST_OF_LIMIT))
     shape = form.out_shape
     dtype: DType = plain(form.out_dtype.newbyteorder("="))
-    in_order = stream_chunks([shape[axis] for axis in order], dtype.itemsize, most)
+    in_order = stream_chunks([shape[axis] for axis in order], dtype.itemsize, SLAB_BYTES)  # whatever the limit is
     chunks = [1] * len(shape)
     for axis, chunk in zip(order, in_order, strict=True):
         chunks[axis] = chunk

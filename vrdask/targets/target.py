@@ -67,11 +67,14 @@ class Target:
         """Whether only this process can write it: an array in its memory."""
         return isinstance(self.array.store, MemoryStore)
 
-    def keys(self, box: Box) -> list[str]:
-        """Keys, below the array, of the units of a box of whole units."""
-        units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, self.unit, strict=True))
-        key = zarr_internals.chunk_keys(self.array)
-        return [key(unit) for unit in product(*units)]
+    @property
+    def base(self) -> StorePath:
+        """Where keys count from, and what says how a finished target was made."""
+        return self.array.store_path
+
+    def keys(self, box: Any) -> list[str]:
+        """Keys of the units of what a task writes: here, a box of whole units."""
+        return keys_of(self.array, box)
 
     @property
     def is_whole(self) -> bool:
@@ -81,15 +84,15 @@ class Target:
     @property
     def folder(self) -> Path | None:
         """Where the units lie in a file system of this machine; None for another kind of store."""
-        return objects.local_folder(self.array.store_path)
+        return objects.local_folder(self.base)
 
     @property
     def metadata_first(self) -> bool:
         """Whether the store knows no chunks of arrays that it does not know, as that of a session that is committed."""
         return hasattr(self.array.store, "session")
 
-    def settle(self, boxes: Iterable[Box]) -> None:
-        """See to it that the units of some boxes are on the disk."""
+    def settle(self, boxes: Iterable[Any]) -> None:
+        """See to it that the units of what some tasks write are on the disk."""
         if self.folder is not None:
             durable.sync_files([self.folder / key for box in boxes for key in self.keys(box)], self.folder)
 
@@ -118,15 +121,28 @@ class Target:
         if self.root is None:
             return self.array
         self.describe(made or {})
-        return zarr.open_array(self.array.store_path, mode="r+")
+        found: zarr.Array[Any] = self.opened()
+        return found
+
+    def opened(self) -> Any:
+        """A finished target, as it is read from now on."""
+        return self.array if self.file else zarr.open_array(self.array.store_path, mode="r+")
 
     def describe(self, made: Mapping[str, str]) -> None:
         """Write the metadata."""
         assert self.root is not None
-        _put_metadata(self.array.store_path, self.array.metadata, made)
+        put_metadata(self.array.store_path, self.array.metadata, made)
         if self.image is not None:
             group = zarr.create_group(MemoryStore(), attributes=group_attributes(self.image))
-            _put_metadata(self.root, group.metadata)
+            put_metadata(self.root, group.metadata)
+
+
+def keys_of(array: zarr.Array[Any], box: Box) -> list[str]:
+    """Keys, below an array, of the units of a box of whole units."""
+    unit = array.shards or array.chunks
+    units = (range(start // u, -(-stop // u)) for (start, stop), u in zip(box, unit, strict=True))
+    key = zarr_internals.chunk_keys(array)
+    return [key(one) for one in product(*units)]
 
 
 @dataclass(frozen=True)
@@ -143,7 +159,8 @@ class TargetFormat:
     is_local: bool = False
 
 
-def _put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = None) -> None:
+def put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = None) -> None:
+    """Write the metadata of an array or a group. made : digests that an array's attributes are to say."""
     for key, value in zarr_internals.metadata_objects(metadata).items():
         if made:
             said = json.loads(value)

@@ -1,0 +1,191 @@
+"""Any source to an OME-Zarr image of several levels, all of one read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import zarr
+
+import vrdask
+from vrdask.api import taken
+from vrdask.api.signatures import with_parameters_of
+from vrdask.dtypes import native
+from vrdask.images.image import Image
+from vrdask.images.pyramid_metadata import image_for_ome_zarr, images_of_levels, order_for_ome_zarr
+from vrdask.planning.pyramid_levels import levels_of
+from vrdask.runs.apart import require_apart
+from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
+from vrdask.runs.pyramid_target import in_place_target, new_target, stored_attributes
+from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
+from vrdask.sources import Source
+from vrdask.sources.reordered import reordered
+from vrdask.sources.source import axes_of
+from vrdask.storage.places import normal
+from vrdask.transforms.blocks import MODES as BLOCK_MODES
+from vrdask.transforms.modes import MODES
+from vrdask.transforms.pyramid import pyramid
+
+KEEPING = ("majority", "nearest", "stride", "min", "max", "median")
+"""Modes whose results are values of the source."""
+
+
+def prepare(
+    source: Any,
+    target: Any = None,
+    *,
+    factors: Any = 2,
+    levels: int | None = None,
+    mode: str | None = None,
+    axes: Sequence[int | str] | int | str | None = None,
+    chunks: Sequence[int] | int | Mapping[str, int] | None = None,
+    shards: Sequence[int] | int | Mapping[str, int] | None = None,
+    compressors: Any = "auto",
+    ome_zarr_version: str = "0.5",
+    in_place: bool = False,
+    memory_limit: int | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Any = None,
+    num_threads: int | None = None,
+    force: bool = False,
+) -> PyramidJob:
+    """Check the arguments of `write_pyramid`, plan the run, and write nothing."""
+    if resume and overwrite:
+        raise ValueError("at most one of resume and overwrite may be True; got both")
+    if in_place == (target is not None):
+        said = "both" if in_place else "neither"
+        raise ValueError(f"exactly one of target and in_place must be given; got {said}")
+    given = source
+    opened = taken.opened(source)
+    kept = stored_attributes(opened)
+    if not in_place and (order := order_for_ome_zarr(opened.image)) is not None:
+        opened = reordered(opened, order)
+    what_mode = _mode_of(opened, mode, force)
+    image = image_for_ome_zarr(opened.image, opened.layout.dimension_names, len(opened.array.shape))
+    chunks, shards = chunks_and_shards(replace(opened, image=image), chunks, shards, opened.array.shape)
+    known = axes_of(replace(opened, image=image))
+    reduced = known.space if axes is None else known.numbers(axes)
+    steps = levels_of(
+        opened.array.shape, image.axis_names, reduced, _scale_of(opened.image, image), chunks or opened.layout.chunks,
+        factors, levels, what_mode in BLOCK_MODES,
+    )  # fmt: skip
+    what = pyramid(opened.array.shape, steps, what_mode, native(opened.array.dtype))
+    images = images_of_levels(
+        image, [what.product(level) for level in range(what.levels + 1)], what.starts_at_first,
+        list(map(str, range(what.levels + 1))),
+    )  # fmt: skip
+    about = {
+        "description": _DESCRIPTION if what.in_blocks else "each level resampled from the one before",
+        "method": "vrdask.write_pyramid",
+        "version": vrdask.__version__,
+        "kwargs": {"mode": what_mode, "factors": [[float(f) for f in step] for step in steps]},
+    }
+    limit, more = parse_bytes(memory_limit), None
+    if in_place:
+        if chunks is not None or shards is not None:
+            raise ValueError("chunks and shards must be None in place, where levels are stored as the full one is")
+        made, place, more = in_place_target(opened, what, ome_zarr_version, compressors, about)
+    else:
+        place = normal(target)
+        require_apart(given, opened, place)
+        made = new_target(
+            place, opened.layout, images, what, chunks, shards, compressors, ome_zarr_version, about, kept
+        )  # fmt: skip
+    return prepare_pyramid(
+        opened, what, images, made, place, limit=limit, resume=resume, overwrite=overwrite, progress=progress,
+        num_threads=num_threads, in_place=more,
+    )  # fmt: skip
+
+
+_DESCRIPTION = "each level of whole blocks of samples, aligned at the first"
+
+
+def _scale_of(image: Image | None, shown: Image) -> tuple[float, ...]:
+    """Distances between samples; NaN where the source does not say them."""
+    return image.scale if image is not None else (float("nan"),) * len(shown.scale)
+
+
+def _mode_of(source: Source, mode: str | None, force: bool) -> str:
+    """The mode, by default what suits the source."""
+    labels = source.image is not None and source.image.is_labels
+    if labels and source.array.dtype.kind not in "biu":
+        raise TypeError(f"labels must be integers; got {source.array.dtype} in {source.place}")
+    if mode is None:
+        return "majority" if labels else "mean"
+    if not isinstance(mode, str) or (mode not in BLOCK_MODES and mode not in MODES):
+        raise ValueError(f"mode must be one of {', '.join([*BLOCK_MODES, *MODES])}; got {mode!r}")
+    if labels and mode not in KEEPING and not force:
+        raise ValueError(
+            f"mode must be one of {', '.join(KEEPING)} for labels, which must not be mixed; got {mode!r}: "
+            "force=True (--force) mixes them nevertheless"
+        )
+    return mode
+
+
+@with_parameters_of(prepare)
+def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
+    """Write an OME-Zarr image with smaller and smaller levels, all of one read of the source, in bounded memory.
+
+    Every level has exactly the bits of its definition, whatever the chunks, threads or workers, and however often the
+    run was cut off. The mean of integers, min, max and stride: those of one `downsample` of the full level by the
+    product of the factors, rounded once. Every other mode, and the mean of floats: those of one `downsample`, or
+    `resample` (with exact factors), of the level before, as stored.
+
+    The run is that of `resample_zarr`: on the active dask client or on threads, one at a time for a target, recorded
+    and resumable; the image becomes visible when all of it is there.
+
+    Parameters
+    ----------
+    source : as in `resample_zarr`
+        Of OME-Zarr with names of axes as it allows them; colours that come last, as in slides, become channels.
+    target : path, URL or store
+        A new OME-Zarr image. The full level is copied into it, in other chunks where they are asked for.
+    factors : number, {axis name: number}, list of these, or "auto"
+        Of each level over the one before; a number is for every axis of `axes` with more than one sample. Whole
+        numbers, but for modes of `resample`, which take any from 1 on. "auto" halves the axes along which samples lie
+        closest until they are about as far apart as along the others, then all.
+    levels : int, optional
+        How many below the full one; by default until the smallest fits one chunk.
+    mode : str, optional
+        Of `downsample` (mean, majority, median, min, max, stride) or of `resample` (nearest, linear, area, cubic, its
+        filters). By default "mean", and "majority" for labels.
+    axes : the axes that a single factor is for; those of space by default.
+    chunks, shards, compressors : as in `resample_zarr`, for all levels; no larger than a level is.
+    ome_zarr_version : "0.5", in Zarr 3, or "0.4", in Zarr 2.
+    in_place : bool
+        Add levels to the OME-Zarr image that the source is, which keeps its version. Its metadata change last.
+    memory_limit, resume, progress, num_threads : as in `resample_zarr`; progress counts bytes.
+    overwrite : bool
+        Replace what is at `target`; in place, the levels below the full one.
+    force : bool
+        Let labels be mixed.
+
+    Returns
+    -------
+    zarr.Group
+        The finished image.
+
+    Notes
+    -----
+    OME-Zarr asks for a number where nothing says the distance between samples: it is written as 1 without a unit.
+    Of channels without a range of values to show, the range within the smallest level is written.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError, TypeError, ValueError
+        As in `resample_zarr`; nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> source = zarr.create_array({}, data=np.arange(64, dtype="uint8").reshape(8, 8), chunks=(4, 4))
+    >>> image = write_pyramid(source, zarr.storage.MemoryStore())
+    >>> image["1"][:]
+    array([[ 4,  6,  8, 10],
+           [20, 22, 24, 26],
+           [36, 38, 40, 42],
+           [52, 54, 56, 58]], dtype=uint8)
+    """
+    return prepare(*args, **kwargs).run()
