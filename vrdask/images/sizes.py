@@ -84,6 +84,8 @@ def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place:
     number, unit = asked
     if unit is not None:
         own = image.axes[axis].get("unit")
+        if own is None and image.affine is not None and axis in image.space_axes:
+            own = "millimeter"  # of a scanner's space
         if own is None:
             raise ValueError(
                 f"spacing of axis {label} must be without a unit, since {place} gives none; "

@@ -38,7 +38,7 @@ def _result(job: Job) -> str:
         kind = "OME-Zarr 0.5 image"
     elif isinstance(job.at.place, zarr.Array):
         kind = "the array that was there"
-    elif target.is_whole:
+    elif target.is_whole or target.file is not None:
         kind = format_of(job.at.place).name
     else:
         kind = f"plain Zarr array, because {why_plain(image)}"
