@@ -118,9 +118,13 @@ class DaskBlocks(GivenArray):
     @cached_property
     def _graph(self) -> tuple[str, dict[Any, Any]]:
         """The name of its blocks in the optimized graph, and that graph."""
+        import dask.array as da
         from dask.base import optimize
 
-        (array,) = optimize(self.array)
+        if getattr(da, "ARRAY_EXPR_ENABLED", False):  # dask's query planning, which optimizes otherwise
+            array = self.array.optimize()
+        else:
+            (array,) = optimize(self.array)
         return array.name, dict(array.__dask_graph__())
 
     def chunk(self, index: tuple[int, ...], empty: Empty) -> Array:
