@@ -22,6 +22,7 @@ from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source
+from vrdask.runs.pyramid_target import list_labels
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
@@ -34,7 +35,8 @@ from vrdask.transforms.pyramid import Pyramid
 class PyramidJob:
     """A checked run: nothing has been written yet.
 
-    images : of all levels. at : what it means to do at its target's place.
+    images : of all levels. at : what it means to do at its target's place. labels : those of its label images, which
+    come when the image is there.
     """
 
     source: Source
@@ -43,6 +45,7 @@ class PyramidJob:
     images: tuple[Image, ...]
     at: Occupation
     progress: Any = None
+    labels: tuple[PyramidJob, ...] = ()
 
     @property
     def pyramid(self) -> Pyramid:
@@ -55,7 +58,11 @@ class PyramidJob:
                 self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
-            return found
+        for one in self.labels:
+            one.run()
+        if self.labels:
+            list_labels(self.target, self.labels)
+        return found
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         plan, total = self.plan, self.plan.passed_in_all

@@ -13,7 +13,7 @@ from vrdask.boxes import ceil_div
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.images.pyramid_metadata import (
-    LABELS,
+    IMAGE_LABEL,
     VERSIONS,
     attributes_of_pyramid,
     attributes_with_levels,
@@ -24,17 +24,19 @@ from vrdask.images.pyramid_metadata import (
 )
 from vrdask.runs import record
 from vrdask.runs.standing import Kind, Standing
-from vrdask.sources import Source
+from vrdask.sources import Source, open_source
 from vrdask.storage import compressors as codecs
 from vrdask.storage import objects, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
-from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, range_of_type
+from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, put_group, range_of_type
 from vrdask.transforms.pyramid import Pyramid
 
 Sizes = Sequence[int] | None
+LABELS = "labels"
+"""The group beside the levels of an image that holds its label images."""
 
 
 def stored_attributes(source: Source) -> dict[str, Any]:
@@ -50,6 +52,40 @@ def _group_of(source: Source) -> StorePath:
     assert source.image is not None
     at, inner = source.array.store_path, source.image.path.strip("/")
     return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+
+
+def label_sources(source: Source) -> list[tuple[str, Source]]:
+    """The label images beside the image that a source is the full level of, by name.
+
+    Raises
+    ------
+    ValueError
+        One that is listed is none.
+    """
+    attributes = stored_attributes(source)
+    if not attributes or source.image is None or source.image.is_labels:
+        return []
+    at = _group_of(source) / LABELS
+    said = attributes_at(at)
+    names = said.get("ome", said).get(LABELS, [])
+    found = []
+    for name in names if isinstance(names, list) else []:
+        opened = open_source(at / str(name))
+        if opened.image is None or not opened.image.path:
+            raise ValueError(f"labels must be OME-Zarr images; got {opened.place}: with_labels=False leaves them out")
+        extra = {IMAGE_LABEL: {}, **opened.image.extra}
+        found.append((str(name), replace(opened, image=replace(opened.image, extra=extra))))
+    return found
+
+
+def list_labels(target: PyramidTarget, labels: Sequence[Any]) -> None:
+    """Write the group of label images, which lists them."""
+    zarr_format, at = target.array.metadata.zarr_format, target.base / LABELS
+    names = [one.target.base.path.rsplit("/", 1)[-1] for one in labels]
+    said = attributes_at(at)
+    if set(said.get("ome", said).get(LABELS, [])) >= set(names):
+        return
+    put_group(at, zarr_format, {"ome": {"version": "0.5", LABELS: names}} if zarr_format == 3 else {LABELS: names})
 
 
 def new_target(
@@ -224,5 +260,5 @@ def _with_windows(
     kinds = [axis.get("type") for axis in image.axes]
     axis = kinds.index("channel") if "channel" in kinds else None
     count = 1 if axis is None else made.levels[0].shape[axis]
-    wants = LABELS not in image.extra and made.array.dtype.kind in "biuf" and needs_windows(omero, count)
+    wants = IMAGE_LABEL not in image.extra and made.array.dtype.kind in "biuf" and needs_windows(omero, count)
     return replace(made, attributes=attributes, channel_axis=axis, wants_windows=wants)
