@@ -79,9 +79,9 @@ FILES = {
     "mapped.tif": (lambda path: tifffile.imwrite(path, GREY.astype(">u2"), byteorder=">"), GREY.astype("u2"), "yx"),
     "pages.tif": (lambda path: tifffile.imwrite(path, STACK, compression="zlib", metadata=ZYX), STACK, "zyx"),
     "imagej.tif": (lambda path: tifffile.imwrite(path, STACK, imagej=True, metadata=ZYX), STACK, "zyx"),
-    "volume.nii": (nifti, VOLUME, "xyz"),
-    "volume.nii.gz": (nifti, VOLUME, "xyz"),
-    "scaled.nii": (lambda path: nifti(path, 0.25), None, "xyz"),
+    "volume.nii": (nifti, VOLUME.T, "zyx"),
+    "volume.nii.gz": (nifti, VOLUME.T, "zyx"),
+    "scaled.nii": (lambda path: nifti(path, 0.25), None, "zyx"),
     "volume.npy": (lambda path: np.save(path, VOLUME), VOLUME, ""),
     "fortran.npy": (lambda path: np.save(path, np.asfortranarray(VOLUME)), VOLUME, ""),
 }  # fmt: skip
@@ -95,7 +95,7 @@ def file(request, tmp_path):
     write(path)
     if data is None:
         data = (
-            np.asarray(nibabel.load(path).dataobj)
+            np.asarray(nibabel.load(path).dataobj).T
             if path.suffix == ".nii"
             else tifffile.imread(path, series=0, level=0)
         )

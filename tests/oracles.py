@@ -18,16 +18,16 @@ Matrix = npt.NDArray[np.float64]
 HALF = Fraction(1, 2)
 
 
-def position(i: int, n_in: int, n_out: int, align_corners: bool) -> Fraction:
+def position(i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Fraction:
     """Where output i lies on the input axis, in samples."""
     if align_corners:
-        return Fraction(i * (n_in - 1), max(n_out - 1, 1))
-    return (i + HALF) * n_in / n_out - HALF
+        return i * (Fraction(n_in - 1, max(n_out - 1, 1)) if step is None else step)
+    return (i + HALF) * (Fraction(n_in, n_out) if step is None else step) - HALF
 
 
-def nearest_index(i: int, n_in: int, n_out: int, align_corners: bool) -> int:
+def nearest_index(i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> int:
     """Round half up; never beyond the ends, for either convention."""
-    return floor(position(i, n_in, n_out, align_corners) + HALF)
+    return min(floor(position(i, n_in, n_out, align_corners, step) + HALF), n_in - 1)
 
 
 def mirrored(j: int, n: int) -> int:
@@ -53,31 +53,32 @@ def spline_collocation(n: int) -> Matrix:
 
 
 @lru_cache(maxsize=512)
-def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False) -> Matrix:
+def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False, step: Fraction | None = None) -> Matrix:
     """The matrix of one axis; rows are output samples."""
     dense = np.zeros((n_out, n_in))
+    ratio = Fraction(n_in, n_out) if step is None else step
     for i in range(n_out):
-        p = position(i, n_in, n_out, align_corners)
+        p = position(i, n_in, n_out, align_corners, step)
         if mode == "nearest":
-            dense[i, nearest_index(i, n_in, n_out, align_corners)] = 1
+            dense[i, nearest_index(i, n_in, n_out, align_corners, step)] = 1
         elif mode == "linear":
             low = floor(p)
             for j, weight in ((low, 1 - (p - low)), (low + 1, p - low)):
                 dense[i, min(max(j, 0), n_in - 1)] += float(weight)
         elif mode == "area":
-            low, high = floor(Fraction(i * n_in, n_out)), ceil(Fraction((i + 1) * n_in, n_out))
+            low, high = floor(i * ratio), min(ceil((i + 1) * ratio), n_in)
             dense[i, low:high] = 1 / (high - low)
         elif mode == "area_exact":
-            step = Fraction(n_in, n_out)
+            end = min((i + 1) * ratio, Fraction(n_in))
             for k in range(n_in):
-                held = min((i + 1) * step, Fraction(k + 1)) - max(i * step, Fraction(k))
-                dense[i, k] = max(held / step, Fraction(0))
+                held = min(end, Fraction(k + 1)) - max(i * ratio, Fraction(k))
+                dense[i, k] = max(held / (end - i * ratio), Fraction(0))
         elif mode == "cubic":
             for j in range(floor(p) - 1, floor(p) + 3):
                 dense[i, mirrored(j, n_in)] += b_spline(float(p - j))
     if mode == "cubic":
         dense = np.linalg.solve(spline_collocation(n_in).T, dense.T).T
-    return dense if n_in != n_out or mode == "cubic" else np.eye(n_in)
+    return dense if n_in != n_out or step is not None or mode == "cubic" else np.eye(n_in)
 
 
 @lru_cache(maxsize=512)

@@ -7,7 +7,9 @@ things: 1, primes, powers of two and their neighbours.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,10 @@ Chunks = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """Arguments of `resample`, and a seed for the values of its source."""
+    """Arguments of `resample`, and a seed for the values of its source.
+
+    factors : of `axes`, to be kept to exactly, where `shape` only tells what they come to.
+    """
 
     in_shape: tuple[int, ...]
     shape: tuple[int, ...]
@@ -43,6 +48,12 @@ class Problem:
     in_dtype: str = "float32"
     out_dtype: str | None = None
     seed: int = 0
+    factors: tuple[Fraction, ...] | None = None
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """How large the result is to be."""
+        return {"shape": self.shape} if self.factors is None else {"factor": self.factors, "exact": True}
 
     @property
     def what(self) -> Resampling:
@@ -50,6 +61,7 @@ class Problem:
         return resampling(
             self.in_shape, self.shape, self.mode, self.align_corners,
             axes=self.axes, in_dtype=self.in_dtype, out_dtype=self.out_dtype,
+            steps=self.factors and tuple(1 / factor for factor in self.factors),
         )  # fmt: skip
 
     @property
@@ -58,8 +70,9 @@ class Problem:
 
     def resample(self, x: Any, **options: Any) -> Any:
         return vrdask.resample(
-            x, self.shape, self.mode, self.align_corners, axes=self.axes, dtype=self.out_dtype, **options
-        )
+            x, mode=self.mode, align_corners=self.align_corners, axes=self.axes, dtype=self.out_dtype, **self.size,
+            **options,
+        )  # fmt: skip
 
 
 def limits(dtype: str) -> tuple[int, int]:
@@ -116,6 +129,24 @@ def problems(
         draw(st.none() | st.sampled_from(dtypes)) if convert else None,
         draw(st.integers(0, 2**16)),
     )  # fmt: skip
+
+
+@st.composite
+def exact_problems(draw: st.DrawFn) -> Problem:
+    """Problems whose ratios are those of factors, of any denominator; sizes are rounded."""
+    problem = draw(problems((*MODES, *FILTERS), ("uint8", "int16", "float32", "int64")))
+    factors = st.sampled_from(
+        [Fraction(text) for text in ("1/2", "1/3", "2", "1.05", "0.95", "0.7", "2.9", "0.3333333", "0.06"
+                                     , "0.65000000000000013", "1.4999999999999998")]
+    ) | st.fractions(Fraction(1, 20), 4, max_denominator=97)  # fmt: skip
+    chosen = tuple(draw(factors) for _ in problem.axes)
+    corners = problem.align_corners and problem.mode in ("nearest", "linear", "cubic")
+    sizes = [
+        floor((problem.in_shape[axis] - 1) * factor) + 1 if corners else
+        max(1, floor(problem.in_shape[axis] * factor + Fraction(1, 2)))
+        for axis, factor in zip(problem.axes, chosen, strict=True)
+    ]  # fmt: skip
+    return replace(problem, shape=tuple(sizes), align_corners=corners, factors=chosen)
 
 
 @st.composite

@@ -174,7 +174,7 @@ def test_a_volume_of_a_scanner_is_a_source(tmp_path, suffix):
     x = np.random.default_rng(0).integers(0, 2000, (20, 21, 22)).astype("i2")
     nibabel.save(nibabel.Nifti1Image(x, np.diag([1, 1, 2.0, 1])), tmp_path / f"ct{suffix}")
     made = affine_zarr(tmp_path / f"ct{suffix}", tmp_path / "turned.zarr", MATRIX, OFFSET, mode="cubic")
-    assert_array_equal(made[:], vrdask.affine_transform(x, MATRIX, OFFSET, mode="cubic"))
+    assert_array_equal(made[:], vrdask.affine_transform(x.T.copy(), MATRIX, OFFSET, mode="cubic"))
 
 
 def test_refusals_leave_no_trace(source, tmp_path):

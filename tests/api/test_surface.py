@@ -18,8 +18,11 @@ KERNELS = PACKAGE / "compute" / "_kernels"
 REQUIRED = inspect.Parameter.empty
 SIGNATURES = {  # positional or keyword; keyword only
     "resample": (
-        {"x": REQUIRED, "shape": REQUIRED, "mode": "linear", "align_corners": False},
-        {"axes": None, "chunks": None, "dtype": None, "num_threads": None},
+        {"x": REQUIRED, "shape": None, "mode": "linear", "align_corners": False},
+        {
+            "axes": None, "chunks": None, "dtype": None, "num_threads": None, "factor": None, "spacing": None,
+            "exact": False,
+        },
     ),
     "plan_resample": (
         {"in_shape": REQUIRED, "out_shape": REQUIRED, "mode": "linear", "align_corners": False},
@@ -28,9 +31,9 @@ SIGNATURES = {  # positional or keyword; keyword only
     "resample_zarr": (
         {"source": REQUIRED, "target": REQUIRED, "shape": None},
         {
-            "factor": None, "spacing": None, "mode": "linear", "align_corners": False, "axes": None, "dtype": None,
-            "chunks": None, "shards": None, "compressors": "auto", "memory_limit": None, "overwrite": False,
-            "progress": None, "num_threads": None,
+            "factor": None, "spacing": None, "mode": "linear", "align_corners": False, "axes": None,
+            "exact": False, "region": None, "dtype": None, "chunks": None, "shards": None, "compressors": "auto",
+            "memory_limit": None, "overwrite": False, "progress": None, "num_threads": None, "pixel_size": None,
         },
     ),
     "grid_sample": (

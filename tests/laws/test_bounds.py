@@ -42,6 +42,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="peaks are read 
         ((2**24,) * 2, ["--factor", "0.7", "--mode", "lanczos"], "tasks"),
         ((64,) * 3, ["--shape", "262144,262144,262144", "--chunks", "1", "--mode", "cubic"], "tasks"),
         ((64,) * 3, ["--shape", "262144,262144,262144", "--chunks", "1", "--shards", "256"], "tasks"),
+        ((LARGEST,), ["--factor", "0.3333333", "--exact", "--chunks", "65536"], "tasks"),
+        ((LARGEST,), ["--factor", "0.3333333", "--exact", "--mode", "lanczos", "--chunks", "65536"], "tasks"),
+        ((LARGEST,), ["--factor", "0.33333333333333331", "--exact", "--mode", "cubic", "--chunks", "65536"], "tasks"),
+        ((LARGEST,), ["--factor", "0.33333333333333331", "--exact", "--mode", "area", "--chunks", "65536"], "tasks"),
+        ((1000,), ["--factor", "12345.678901234567", "--exact", "--mode", "linear", "--chunks", "65536"], "tasks"),
+        ((1000,), ["--factor", "1e-300", "--exact", "--mode", "area", "--chunks", "65536"], "tasks"),
     ],
 )
 def test_a_plan_is_made_or_refused_in_seconds(tmp_path, python, shape, options, said):

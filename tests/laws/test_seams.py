@@ -13,13 +13,15 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from strategies import MODES, Problem, boxes_in, chunks_of, problems, values
+from strategies import MODES, Problem, boxes_in, chunks_of, exact_problems, problems, values
 
 import vrdask
 from vrdask.boxes import regular_edges, slices_of
 from vrdask.compute import builds
 from vrdask.compute.resample_box import apply
 from vrdask.planning.plan import plan_chunks
+
+ANY = problems() | exact_problems()
 
 
 def assert_same_bits(by_chunks, at_once):
@@ -30,7 +32,7 @@ def assert_same_bits(by_chunks, at_once):
         assert_array_equal(np.signbit(by_chunks)[number], np.signbit(at_once)[number])
 
 
-@given(problem=problems(), data=st.data(), threads=st.sampled_from([1, 2]))
+@given(problem=ANY, data=st.data(), threads=st.sampled_from([1, 2]))
 def test_dask_by_chunks_equals_at_once(machine, problem, data, threads):
     x = problem.source
     in_chunks, out_chunks = data.draw(chunks_of(x.shape)), data.draw(chunks_of(problem.what.out_shape))
@@ -41,7 +43,7 @@ def test_dask_by_chunks_equals_at_once(machine, problem, data, threads):
         assert_same_bits(lazy.compute(), whole)
 
 
-@given(problem=problems(), data=st.data(), threads=st.sampled_from([1, 2]))
+@given(problem=ANY, data=st.data(), threads=st.sampled_from([1, 2]))
 def test_any_box_alone_equals_its_part_of_the_whole(machine, problem, data, threads):
     what, x = problem.what, problem.source
     writes = data.draw(boxes_in(what.out_shape))
@@ -53,7 +55,7 @@ def test_any_box_alone_equals_its_part_of_the_whole(machine, problem, data, thre
     assert_same_bits(got, whole[slices_of(writes)])
 
 
-@given(problem=problems(), data=st.data())
+@given(problem=ANY, data=st.data())
 def test_zarr_by_regions_equals_at_once(problem, data):
     x = problem.source
     chunks = tuple(max(sizes) for sizes in data.draw(chunks_of(x.shape)))
@@ -63,15 +65,14 @@ def test_zarr_by_regions_equals_at_once(problem, data):
         assert_same_bits(lazy.compute(), problem.resample(x))
 
 
-@given(problem=problems(), data=st.data())
+@given(problem=ANY, data=st.data())
 def test_zarr_to_zarr_equals_at_once(problem, data):
     x, what = problem.source, problem.what
-    shape = [what.out_shape[axis] for axis in problem.axes]
     stored, made = (tuple(max(sizes) for sizes in data.draw(chunks_of(s))) for s in (x.shape, what.out_shape))
     result = vrdask.resample_zarr(
-        zarr.create_array(zarr.storage.MemoryStore(), data=x, chunks=stored), zarr.storage.MemoryStore(), shape,
+        zarr.create_array(zarr.storage.MemoryStore(), data=x, chunks=stored), zarr.storage.MemoryStore(),
         mode=problem.mode, align_corners=problem.align_corners, axes=problem.axes, dtype=problem.out_dtype, chunks=made,
-        num_threads=data.draw(st.sampled_from([1, 2])),
+        num_threads=data.draw(st.sampled_from([1, 2])), **problem.size,
     )  # fmt: skip
     assert_same_bits(result[...], problem.resample(x))
 

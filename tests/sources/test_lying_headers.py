@@ -190,7 +190,7 @@ def test_slopes_that_say_nothing_are_read_as_nibabel_reads_them(tmp_path):
             expected = np.asarray(nibabel.load(path).dataobj)
         got = open_source(path).array
         assert got.dtype == expected.dtype
-        assert_array_equal(got[:, :, :], expected)
+        assert_array_equal(got[:, :, :], expected.T)
 
 
 def test_a_compressed_volume_ends_where_its_header_says(tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ def test_a_compressed_volume_ends_where_its_header_says(tmp_path, monkeypatch):
     assert path.stat().st_size < 2 << 20
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     result = vrdask.resample_zarr(path, tmp_path / "out.zarr", factor=0.5)
-    assert_array_equal(result[...], vrdask.resample(VOLUME, (10, 13, 15)))
+    assert_array_equal(result[...], vrdask.resample(VOLUME.T, (15, 13, 10)))
     unpacked = inflated.inflated(str(path), 352 + VOLUME.nbytes, "a NIfTI source")
     assert os.fstat(unpacked.number).st_size == 352 + VOLUME.nbytes
 
@@ -270,5 +270,6 @@ def test_headers_with_extensions_are_read_as_nibabel_reads_them(tmp_path, kind, 
     nibabel.save(image, tmp_path / name)
     expected, source = nibabel.load(tmp_path / name).dataobj, open_source(tmp_path / name)
     assert source.array.stored.offset == expected.offset > 352
-    assert source.image.scale == (1, 2, 3)
-    assert_array_equal(source.array[:, :, :], np.asarray(expected))
+    assert source.image.scale == (3, 2, 1)
+    assert ("note", "extensions of the NIfTI header are not carried on") in source.details
+    assert_array_equal(source.array[:, :, :], np.asarray(expected).T)

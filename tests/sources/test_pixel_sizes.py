@@ -40,10 +40,11 @@ def test_pixel_sizes_are_found(tmp_path):
 def test_spacing_resamples_a_file_and_its_target_says_so(tmp_path):
     nifti(tmp_path / "ct.nii")
     result = vrdask.resample_zarr(tmp_path / "ct.nii", tmp_path / "ct.zarr", spacing=1.5, mode="linear")
-    assert result.shape == (11, 13, 60)
+    assert result.shape == (60, 13, 11)
     image = read_multiscale(zarr.open_group(tmp_path / "ct.zarr").attrs.asdict())
-    assert image.scale == pytest.approx((0.8 * 20 / 11, 0.8 * 25 / 13, 1.5))
-    assert image.axes[0] == {"name": "x", "type": "space", "unit": "millimeter"}
+    assert image.scale == pytest.approx((1.5, 0.8 * 25 / 13, 0.8 * 20 / 11))
+    right = {"type": "anatomical", "value": "left-to-right"}
+    assert image.axes[2] == {"name": "x", "type": "space", "unit": "millimeter", "orientation": right}
     # colours last is no OME-Zarr: an array that says its pixel size itself, and is read back with it
     slide(tmp_path / "slide.svs")
     result = vrdask.resample_zarr(tmp_path / "slide.svs", tmp_path / "slide.zarr", spacing=0.998, mode="lanczos")

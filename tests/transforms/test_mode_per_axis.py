@@ -2,11 +2,11 @@
 
 import dask.array as da
 import numpy as np
+import oracles
 import pytest
 import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 
-import oracles
 import vrdask
 from vrdask.transforms import reference
 from vrdask.transforms.resampling import resampling
@@ -78,3 +78,18 @@ def test_resuming_with_other_modes_is_refused(tmp_path):
     vrdask.resample_zarr(stored, tmp_path / "out.zarr", SHAPE, mode=MIXES[0])
     with pytest.raises((ValueError, FileExistsError)):
         vrdask.resample_zarr(stored, tmp_path / "out.zarr", SHAPE, mode=MIXES[1], resume=True)
+
+
+def test_the_command_takes_a_mode_by_name(tmp_path):
+    from click.testing import CliRunner
+
+    from vrdask.cli import main
+
+    zarr.create_array(tmp_path / "in.zarr", data=X, chunks=(3, 7, 5), dimension_names=("z", "y", "x"))
+    command = ["resample", str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), "--shape", "17,9,25", "--quiet"]
+    result = CliRunner().invoke(main, [*command, "--mode", "z=nearest,y=cubic,x=cubic"])
+    assert result.exit_code == 0, result.output
+    assert_array_equal(zarr.open_array(tmp_path / "out.zarr")[:], vrdask.resample(X, SHAPE, MIXES[0]))
+    refused = CliRunner().invoke(main, [*command, "--overwrite", "--mode", "z=nearest,y=cubic,x=order3"])
+    assert refused.exit_code == 2
+    assert "order3" in refused.output

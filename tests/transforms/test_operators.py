@@ -107,16 +107,21 @@ def test_rows_of_any_outputs_are_those_of_the_whole_table(data):
     mode = data.draw(st.sampled_from(sorted(KNOWN)))
     n_in, n_out, double = data.draw(sizes(400)), data.draw(sizes(400)), data.draw(st.booleans())
     align_corners = KNOWN[mode].takes_align_corners and data.draw(st.booleans())
+    step = None
+    if data.draw(st.booleans()):
+        most = data.draw(st.sampled_from([9, 10**17]))
+        step = data.draw(st.fractions(Fraction(1, 9), 9, max_denominator=most) | st.integers(1, 9).map(Fraction))
+        n_out = floor((n_in - 1) / step) + 1 if align_corners else max(1, floor(n_in / step + Fraction(1, 2)))
     begin = data.draw(st.integers(0, n_out - 1))
     end = data.draw(st.integers(begin + 1, n_out))
-    _, whole = KNOWN[mode].rows(n_in, n_out, align_corners, double)
+    _, whole = KNOWN[mode].rows(n_in, n_out, align_corners, double, step)
     starts, stops, dense = whole.start, whole.start + whole.count, whole.dense()
     assert (np.diff(starts) >= 0).all()
     assert (np.diff(stops) >= 0).all()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operators, "SMALL_TABLE", 0)
         patch.setattr(operators, "ENTRIES_AT_ONCE", data.draw(st.integers(1, 600)))
-        _, op = KNOWN[mode].rows(n_in, n_out, align_corners, double)
+        _, op = KNOWN[mode].rows(n_in, n_out, align_corners, double, step)
         rows = op.rows(begin, end)
         assert op.reads((begin, end)) == (starts[begin], stops[end - 1])
         assert_array_equal(rows.start, starts[begin:end])

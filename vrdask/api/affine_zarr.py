@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import zarr
 
 from vrdask.api.signatures import with_parameters_of
+from vrdask.images.image import Image
+from vrdask.images.nifti_fields import on_grid_of
+from vrdask.images.onto import GridMap, onto
 from vrdask.runs.job import Job, prepare_job
-from vrdask.sources import open_source
+from vrdask.sources import Source, open_source
 from vrdask.transforms.affine import affine
 
 
 def prepare(
     source: Any,
     target: Any,
-    matrix: Any,
+    matrix: Any = None,
     offset: Any = 0.0,
     output_shape: Sequence[int] | int | None = None,
     mode: str = "linear",
     *,
+    like: Any = None,
     padding_mode: str = "constant",
     fill_value: Any = 0,
     axes: Iterable[int] | int | None = None,
@@ -37,6 +43,15 @@ def prepare(
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     opened = open_source(source)
+    grid = None
+    if like is not None:
+        reference = open_source(like)
+        grid, output_shape = _grid(opened, reference, matrix, offset, output_shape, axes)
+        matrix, offset, axes = grid.matrix, grid.offset, grid.axes
+        layout = replace(opened.layout, attributes=on_grid_of(opened.layout.attributes, reference.layout.attributes))
+        opened = replace(opened, layout=layout, details=(*opened.details, *(("note", note) for note in grid.notes)))
+    elif matrix is None:
+        raise ValueError("matrix or like must be given; got neither")
     what = affine(
         opened.array.shape,
         opened.array.dtype,
@@ -49,12 +64,32 @@ def prepare(
         axes,
         dtype,
     )
-    image = opened.image and opened.image.seen_through(what.matrix, what.offset, what.axes)
+    if grid is not None:
+        image: Image | None = grid.image
+    else:
+        image = opened.image and opened.image.seen_through(what.matrix, what.offset, what.axes)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
         overwrite=overwrite, progress=progress, num_threads=num_threads,
     )  # fmt: skip
+
+
+def _grid(
+    source: Source, reference: Source, world: Any, offset: Any, output_shape: Any, axes: Any
+) -> tuple[GridMap, tuple[int, ...]]:
+    """The map onto a reference's grid, and the sizes of that."""
+    for name, value, is_given in (
+        ("offset", offset, bool(np.any(offset))),
+        ("output_shape", output_shape, output_shape is not None),
+        ("axes", axes, axes is not None),
+    ):
+        if is_given:
+            raise ValueError(f"{name} must be left out with like, which says it; got {value!r}")
+    names = (source.place, reference.place)
+    grid = onto(source.image, reference.image, world, names)
+    assert reference.image is not None
+    return grid, tuple(reference.array.shape[axis] for axis in reference.image.space_axes)
 
 
 @with_parameters_of(prepare)
@@ -65,10 +100,18 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     Parameters
     ----------
     source, target : as in `resample_zarr`
-        A new target becomes an OME-Zarr image if the source is one and the matrix is a positive diagonal; for any
-        other map the axes' scale and origin would be wrong, and it becomes a plain array. A path that ends in .png,
-        .tif or .tiff becomes a picture, for results that fit in memory.
-    matrix, offset, output_shape, mode : as in `affine_transform`.
+        A new target becomes an OME-Zarr image if the source is one, and the matrix is a positive diagonal or the source
+        knows where it lies in a scanner's space; else the axes' scale and origin would be wrong, and it becomes a plain
+        array. Names that end in .nii or .nii.gz become NIfTI, those in .png, .tif or .tiff pictures, for results that
+        fit in memory.
+    matrix, offset, output_shape, mode : as in `affine_transform`; but with `like` see there.
+    like : path, URL, store or Source, optional
+        The image whose grid the result gets: its sizes, spacing, place and directions, along the axes of space; the
+        source's other axes stay. Samples are those at the same place of the world: of a scanner, in millimetres, where
+        one of both says its directions (NIfTI, OME-Zarr with orientation; one that does not is taken as ITK takes it, x
+        to the left and y to the back), else that of scale and translation along axes of the same names. `matrix` is
+        then None or a 4 x 4 matrix between worlds, from that of the reference to that of the source, in millimetres,
+        RAS+; `offset`, `output_shape` and `axes` are left out.
     padding_mode, fill_value, axes, dtype : as in `affine_transform`.
     chunks, shards, compressors, memory_limit : as in `resample_zarr`.
     resume, overwrite, progress, num_threads : as in `resample_zarr`.

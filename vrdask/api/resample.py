@@ -2,70 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
+from vrdask.api.known import asked_resampling
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
-from vrdask.transforms.resampling import Modes, resampling
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from vrdask.api.taken import Lazy
 
+Shape: TypeAlias = Sequence[int] | int | Mapping[str, int]
+Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
+"""Numbers by axis, in order or by name; texts may say units."""
+ModeAsked: TypeAlias = str | Sequence[str] | Mapping[Any, str]
+"""The mode of all axes, or one for each, in order or by the axis's number or name."""
+
 
 @overload
 def resample(
     x: npt.NDArray[Any],
-    shape: Sequence[int] | int,
-    mode: Modes = ...,
+    shape: Shape | None = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> npt.NDArray[Any]: ...
 @overload
 def resample(
     x: Lazy,
-    shape: Sequence[int] | int,
-    mode: Modes = ...,
+    shape: Shape | None = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> da.Array: ...
 @overload
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     x: Any,
-    shape: Sequence[int] | int,
-    mode: Modes = ...,
+    shape: Shape | None = ...,
+    mode: ModeAsked = ...,
     align_corners: bool = ...,
     *,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
+    factor: Asked | None = ...,
+    spacing: Asked | None = ...,
+    exact: bool = ...,
 ) -> Any: ...
 def resample(
     x: Any,
-    shape: Sequence[int] | int,
-    mode: Modes = "linear",
+    shape: Shape | None = None,
+    mode: ModeAsked = "linear",
     align_corners: bool = False,
     *,
-    axes: Iterable[int] | int | None = None,
+    axes: Iterable[int | str] | int | str | None = None,
     chunks: Any = None,
     dtype: npt.DTypeLike | None = None,
     num_threads: int | None = None,
+    factor: Asked | None = None,
+    spacing: Asked | None = None,
+    exact: bool = False,
 ) -> Any:
     """The array resampled to other sizes along some of its axes.
 
@@ -79,7 +97,16 @@ def resample(
         lazy dask array, one task per output chunk that reads its own region of the store. Never changed. Images and
         files of other libraries are refused by name.
     shape : int or sequence of int
-        Target sizes of `axes`.
+        Target sizes of `axes`; where axes have names (a zarr array's) also a mapping, ``{"y": 512, "x": 512}``.
+    factor, spacing : in place of `shape`
+        Output samples per input sample; or the distance between output samples, for arrays that say their own (a text
+        may say a unit, ``"2um"``). One number for all axes of space, or one per axis of `axes`, or a mapping. Numbers
+        are exact decimals: 0.1 is 1/10. Sizes are rounded half up.
+    exact : bool
+        Outputs are as far apart as `factor` or `spacing` says, rather than as the rounded sizes say: torch's
+        ``recompute_scale_factor=False``, SimpleITK's habit. With r = 1 / factor, output i lies at (i + 1/2) r - 1/2;
+        its share is [i r, (i + 1) r), cut off at the end of the array. With `align_corners` it lies at i r, and there
+        are as many outputs as lie from the first to the last sample.
     mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
             "mks2013", "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as OpenCV's
@@ -91,8 +118,8 @@ def resample(
     align_corners : bool
         The centres of the first and last samples stay where they are, rather than the edges of the array. For
         "nearest", "linear" and "cubic".
-    axes : int or sequence of int, optional
-        Axes to resample; the last ``len(shape)`` by default. All others are batch or channel axes:
+    axes : int, str or sequence of them, optional
+        Axes to resample, by number or name; the last ``len(shape)`` by default. All others are batch or channel axes:
         ``axes=(0, 1)`` resamples a channel-last image.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's, made smaller where an axis shrinks.
@@ -136,9 +163,11 @@ def resample(
     array([ 5., 25.])
     >>> resample(np.zeros((480, 640, 3), np.uint8), (240, 320), "area", axes=(0, 1)).shape
     (240, 320, 3)
+    >>> resample(np.arange(5.0), factor=0.5, exact=True)
+    array([0.5, 2.5, 4. ])
     """
     x, lazily = taken(x)
-    what = resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
+    what = asked_resampling(x, shape, factor, spacing, mode, align_corners, exact, axes, dtype)
     if not lazily:
         if chunks is not None:
             raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy.typing as npt
 import zarr
 
+from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import for_axes
 from vrdask.runs.job import Job, prepare_job
@@ -15,9 +16,6 @@ from vrdask.runs.target_sizes import target_sizes
 from vrdask.sources import open_source
 from vrdask.sources.source import axes_of
 from vrdask.transforms.resampling import resampling
-
-Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
-"""Numbers by axis, in order or by name; texts may say units."""
 
 
 def prepare(
@@ -32,7 +30,6 @@ def prepare(
     axes: Sequence[int | str] | int | str | None = None,
     exact: bool = False,
     region: Mapping[str, Any] | str | None = None,
-    pixel_size: Asked | None = None,
     dtype: npt.DTypeLike | None = None,
     chunks: Sequence[int] | int | Mapping[str, int] | None = None,
     shards: Sequence[int] | int | Mapping[str, int] | None = None,
@@ -42,6 +39,7 @@ def prepare(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
+    pixel_size: Asked | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     opened = open_source(source, region=region, pixel_size=pixel_size)
@@ -82,12 +80,19 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
     shape, factor, spacing : exactly one of them
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
-        (OME-Zarr images, and files that give it): one number for every resampled axis, or one per axis of `axes`.
-    mode, align_corners, dtype : as in `resample`.
-    axes : the axes to resample
+        (OME-Zarr images, and files that give it) or in units of its own, ``"2um"``: one number for every resampled
+        axis, or one per axis of `axes`, or by name, ``{"z": 1, "y": 0.5}``. Numbers are exact decimals: 0.1 is 1/10.
+    mode, align_corners, dtype, exact : as in `resample`. With `exact`, 5 samples at 1 mm and a spacing of 2 give
+        samples 2 mm apart; without, the sizes' ratio, 5 / 3, decides.
+    region : only these samples of the source, ``{"z": (0, 100), "y": (50, 900)}``; nothing else is read. The region is
+        resampled as if it were the source, and stays where it is.
+    pixel_size : distances between the source's samples, where it does not say them: as `spacing`. A spacing that
+        nothing says is unknown, and refused.
+    axes : the axes to resample, by number or name
         By default the last ones of space, as many as there are sizes, so that colours last are left alone; for a single
         factor or spacing all of them. Without metadata every axis counts as one of space.
-    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. A compressor may be
+    chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. Sizes are for all
+        axes, for those of space alone, or by name; the others keep the source's. A compressor may be
         a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
     memory_limit : int or str, optional
         Bytes for all tasks of a process together, such as ``"2GiB"``; by default 320 MiB per thread.

@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from vrdask.cli.main import main
-from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli.options import (
+    AXES,
+    RATIOS,
+    SIZES,
+    about,
+    cluster,
+    how_run,
+    how_stored,
+    untold,
+    which_array,
+    without_sync,
+)
 
 PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"]
 """The names in `vrdask.transforms.affine`, which imports numpy."""
@@ -18,11 +29,13 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.argument("source")
 @click.argument("target")
 @click.option(
-    "--matrix", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    "--matrix", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="Text, a row a line, with spaces or commas, as numpy.savetxt writes it; n x n, n x (n + 1), "
-         "(n + 1) x (n + 1), or a diagonal.",
+         "(n + 1) x (n + 1), or a diagonal. With --like 4 x 4, between worlds in millimetres (RAS+), from the "
+         "reference's to the source's; or ITK's text file of an affine transform (.tfm, .txt).",
 )  # fmt: skip
-@click.option("--offset", type=RATIOS, metavar="0,0,0", default=0.0, help="Added to the positions.")
+@click.option("--like", metavar="REFERENCE", help="Onto the grid of this image, which takes what SOURCE may be.")
+@click.option("--offset", type=RATIOS, metavar="0,0,0", help="Added to the positions.")
 @click.option("--output-shape", type=SIZES, metavar="256,512,512", help="Of the mapped axes; the source's by default.")
 @click.option("--mode", type=click.Choice(["nearest", "linear", "cubic"]), default="linear", show_default=True)
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
@@ -32,34 +45,60 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @how_run
 @which_array
 def affine(
-    source: str, target: str, matrix: Path, threads: int | None, workers: int | None, scheduler: str | None,
-    dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
+    source: str, target: str, matrix: Path | None, like: str | None, offset: Any, threads: int | None,
+    workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int,
+    channel: int | None, region: str | None, pixel_size: Any, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
     The output at index o is the source at position MATRIX @ o + OFFSET, in samples, as SciPy's affine_transform has it.
-    SOURCE and TARGET may be what `vrdask resample` takes.
+    With --like the target has the grid of REFERENCE, and the samples that lie at the same places of the world. SOURCE
+    and TARGET may be what `vrdask resample` takes.
     """
-    import numpy as np
-
+    if matrix is None and like is None:
+        raise click.UsageError("give --matrix, --like or both; got neither")
+    given = [f"--{name.replace('_', '-')}" for name in ("output_shape", "axes") if options[name] is not None]
+    given += ["--offset"] if offset is not None else []
+    if like is not None and given:
+        raise click.UsageError(f"--like says the grid; leave out {', '.join(given)}")
     from vrdask.api.affine_zarr import prepare
+    from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
 
+    numbers = None if matrix is None else _read_matrix(matrix, like is not None)
+    with cluster(scheduler, workers, threads), about(source, target, *filter(None, [like])):
+        opened = open_source(
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+        )  # fmt: skip
+        job = prepare(
+            opened, target, numbers, 0.0 if offset is None else offset, like=like, num_threads=threads,
+            progress=not quiet, **options,
+        )  # fmt: skip
+        if dry_run:
+            click.echo(describe_job(job))
+            return
+        job = untold(job) if quiet else job
+        (without_sync(job) if no_sync else job).run()
+        if not quiet:
+            click.echo(describe_ends(job, source, target))
+
+
+def _read_matrix(path: Path, is_world: bool) -> Any:
+    """The numbers of a text file; of ITK's, where it leads from world to world."""
+    import numpy as np
+
+    from vrdask.images.itk_transform import BEGINS, read_itk_transform
+
     try:
-        rows = [line for line in matrix.read_text().replace(",", " ").splitlines() if line.split("#")[0].strip()]
+        text = path.read_text()
+        if text.startswith(BEGINS):
+            if not is_world:
+                raise ValueError("a transform of ITK leads from world to world, and needs --like")
+            return read_itk_transform(text)
+        rows = [line for line in text.replace(",", " ").splitlines() if line.split("#")[0].strip()]
         numbers = np.loadtxt(rows) if rows else None
     except ValueError as error:  # of bytes that are no text, too
         raise click.BadParameter(f"must hold rows of numbers; {error}", param_hint="--matrix") from None
     if numbers is None:
-        raise click.BadParameter(f"must hold rows of numbers; got none in {matrix}", param_hint="--matrix")
-    with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(source, level=level, series=series, channel=channel)
-        job = prepare(opened, target, np.atleast_1d(numbers), num_threads=threads, progress=not quiet, **options)
-        if dry_run:
-            from vrdask.cli.describe import describe_job
-
-            click.echo(describe_job(job))
-            return
-        result = (without_sync(job) if no_sync else job).run()
-        if not quiet:
-            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+        raise click.BadParameter(f"must hold rows of numbers; got none in {path}", param_hint="--matrix")
+    return np.atleast_1d(numbers)

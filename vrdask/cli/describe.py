@@ -11,6 +11,7 @@ import zarr
 from vrdask.images.axes import is_group
 from vrdask.runs.cluster import active_client
 from vrdask.runs.job import Job
+from vrdask.runs.summary import before_and_after
 from vrdask.sources import Source
 from vrdask.text import by_axis, counted, format_bytes
 
@@ -62,12 +63,18 @@ def _codec(codec: Any) -> str:
     return name if level is None else f"{name} level {level}"
 
 
+def describe_ends(job: Job, source: str, target: str) -> str:
+    """What a run has read and made, a line each."""
+    (_, before), (_, after) = before_and_after(job)
+    return f"{source}: {before}\n{target}: {after}"
+
+
 def describe_job(job: Job) -> str:
     """The plan of a run, with what it costs and on what it runs."""
     target, blocks = job.target.array, job.blocks
     shards = "" if target.shards is None else f", shards {by_axis(target.shards)}"
     codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
-    rows = [("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
+    rows = [*before_and_after(job), ("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
     plan = str(job.plan).splitlines()
     if blocks.part != blocks.block or blocks.by_chunk:
         plan = [line for line in plan if not line.startswith("peak bytes per task")]  # which is for a task at once
@@ -98,4 +105,5 @@ def describe_job(job: Job) -> str:
         rows.append(("order of tasks", f"in columns of {by_axis(blocks.column)} tasks"))
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
+    rows += [("note", note) for note in job.notes]
     return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])

@@ -14,7 +14,21 @@ from typing import Any
 import click
 
 from vrdask import __version__
-from vrdask.cli.options import AXES, RATIOS, SIZES, about, cluster, how_run, how_stored, which_array, without_sync
+from vrdask.cli.options import (
+    BY_AXIS,
+    FACTORS,
+    LENGTHS,
+    ByAxis,
+    Names,
+    OneOfEach,
+    about,
+    cluster,
+    how_run,
+    how_stored,
+    untold,
+    which_array,
+    without_sync,
+)  # fmt: skip
 from vrdask.cli.signals import said_of, status_of, stopping
 
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"]
@@ -31,6 +45,8 @@ _SAYS_ENOUGH = (
 
 class _OneLineErrors(click.Group):
     """A failed command says what was wrong in one line; no traceback unless --traceback asks for it."""
+
+    command_class = OneOfEach
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -60,20 +76,36 @@ def main(traceback: bool) -> None:
 @main.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--shape", type=SIZES, metavar="256,512,512", help="Target sizes, of the last axes or of --axes.")
-@click.option("--factor", type=RATIOS, metavar="0.5", help="Output samples per input sample.")
 @click.option(
-    "--spacing", type=RATIOS, metavar="1.5,1.5,1.5", help="Distance between output samples, in the source's units."
+    "--shape",
+    type=BY_AXIS,
+    metavar="256,512,512",
+    help="Target sizes, of the last axes of space or of --axes; or by name, y=512,x=512.",
 )
-@click.option("--mode", type=click.Choice(MODES), default="linear", show_default=True)
+@click.option("--factor", type=FACTORS, metavar="0.5", help="Output samples per input sample; or by name, z=1,y=0.5.")
+@click.option(
+    "--spacing",
+    type=LENGTHS,
+    metavar="1.5,1.5,1.5",
+    help="Distance between output samples, in the source's units or in units of its own: 2um.",
+)
+@click.option("--exact", is_flag=True, help="Keep to the factor or spacing; else the sizes' ratio is used.")
+@click.option(
+    "--mode",
+    type=ByAxis(MODES),
+    default="linear",
+    show_default=True,
+    help="For all axes, or by name: z=nearest,y=cubic,x=cubic.",
+)
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
-@click.option("--axes", type=AXES, metavar="0,1,2", help="Axes to resample; others are batch or channel axes.")
+@click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
 @how_run
 @which_array
 def resample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
-    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, **options: Any,
+    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None, pixel_size: Any,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
@@ -84,19 +116,21 @@ def resample(
     if len(given) != 1:
         raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
     from vrdask.api.resample_zarr import prepare
+    from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
 
     with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(source, level=level, series=series, channel=channel)
+        opened = open_source(
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+        )  # fmt: skip
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         if dry_run:
-            from vrdask.cli.describe import describe_job
-
             click.echo(describe_job(job))
             return
-        result = (without_sync(job) if no_sync else job).run()
+        job = untold(job) if quiet else job
+        (without_sync(job) if no_sync else job).run()
         if not quiet:
-            click.echo(f"{target}: {'x'.join(map(str, result.shape))} {result.dtype}")
+            click.echo(describe_ends(job, source, target))
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,96 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
         except ValueError:
             self.fail(f"must be numbers with commas between them, such as {self.name}; got {value!r}", param, ctx)
         return numbers[0] if len(numbers) == 1 else numbers
+
+
+class _PerAxis(click.ParamType):  # type: ignore[type-arg]
+    """Values by axis: one, several with commas between them, or by the axes' names."""
+
+    def __init__(self, kind: str, one: Callable[[str], Any], several: str, by_name: str) -> None:
+        self.kind, self.one, self.name, self.by_name = kind, one, several, by_name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from vrdask.images.asked import per_axis
+
+        if not isinstance(value, str):
+            return value
+        try:
+            given = per_axis(param.name if param and param.name else "value", value)
+            if isinstance(given, dict):
+                return {axis: self.one(text) for axis, text in given.items()}
+            return [self.one(text) for text in given] if isinstance(given, list) else self.one(given)
+        except ValueError as error:
+            said = f"{error}: " if " must " in str(error) else ""
+            self.fail(
+                f"{said}must be {self.kind} with commas between them, such as {self.name}, or by name, such as "
+                f"{self.by_name}; got {value!r}", param, ctx,
+            )  # fmt: skip
+
+
+def _number(text: str) -> Fraction:
+    from vrdask.images.units import quantity
+
+    number, unit = quantity(text) or (None, None)
+    if number is None or unit is not None:
+        raise ValueError(text)
+    return number
+
+
+def _quantity(text: str) -> str:
+    from vrdask.images.units import quantity
+
+    if quantity(text) is None:
+        raise ValueError(text)
+    return text
+
+
+BY_AXIS = _PerAxis("numbers", int, "256,512,512", "y=512,x=512")
+FACTORS = _PerAxis("numbers", _number, "1,0.5,0.5", "z=1,y=0.5")
+LENGTHS = _PerAxis("numbers, with units or without,", _quantity, "1.5mm,1mm,1mm", "z=2um,y=0.5um")
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names or numbers of axes, with commas between them."""
+
+    name = "z,y,x"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        if not all(parts):
+            self.fail(f"must be names or numbers with commas between them, such as {self.name}; got {value!r}", param)
+        return tuple(parts)
+
+
+class ByAxis(click.Choice):  # type: ignore[type-arg]
+    """One of some words for all axes, or one for each, by name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or not {",", "="} & {*value}:
+            return super().convert(value, param, ctx)
+        from vrdask.images.asked import per_axis
+
+        try:
+            given = per_axis(param.name if param and param.name else "value", value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        convert = super().convert
+        if isinstance(given, dict):
+            return {axis: convert(word, param, ctx) for axis, word in given.items()}
+        return [convert(word, param, ctx) for word in given]
+
+
+class OneOfEach(click.Command):
+    """A command that takes each of its options once: of two values one would be ignored."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for param in order:
+            single = isinstance(param, click.Option) and not (param.is_flag or param.multiple or param.count)
+            if single and order.count(param) > 1:
+                raise click.UsageError(f"{param.opts[0]} must be given once; got it {order.count(param)} times", ctx)
+        return super().parse_args(ctx, args)
 
 
 SIZES = _Numbers(int, "256,512,512")
@@ -51,13 +142,21 @@ which_array = _together(
     ),
     click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
     click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
-)
+    click.option("--region", metavar="z=0:100,y=50:900", help="Only these samples of the level; no others are read."),
+    click.option(
+        "--pixel-size", type=LENGTHS, metavar="z=2um,y=0.5um,x=0.5um",
+        help="Distance between samples, where SOURCE does not say it, or says it wrong.",
+    ),
+)  # fmt: skip
 """The options that choose an array of a source."""
 
 how_stored = _together(
     click.option("--dtype", help="Type of the result; the source's by default."),
-    click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default."),
-    click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default."),
+    click.option(
+        "--chunks", type=BY_AXIS, metavar="128,128,128",
+        help="Chunks of the target, of the axes of space, of all axes, or by name; else the source's.",
+    ),
+    click.option("--shards", type=BY_AXIS, metavar="512,512,512", help="Shards of the target, likewise."),
     click.option(
         "--compressor", "compressors", default="auto", metavar="zstd:5",
         help="zstd, blosc, gzip or lz4, with a level or without; or none; the source's by default.",
@@ -79,6 +178,11 @@ how_run = _together(
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
+
+
+def untold(job: Any) -> Any:
+    """A run that does not tell what is lost."""
+    return replace(job, notes=())
 
 
 def without_sync(job: Any) -> Any:

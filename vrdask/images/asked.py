@@ -49,8 +49,9 @@ class Axes:
                 if names.count(name) == 1:
                     return names.index(name)
             if not called.lstrip("-").isdecimal():
-                there = ", ".join("unnamed" if name is None else name for name in self.names)
-                raise ValueError(f"axes must be among those of the array, {there or 'none'}; got {called!r}")
+                there = ", ".join(name for name in self.names if name is not None)
+                known = f"among those of the array, {there}" if there else "numbers for an array without names of axes"
+                raise ValueError(f"axes must be {known}; got {called!r}")
             called = int(called)
         try:
             number = operator.index(called)
@@ -68,7 +69,7 @@ class Axes:
         given = [each.strip() if isinstance(each, str) else each for each in several(called)]
         found = tuple(map(self.number, given))
         if len(set(found)) < len(found):
-            raise ValueError(f"axes must not repeat; got {', '.join(map(str, given))}")
+            raise ValueError(f"axes must not repeat; got {tuple(given)}")
         return found
 
     def label(self, axis: int) -> str:
@@ -140,8 +141,10 @@ def of_axes(
         There are no such axes, or not as many as values.
 
     >>> known = Axes(("c", "z", "y", "x"), (1, 2, 3))
-    >>> of_axes("factor", 2, None, known), of_axes("shape", "y=5,z=6", None, known), of_axes("shape", 5, None, known, False)
-    (((1, 2, 3), [2, 2, 2]), ((2, 1), ['5', '6']), ((3,), [5]))
+    >>> of_axes("factor", 2, None, known), of_axes("shape", "y=5,z=6", None, known)
+    (((1, 2, 3), [2, 2, 2]), ((2, 1), ['5', '6']))
+    >>> of_axes("shape", 5, None, known, one_for_all=False)
+    ((3,), [5])
     """
     given = per_axis(name, given)
     if isinstance(given, Mapping):
@@ -165,8 +168,8 @@ def of_axes(
         numbers = among[len(among) - len(values) :]
     values = values * len(numbers) if for_all else values
     if len(values) != len(numbers):
-        how = "one number, or one" if one_for_all else "one size"
-        raise ValueError(f"{name} must give {how} per axis; got {len(values)} {what}s for {len(numbers)} axes")
+        how, many = ("one number, or one", "") if one_for_all else ("one size", " sizes")
+        raise ValueError(f"{name} must give {how} per axis; got {len(values)}{many} for {len(numbers)} axes")
     return numbers, values
 
 

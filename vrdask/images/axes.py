@@ -16,6 +16,8 @@ from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_axes, short
 
 ATTRIBUTE = "vrdask"
+GEOMETRY = ("axes", "affine")
+"""Of the attribute: what is not true of an array that is made from this one."""
 TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
 _RANK = {"time": 0, "channel": 1, "space": 2}
 UNITS = {

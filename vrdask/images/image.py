@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -36,6 +36,8 @@ class Image:
     affine: Affine | None = None
     """3 rows (x, y, z of the scanner's space, in millimetres, RAS+ as nibabel has it) of n + 1 numbers: from sample
     numbers along the n axes of space, in the array's order, to positions. None where nothing says it."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What the group says in other words than OME-Zarr's, kept as it is."""
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -104,12 +106,15 @@ class Image:
     ) -> Image | None:
         """The image whose sample o lies where this one's sample ``matrix @ o + offset`` does, along some axes.
 
-        None where the map does more than stretch and shift, and there is no scanner's space to say it in.
+        None where the map does more than stretch and shift, and there is no scanner's space to say it in. Where there
+        is one, scale and translation are those along the new axes: see `orientation`.
         """
         n = len(axes)
         straight = all((matrix[i][j] > 0) if i == j else matrix[i][j] == 0 for i in range(n) for j in range(n))
         if not straight:
-            return None
+            from vrdask.images.orientation import turned  # which makes images
+
+            return turned(self, matrix, offset, axes)
         steps: list[Number] = [1] * len(self.axes)
         starts: list[Number] = [0] * len(self.axes)
         for number, axis in enumerate(axes):

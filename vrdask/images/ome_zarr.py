@@ -1,29 +1,85 @@
 """OME-Zarr metadata of an image: read from a group's attributes (0.4 and 0.5), carried through a resampling, written
-as 0.5.
+as either.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from vrdask.images.image import Image
 
+VERSIONS = ("0.4", "0.5")
+"""That are written."""
+_OF_OME = ("omero", "image-label", "_creator")
+"""What a group of up to 0.4 says of OME-Zarr beside `multiscales`, among whatever else it says."""
+_OF_THE_PLACE = ("version", "multiscales", "labels", "plate", "well", "series", "bioformats2raw.layout")
+"""What holds for a group and the groups in it, and not for what is made from its image."""
+_WITH_VERSION = ("omero", "image-label")
 
-def group_attributes(image: Image) -> dict[str, Any]:
-    """Attributes of an OME-Zarr 0.5 group that holds an image alone, at its `path`."""
-    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": list(image.scale)}]
-    if any(image.translation):
-        transformations.append({"type": "translation", "translation": list(image.translation)})
+
+def group_attributes(images: Image | Sequence[Image], version: str = "0.5", **said: Any) -> dict[str, Any]:
+    """Attributes of an OME-Zarr group that holds one image alone.
+
+    images : its levels, each at its `path`, the full one first; or a single one. version : "0.4" or "0.5". said : what
+    else the image says of itself, such as ``type`` and ``metadata``: how the levels were made.
+    """
+    levels = [images] if isinstance(images, Image) else list(images)
+    full = levels[0]
     multiscale: dict[str, Any] = {
-        "axes": [dict(axis) for axis in image.axes],
-        "datasets": [{"path": image.path, "coordinateTransformations": transformations}],
+        **({"version": version} if version == "0.4" else {}),
+        "axes": [dict(axis) for axis in full.axes],
+        "datasets": [_dataset(level) for level in levels],
+        **({"name": full.name} if full.name is not None else {}),
+        **said,
     }
-    if image.name is not None:
-        multiscale["name"] = image.name
-    return {"ome": {"version": "0.5", "multiscales": [multiscale], **deepcopy(dict(image.extra))}}
+    ome = {"multiscales": [multiscale], **_of_version(full.extra, version)}
+    beside = deepcopy(dict(full.beside))
+    return {**beside, **ome} if version == "0.4" else {**beside, "ome": {"version": version, **ome}}
+
+
+def require_version(version: str) -> None:
+    """Refuse a version that is not written.
+
+    Raises
+    ------
+    ValueError
+        It is none of `VERSIONS`.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"ome_zarr_version must be {' or '.join(VERSIONS)}; got {version!r}")
+
+
+def _dataset(level: Image) -> dict[str, Any]:
+    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": list(level.scale)}]
+    if any(level.translation):
+        transformations.append({"type": "translation", "translation": list(level.translation)})
+    return {"path": level.path, "coordinateTransformations": transformations}
+
+
+def _of_version(extra: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """What a group says beside its image: 0.4 has a version in each of its parts, 0.5 one for all."""
+    found: dict[str, Any] = deepcopy(dict(extra))
+    for key in _WITH_VERSION:
+        if isinstance(part := found.get(key), dict):
+            part.pop("version", None)
+            if version == "0.4":
+                found[key] = {"version": version, **part}
+    return found
+
+
+def carried(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a group's attributes say of its image beside `multiscales`, in OME-Zarr's words and in others'."""
+    ome = attributes.get("ome")
+    if isinstance(ome, Mapping):
+        extra = {key: value for key, value in ome.items() if key not in _OF_THE_PLACE}
+        beside = {key: value for key, value in attributes.items() if key != "ome"}
+    else:
+        extra = {key: attributes[key] for key in _OF_OME if key in attributes}
+        beside = {key: v for key, v in attributes.items() if key not in (*_OF_OME, *_OF_THE_PLACE)}
+    return extra, beside
 
 
 def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Image | None:
@@ -50,8 +106,9 @@ def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Image | No
     for holder in (datasets[level], multiscale):
         for one in checked(holder.get("coordinateTransformations", []), list, "coordinateTransformations"):
             scale, translation = _after(checked(one, Mapping, "a transformation"), scale, translation)
-    extra = {key: ome[key] for key in ("omero", "image-label") if key in ome}
-    return Image(axes, paths[level], tuple(scale), tuple(translation), multiscale.get("name"), extra)
+    extra, beside = carried(attributes)
+    name = multiscale.get("name")
+    return Image(axes, paths[level], tuple(scale), tuple(translation), name, extra, beside=beside)
 
 
 def read_axes(given: Any) -> tuple[Mapping[str, Any], ...]:

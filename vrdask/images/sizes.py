@@ -54,7 +54,7 @@ def sizes_of(
     if name == "shape":
         if exact:
             raise ValueError("exact must be False with shape, which is all there is to keep to; got True: give factor")
-        return Sizes(numbers, tuple(int(value) if _is_digits(value) else value for value in values))
+        return Sizes(numbers, tuple(integers(shape, values)))
     quantities = [exact_quantity(value, name) for value in values]
     if name == "factor":
         for number, unit in quantities:
@@ -79,11 +79,13 @@ def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place:
         what = "a plain array" if image is None else f"{place}, which gives none for axis {label}"
         raise ValueError(
             "spacing must be known for the source (the scale of an OME-Zarr image, the pixel size of a file); "
-            f"got {what}: give pixel_size, or shape or factor"
+            f"got {what}: give shape or factor, or pixel_size"
         )
     number, unit = asked
     if unit is not None:
         own = image.axes[axis].get("unit")
+        if own is None and image.affine is not None and axis in image.space_axes:
+            own = "millimeter"  # of a scanner's space
         if own is None:
             raise ValueError(
                 f"spacing of axis {label} must be without a unit, since {place} gives none; "
@@ -92,7 +94,7 @@ def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place:
         times = conversion(unit, own)
         if times is None:
             raise ValueError(
-                f"spacing of axis {label} must be in a unit that {own} can be converted to; got {float(number):g} {unit}"
+                f"spacing of axis {label} must be in {own}, or a unit that becomes {own}; got {float(number):g} {unit}"
             )
         number *= times
     return number / decimal(image.scale[axis])
@@ -113,5 +115,7 @@ def _size(n: int, factor: Fraction, align_corners: bool, exact: bool, name: str)
     return max(1, math.floor(size + Fraction(1, 2)))
 
 
-def _is_digits(value: Any) -> bool:
-    return isinstance(value, str) and value.lstrip("-").isdecimal()
+def integers(given: Any, values: Sequence[Any]) -> list[Any]:
+    """Values of something given: numbers where it is a text; as they are, to be checked, where not."""
+    is_text = isinstance(given, str)
+    return [int(value) if is_text and str(value).lstrip("-").isdecimal() else value for value in values]

@@ -20,7 +20,7 @@ from typing import Any
 from vrdask.compute import threads
 from vrdask.cores import mapped
 from vrdask.runs.record import FOLDER, Record, Units, differences, in_use
-from vrdask.runs.standing import Course, Standing, course, standing
+from vrdask.runs.standing import Course, Standing, course, standing_of
 from vrdask.sources import Source
 from vrdask.storage import durable, objects
 from vrdask.storage.retry import said_of
@@ -81,8 +81,7 @@ class Occupation:
         """What is at the place."""
         if self.stands is not None:
             return self.stands()
-        assert self.target.root is not None
-        return standing(self.target.root, self.target.base)
+        return standing_of(self.target)
 
     def foreseen(self) -> tuple[Course, Mapping[str, Any] | None]:
         """The course as things stand, and the settings of the run to go on from; nothing is written.
@@ -114,6 +113,19 @@ def occupy(
     boxes : what each of `count` tasks writes. run_tasks : runs those that are not done yet, and marks them as they are.
     last_look : raises where the target must not be published.
     """
+    try:
+        return _occupied(occupation, boxes, count, run_tasks, last_look)
+    finally:
+        occupation.target.tidy()
+
+
+def _occupied(
+    occupation: Occupation,
+    boxes: Callable[[int], Any],
+    count: int,
+    run_tasks: Callable[[Set[int], Mark], None],
+    last_look: Callable[[], None],
+) -> Any:
     target, root = occupation.target, occupation.target.root
     if root is None:
         run_tasks(frozenset(), lambda number, units: None)
@@ -141,6 +153,8 @@ def occupy(
             done = still_there(target, record.lines(), boxes, count, checksums=True)
         else:
             record.begin(clear=to_do is Course.REPLACE, how=occupation.clear)
+            if to_do is Course.REPLACE:
+                target.clear()
         if target.metadata_first:
             target.describe(digests(occupation.settings))
         _log.info("%d of %d tasks to do: %s", count - len(done), count, root)

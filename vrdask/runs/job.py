@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Set
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
+from vrdask.runs.summary import before_and_after
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
-from vrdask.sources import Source
+from vrdask.sources import Source, open_source
+from vrdask.sources.as_zarr import as_zarr
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
@@ -33,12 +36,16 @@ from vrdask.transforms.affine import Affine
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
+_log = logging.getLogger("vrdask")
+"""Tells what a run reads and makes, at the level INFO, and what a target cannot hold, at WARNING."""
+
 
 @dataclass(frozen=True)
 class Job:
     """A checked run: nothing has been written yet.
 
-    blocks : its tasks, and what they take. at : what it means to do at its target's place.
+    blocks : its tasks, and what they take. at : what it means to do at its target's place. image : what the result is
+    an image of, whether or not its target can say so.
     """
 
     source: Source
@@ -46,6 +53,9 @@ class Job:
     blocks: RunPlan
     at: Occupation
     progress: Any = None
+    image: Image | None = None
+    notes: tuple[str, ...] = ()
+    """What the source says of itself that is not kept, or the target cannot hold: a line each, told by the run."""
 
     @property
     def transform(self) -> Transform:
@@ -58,21 +68,27 @@ class Job:
 
     def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
+        for note in self.notes:
+            _log.warning("%s", note)
         total = math.prod(self.transform.out_shape)
         with reporting(self.progress, total, self.transform.label.partition("-")[0]) as report:
             count = len(self.plan) if total else 0
-            found: zarr.Array[Any] = occupy(
+            for name, said in before_and_after(self):
+                _log.info("%s: %s", name, said)
+            result = occupy(
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
-            return found
+        return result if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
         client = None if self.target.is_local else active_client()
         settles = client is not None and self.at.durable
-        work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles)
+        within = report.within if client is None else None
+        work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles, within)
         samples = sum(size_of(self.plan[number].writes) for number in done)
+        report(samples, total)
         numbers = (number for number in (blocks.numbers() if total else ()) if number not in done)
         for number, written, units in run_tasks(
             work, numbers, blocks.tasks_at_once, client, self.transform.label, work.run, blocks.concurrent,
@@ -134,7 +150,8 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    return Job(source, made, blocks, at, progress)
+    notes = (*(value for name, value in source.details if name == "note"), *made.notes)
+    return Job(source, made, blocks, at, progress, image, tuple(dict.fromkeys(notes)))
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,7 @@ from zarr.storage import StorePath
 from vrdask.runs import record
 from vrdask.storage import objects
 from vrdask.storage.retry import said_of
+from vrdask.targets import Target
 from vrdask.targets.made import digests, made_from
 
 
@@ -19,6 +21,7 @@ class Kind(Enum):
     NOTHING = "nothing, an empty folder, or the beginnings of a record"
     UNFINISHED = "an unfinished run"
     ZARR = "Zarr"
+    FILE = "a file of the format that its name promises"
     OTHER = "something else"
 
 
@@ -58,6 +61,15 @@ def standing(root: StorePath, array: StorePath) -> Standing:
         if objects.holds_but(root, record.FOLDER):
             return Standing(Kind.OTHER)
         return Standing(Kind.NOTHING)
+
+
+def standing_of(target: Target) -> Standing:
+    """What is at a target's place; of one that becomes a file, the file or the unfinished run."""
+    assert target.root is not None
+    found = standing(target.root, target.base)
+    if target.file is None or found.kind is not Kind.NOTHING or not os.path.lexists(target.file):
+        return found
+    return Standing(Kind.FILE, None, target.made())
 
 
 def course(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vrdask.boxes import ceil_div
-from vrdask.images.asked import of_axes, per_axis, several
-from vrdask.images.sizes import Sizes, sizes_of
+from vrdask.images.asked import of_axes, per_axis
+from vrdask.images.sizes import Sizes, integers, sizes_of
 from vrdask.sources import Source
 from vrdask.sources.source import axes_of
 
@@ -45,16 +45,17 @@ def chunks_and_shards(
 
 def _of_all_axes(name: str, given: Any, source: Source, others: Sequence[Any]) -> tuple[Any, ...] | None:
     """others : of axes for which nothing is asked for."""
-    given, known = per_axis(name, given), axes_of(source)
     if given is None:
         return None
-    if not isinstance(given, Mapping):
-        count = len(several(given))
-        if isinstance(given, Iterable) and not isinstance(given, str) and count not in (len(known.space), known.ndim):
-            raise ValueError(f"{name} must have one size per axis; got {count} for {known.ndim} axes")
+    known, values = axes_of(source), per_axis(name, given)
+    if isinstance(values, Iterable) and not isinstance(values, str | Mapping):
+        values = list(values)
+        if len(values) not in (len(known.space), known.ndim):
+            raise ValueError(f"{name} must have one size per axis; got {len(values)} for {known.ndim} axes")
+    axes, asked = of_axes(name, values, None, known)
     sizes = list(others)
-    for axis, value in zip(*of_axes(name, given, None, known), strict=True):
-        sizes[axis] = int(value) if isinstance(value, str) and value.lstrip("-").isdecimal() else value
+    for axis, size in zip(axes, integers(given, asked), strict=True):
+        sizes[axis] = size
     return tuple(sizes)
 
 

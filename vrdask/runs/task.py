@@ -26,6 +26,7 @@ class BlockWork:
     """Call it with a task's number; it gives back the number, the samples written and what the units hold.
 
     settles : whether to wait until they are on the disk, where nobody else does, for a worker alone can.
+    within : told of the samples of each piece that is written, in this process.
     """
 
     source: Any
@@ -33,6 +34,7 @@ class BlockWork:
     blocks: RunPlan
     run: str
     settles: bool = False
+    within: Callable[[int], None] | None = None
 
     def __call__(self, number: int) -> tuple[int, int, Units]:
         blocks = self.blocks
@@ -68,6 +70,8 @@ class BlockWork:
                 result[slices_of(part, [start for start, _ in piece])] = samples
                 del samples
         access.write(piece, result)
+        if self.within is not None:
+            self.within(size_of(piece))
 
     def _computed(
         self, access: StoreAccess, part: Box, reading: Callable[[Box], Reading], empty: Empty

@@ -1,4 +1,7 @@
-"""NIfTI volumes: axes in nibabel's order (x, y, z, then time), with their spacing.
+"""NIfTI volumes: axes z, y, x, time before them, with where they lie.
+
+A file's x runs fastest, so this is the order of its samples in C's way of counting, and of OME-Zarr: nibabel's array
+transposed. A fourth dimension of size 1 below a fifth, as vectors have it, is none.
 
 nibabel understands the header; the samples are those of its ``dataobj``. A `.nii` is memory-mapped. A `.nii.gz` can
 only be read from its beginning: every process that reads one decompresses it once, as far as its header says, into a
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,33 +21,37 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType, plain
-from vrdask.images.axes import UNITS, image_of
+from vrdask.images.nifti_fields import with_fields
 from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
+from vrdask.sources.nifti_header import axis_names, image_from_header, kept_fields
 from vrdask.sources.source import Source, file_layout, file_stamp
 
-_AXES = "xyztuvw"
-_HEADER_BYTES = 540
-"""Of NIfTI-2; of NIfTI-1 348."""
+_HEADER_BYTES = 540 + 4
+"""Of NIfTI-2, with the word that tells of extensions; of NIfTI-1 348 + 4."""
 _CIFTI = range(3000, 3100)
 """Intents of files that hold surfaces and parcels in a NIfTI's clothes."""
 
 
 @dataclass(frozen=True)
 class NiftiArray:
-    """The samples as nibabel's ``dataobj`` gives them: as stored, or times slope plus intercept."""
+    """The samples as nibabel's ``dataobj`` gives them: as stored, or times slope plus intercept.
+
+    time_first : whether the axis before the last three goes before all others, as OME-Zarr has it.
+    """
 
     stored: MappedArray
     dtype: DType
     scaling: tuple[float, float] | None
     is_gzip: bool
+    time_first: bool = False
 
     chunks = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.stored.shape
+        return in_order(self.stored.shape, self.time_first)
 
     @property
     def passing_bytes(self) -> int:
@@ -52,12 +59,27 @@ class NiftiArray:
         return self.stored.passing_bytes + (0 if self.scaling is None else 2 * CHANGED_BYTES)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        if self.time_first:
+            box = (*box[1:-3], box[0], *box[-3:])
+            return np.moveaxis(self._stored_box(box), -4, 0)
+        return self._stored_box(box)
+
+    def _stored_box(self, box: tuple[slice, ...]) -> npt.NDArray[Any]:
         stored = self.stored
         change = None if self.scaling is None else partial(_scaled, scaling=self.scaling)
         if not self.is_gzip:
             return stored.changed(box, self.dtype, change)
         unpacked = inflated(stored.path, stored.stop, "a NIfTI source")  # held until the box is mapped
         return stored.read(unpacked.number, box, self.dtype, change)
+
+
+def in_order(values: tuple[Any, ...], time_first: bool) -> tuple[Any, ...]:
+    """One value per axis, with that of the axis before the last three first of all.
+
+    >>> in_order(("c", "t", "z", "y", "x"), True)
+    ('t', 'c', 'z', 'y', 'x')
+    """
+    return (values[-4], *values[:-4], *values[-3:]) if time_first else values
 
 
 def open_nifti(path: Path) -> Source:
@@ -71,7 +93,7 @@ def open_nifti(path: Path) -> Source:
         nibabel is not installed.
     """
     is_gzip = path.name.lower().endswith(".gz")
-    header = _header(path, is_gzip)
+    header, has_more = _header(path, is_gzip)
     shape, offset = tuple(map(int, header.get_data_shape())), int(header.get_data_offset())
     if int(header["intent_code"]) in _CIFTI:
         raise ValueError(
@@ -82,25 +104,28 @@ def open_nifti(path: Path) -> Source:
         raise ValueError(f"a NIfTI source must have positive sizes; got {path} of {shape}, from byte {offset}")
     stored_dtype = np.dtype(header.get_data_dtype())
     require_numbers(stored_dtype, path, "a NIfTI source")
-    stored = MappedArray(str(path), shape, stored_dtype, offset, "F")
+    names = axis_names(len(shape))
+    if len(shape) > 4 and shape[3] == 1:
+        names, shape = names[:3] + names[4:], shape[:3] + shape[4:]
+    names, time_first = names[::-1], len(names) > 4 and "t" in names
+    stored = MappedArray(str(path), shape[::-1], stored_dtype, offset)
     _require_long_enough(stored, path, is_gzip)
     slope, intercept = (float(one) for one in _slope_and_intercept(header))
     scaling = None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)
     dtype = plain(_scaled(np.zeros(1, stored.dtype), scaling).dtype)
     require_numbers(dtype, path, "a NIfTI source")
-    array = NiftiArray(stored, dtype, scaling, is_gzip)
-    space, time = (UNITS.get(unit) for unit in header.get_xyzt_units())
-    sizes = {
-        name: (float(f"{zoom:.7g}"), space if name in "xyz" else time if name == "t" else None)
-        for name, zoom in zip(_AXES, header.get_zooms(), strict=False)
-    }
-    image = image_of(tuple(_AXES[: len(stored.shape)]), sizes)
+    array = NiftiArray(stored, dtype, scaling, is_gzip, time_first)
+    names = in_order(names, time_first)
+    image, details = image_from_header(header, names, path)
+    if has_more:
+        details = (*details, ("note", "extensions of the NIfTI header are not carried on"))
+    layout = replace(file_layout(array, image), attributes=with_fields({}, kept_fields(header, names)))
     cost = "gzip: each process that reads it decompresses it once, to a temporary file" if is_gzip else "memory-mapped"
-    return Source(array, file_layout(array, image), str(path), file_stamp(path), image, (("format", f"NIfTI, {cost}"),))
+    return Source(array, layout, str(path), file_stamp(path), image, (("format", f"NIfTI, {cost}"), *details))
 
 
-def _header(path: Path, is_gzip: bool) -> Any:
-    """nibabel's header; extensions, which a header may call as long as it likes, are not read."""
+def _header(path: Path, is_gzip: bool) -> tuple[Any, bool]:
+    """nibabel's header, and whether extensions follow, which are not read: a header calls them as long as it likes."""
     try:
         from nibabel import Nifti1Header, Nifti2Header
         from nibabel.spatialimages import HeaderDataError
@@ -112,8 +137,10 @@ def _header(path: Path, is_gzip: bool) -> Any:
         for kind in (Nifti1Header, Nifti2Header):
             if kind.may_contain_header(block):
                 header = kind(block[: kind.sizeof_hdr])
+                said = kind(block[: kind.sizeof_hdr], check=False)["pixdim"]
+                header["pixdim"][said == 0] = 0  # which nibabel takes for 1: what nobody says is not known
                 if bytes(header["magic"].item()).startswith(b"n+"):
-                    return header
+                    return header, block[kind.sizeof_hdr : kind.sizeof_hdr + 1] not in (b"", b"\0")
                 raise ValueError("its samples are in another file, beside a header: convert it to one file")
     except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError, ValueError) as error:
         raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None

@@ -10,9 +10,10 @@ from typing import Any
 
 import zarr
 
-from vrdask.images.axes import image_from
+from vrdask.images.axes import ATTRIBUTE, image_from
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
+from vrdask.images.orientation import with_affine
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
@@ -118,6 +119,10 @@ def _said(place: str, ndim: int | None, read: Callable[[], Image | None]) -> Ima
 
 
 def _source(array: zarr.Array[Any], image: Image | None) -> Source:
+    note = None
+    if image is not None:
+        said = array.attrs.get(ATTRIBUTE)
+        image, note = with_affine(image, said.get("affine") if isinstance(said, Mapping) else None)
     zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
     layout = Layout(
         array.chunks,
@@ -133,4 +138,4 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
             again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
             return described(again)
 
-    return Source(array, layout, url(array.store_path), stamp, image)
+    return Source(array, layout, url(array.store_path), stamp, image, () if note is None else (("note", note),))

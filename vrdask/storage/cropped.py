@@ -50,7 +50,7 @@ class CroppedIO:
     def __init__(self, whole: Chunks, box: Box) -> None:
         self._whole, self._box = whole, box
         self._first = tuple(touched(edges, side).start for edges, side in zip(whole.edges, box, strict=True))
-        self.edges = [cropped_edges(edges, side) for edges, side in zip(whole.edges, box, strict=True)]
+        self.edges: list[Edges] = [cropped_edges(edges, side) for edges, side in zip(whole.edges, box, strict=True)]
         self._ends: list[list[int]] = [edges.tolist() for edges in self.edges]
 
     @property

@@ -19,8 +19,8 @@ from zarr.storage import FsspecStore, LocalStore, StorePath
 from vrdask.storage import zarr_internals
 
 _LOCAL_URL = re.compile(r"(?:file|local):(?://(?P<rest>.*)|(?P<path>/.*))", re.IGNORECASE | re.DOTALL)
-_SUFFIX = re.compile(r"[^./\\](\.[A-Za-z][\w+-]*)$")
-"""A dot and a letter: the ".5mm" of "scan_0.5mm" is no suffix."""
+_SUFFIX = re.compile(r"[^./\\](\.nii\.gz|\.[A-Za-z][\w+-]*)$", re.IGNORECASE)
+"""A dot and a letter: the ".5mm" of "scan_0.5mm" is no suffix. NIfTI has one of two parts."""
 _ONE_SERVICE = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
 
 
@@ -73,7 +73,7 @@ def suffix_of(place: Any) -> str:
     """The suffix of a path or URL, in lower case: what its name promises. Empty for a store, which has no name.
 
     >>> [suffix_of(place) for place in ("a.b/out", "out.ome.TIF", "scan_0.5mm", "s3://my.bucket", "s3://b/out.nii.gz")]
-    ['', '.tif', '', '', '.gz']
+    ['', '.tif', '', '', '.nii.gz']
     """
     path = local_path(place)
     if path is not None:

@@ -20,6 +20,7 @@ from vrdask.boxes import Box
 from vrdask.dtypes import DType
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import group_attributes
+from vrdask.images.orientation import lost
 from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.targets.made import with_digests
@@ -95,6 +96,26 @@ class Target:
         if self.folder is not None:
             durable.sync_files([self.folder / key for box in boxes for key in self.keys(box)], self.folder)
 
+    @property
+    def file(self) -> Path | None:
+        """The file that the result becomes, where that is not the array."""
+        return None
+
+    def made(self) -> Mapping[str, str] | None:
+        """Of a `file` that is there: what it says of how it was made; None where it does not."""
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the target cannot hold, or takes for granted: a line each, for people."""
+        return lost(self.image)
+
+    def clear(self) -> None:
+        """Remove what is to be replaced and does not lie at `root`."""
+
+    def tidy(self) -> None:
+        """Remove what a run that is over needs no more, whether it has failed or not."""
+
     def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
         """Write the metadata, innermost first; the array as it is read from now on. made : see `standing`."""
         if self.root is None:
@@ -105,7 +126,7 @@ class Target:
 
     def opened(self) -> Any:
         """A finished target, as it is read from now on."""
-        return zarr.open_array(self.array.store_path, mode="r+")
+        return self.array if self.file else zarr.open_array(self.array.store_path, mode="r+")
 
     def describe(self, made: Mapping[str, str]) -> None:
         """Write the metadata."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from zarr.storage import MemoryStore
 
 from vrdask.boxes import ceil_div
 from vrdask.dtypes import native, plain
-from vrdask.images.axes import ATTRIBUTE, attributes_of, is_group
+from vrdask.images.axes import ATTRIBUTE, GEOMETRY, attributes_of, is_group
 from vrdask.images.image import Image
+from vrdask.images.orientation import beside
 from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
 from vrdask.storage.layout import Layout
@@ -55,8 +56,6 @@ def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Tar
 def open_zarr_target(place: Any, layout: Layout, image: Image | None, form: Form, request: Request) -> Target:
     """A result's new array; an OME-Zarr image where enough is known of its axes."""
     arguments = array_arguments(layout, image, form, request.chunks, request.shards, request.compressors)
-    if image is None:  # what the source's attributes say of its geometry is not true of the result
-        arguments["attributes"].pop(ATTRIBUTE, None)
     return new_target(place, replace(image, path="0") if image is not None and is_group(image) else None, **arguments)
 
 
@@ -79,7 +78,6 @@ def array_arguments(
         for axis, (s, c) in enumerate(zip(shard, chunk, strict=True)):
             if s % c:
                 raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
-    by_itself = attributes_of(image) if image is not None and not is_group(image) else {}
     return {
         "shape": form.out_shape,
         "dtype": plain(form.out_dtype.newbyteorder("=")),
@@ -88,8 +86,19 @@ def array_arguments(
         "compressors": codecs.compressors(compressors, layout.compressors),
         "fill_value": layout.fill_value if form.out_dtype == form.in_dtype else 0,
         "dimension_names": image.axis_names if image is not None else layout.dimension_names,
-        "attributes": {**without_digests(layout.attributes), **by_itself},
+        "attributes": _attributes(layout, image),
     }
+
+
+def _attributes(layout: Layout, image: Image | None) -> dict[str, Any]:
+    """The source's attributes, with the result's geometry in place of the source's."""
+    found = without_digests(layout.attributes)
+    said = found.pop(ATTRIBUTE, {})
+    rest = {key: value for key, value in said.items() if key not in GEOMETRY} if isinstance(said, Mapping) else {}
+    axes = attributes_of(image)[ATTRIBUTE] if image is not None and not is_group(image) else {}
+    if said := {**rest, **axes, **beside(image)}:
+        found[ATTRIBUTE] = said
+    return found
 
 
 def _per_axis(name: str, sizes: Sequence[int] | int | None, ndim: int) -> tuple[int, ...] | None:

@@ -122,8 +122,8 @@ def filtered(name: str, n_in: int, n_out: int, step: Fraction | None = None) -> 
     Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
-    With `step`, centres are at ``(i + 1/2) * step``, as Pillow's ``box=(0, n_out * step)`` has them where it lies within
-    the axis; one beyond its end counts as at its end.
+    With `step`, centres are at ``(i + 1/2) * step``, as Pillow's ``box=(0, n_out * step)`` has them where it lies
+    within the axis; one beyond its end counts as at its end.
     """
     inputs, outputs = coordinates.ratio(n_in, n_out, step)
     most = min(n_in, int(2 * FILTERS[name].support * max(inputs / outputs, 1.0)) + 2)

@@ -20,7 +20,7 @@ from vrdask.transforms.prefilter import Prefilter
 Step: TypeAlias = Fraction | None
 """Input samples from one output to the next along an axis; None where the sizes of the axis say it."""
 Rows = Callable[..., tuple[Prefilter | None, Operator]]
-"""(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, one to the output's size)."""
+"""(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, to the output's)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,50 @@
+"""What a run reads and what it makes, in words: shape, type, kind, axes, spacing and origin of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import zarr
+
+from vrdask.images.axes import is_group
+from vrdask.images.told import geometry, why_plain
+from vrdask.sources import Source
+from vrdask.targets import format_of
+from vrdask.text import by_axis
+
+if TYPE_CHECKING:
+    from vrdask.runs.job import Job
+
+
+def before_and_after(job: Job) -> list[tuple[str, str]]:
+    """A line for the source and one for the result."""
+    return [("source", _source(job.source)), ("result", _result(job))]
+
+
+def _source(source: Source) -> str:
+    array = source.array
+    while hasattr(array, "whole"):  # a channel of it, or a region
+        array = array.whole
+    kind = dict(source.details).get("format", "an array")
+    if isinstance(array, zarr.Array):
+        kind = "level of an OME-Zarr image" if is_group(source.image) else "plain Zarr array"
+    names = source.layout.dimension_names or ()
+    return _line(source.array.shape, source.array.dtype, kind.partition(",")[0], geometry(source.image, names))
+
+
+def _result(job: Job) -> str:
+    what, target, image = job.transform, job.target, job.image
+    if target.image is not None:
+        kind = "OME-Zarr 0.5 image"
+    elif isinstance(job.at.place, zarr.Array):
+        kind = "the array that was there"
+    elif target.is_whole or target.file is not None:
+        kind = format_of(job.at.place).name
+    else:
+        kind = f"plain Zarr array, because {why_plain(image)}"
+    names = job.source.layout.dimension_names or ()
+    return _line(what.out_shape, what.out_dtype, kind, geometry(image, names))
+
+
+def _line(shape: tuple[int, ...], dtype: object, kind: str, told: str) -> str:
+    return f"{by_axis(shape) or '()'} {dtype}, {kind}: {told}"
