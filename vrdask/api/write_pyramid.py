@@ -86,7 +86,7 @@ def prepare(
     if in_place:
         if chunks is not None or shards is not None:
             raise ValueError("chunks and shards must be None in place, where levels are stored as the full one is")
-        made, place, more = in_place_target(opened, what, ome_zarr_version, compressors, about)
+        made, place, more = in_place_target(opened, images, what, ome_zarr_version, compressors, about)
     else:
         place = normal(target)
         require_apart(given, opened, place)

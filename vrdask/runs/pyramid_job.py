@@ -17,12 +17,12 @@ from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
+from vrdask.runs.pyramid_target import list_labels
 from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source
-from vrdask.runs.pyramid_target import list_labels
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io

@@ -10,8 +10,10 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import ceil_div
+from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
+from vrdask.images.orientation import beside
 from vrdask.images.pyramid_metadata import (
     IMAGE_LABEL,
     VERSIONS,
@@ -115,7 +117,10 @@ def new_target(
         images[0].axis_names,
     )  # fmt: skip
     paths = tuple(image.path for image in images)
-    levels = tuple(form.array(shape, what, root / path) for shape, path in zip(what.shapes, paths, strict=True))
+    levels = tuple(
+        form.array(image, shape, what, root / path)
+        for image, shape, path in zip(images, what.shapes, paths, strict=True)
+    )
     made = PyramidTarget(levels[0], root, None, levels, paths)
     omero = images[0].extra.get("omero", kept.get("ome", kept).get("omero"))
     kind = what.mode
@@ -137,10 +142,12 @@ class _Form:
         self.compressors = codecs.of_zarr_2(compressors) if zarr_format == 2 else compressors
         self.fill_value = fill_value
 
-    def array(self, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
+    def array(self, image: Image, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
         """The array of a level, of which nothing is stored yet; chunks and shards are no larger than it."""
         chunk = tuple(max(1, min(c, n)) for c, n in zip(self.chunks, shape, strict=True))
         more: dict[str, Any] = {"zarr_format": self.zarr_format}
+        if said := beside(image):
+            more["attributes"] = {ATTRIBUTE: said}
         if self.shards is not None:
             for axis, (s, c) in enumerate(zip(self.shards, self.chunks, strict=True)):
                 if s < 1 or s % c:
@@ -159,7 +166,7 @@ class _Form:
 
 
 def in_place_target(
-    source: Source, what: Pyramid, version: str, compressors: Any, about: Mapping[str, Any]
+    source: Source, images: Sequence[Image], what: Pyramid, version: str, compressors: Any, about: Mapping[str, Any]
 ) -> tuple[PyramidTarget, Any, dict[str, Any]]:  # fmt: skip
     """More levels of the image that a source is; its place; and what stands there, and how it is cleared away.
 
@@ -194,7 +201,10 @@ def in_place_target(
         image.axis_names,
     )  # fmt: skip
     levels = [zarr_internals.array_at(array.metadata, root / image.path)]
-    levels += [form.array(shape, what, root / path) for shape, path in zip(what.shapes[1:], paths, strict=True)]
+    levels += [
+        form.array(image, shape, what, root / path)
+        for image, shape, path in zip(images[1:], what.shapes[1:], paths, strict=True)
+    ]
     made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1)
     without = without_digests(given)
 
@@ -214,7 +224,11 @@ def in_place_target(
     def clear() -> None:
         clear_levels(root, zarr_format, attributes_with_levels(without, [], None, None), {*listed, *paths})
 
-    return replace(made, attributes=attributes), place, {"stands": stands, "clear": clear}
+    return (
+        replace(made, attributes=attributes),
+        f"levels {', '.join(paths)} of {place}",
+        {"stands": stands, "clear": clear},
+    )
 
 
 def _without_common(attributes: Mapping[str, Any]) -> dict[str, Any]:
