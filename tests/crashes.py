@@ -26,7 +26,11 @@ import vrdask.sources.npy
 import vrdask.sources.tiff
 from vrdask.api.affine_zarr import affine_zarr
 from vrdask.api.resample_zarr import resample_zarr
+from vrdask.api.write_pyramid import write_pyramid
+from vrdask.planning import pyramid_plan
 from vrdask.runs import record
+from vrdask.transforms import reference_blocks
+from vrdask.transforms.blocks import blocks
 
 sys.dont_write_bytecode = True
 
@@ -48,6 +52,20 @@ def mapped(source: Path, target: Path, **more: Any) -> Any:
     return affine_zarr(source, target, [-1, 1], (23, 0), mode="nearest", chunks=8, num_threads=1, **more)
 
 
+def levels(**how: Any) -> Callable[..., Any]:
+    return lambda source, target, **more: write_pyramid(
+        source, target, num_threads=1, factors=[{"y": 2, "x": 1}, 2, {"y": 3, "x": 2}], **how, **more
+    )
+
+
+def means(x: np.ndarray) -> np.ndarray:
+    """All levels of `levels`, by one reduction each of the full one, end to end."""
+    products = [(1, 1), (2, 1), (4, 2), (12, 4)]
+    return np.concatenate(
+        [reference_blocks.downsample(blocks(x.shape, f, "mean", in_dtype=x.dtype), x).ravel() for f in products]
+    )
+
+
 SCENARIOS: dict[str, tuple[Callable[..., Any], np.ndarray]] = {
     "plain": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
     "sharded": (resampled(chunks=2, shards=(4, 8)), vrdask.resample(X, (12, 8))),
@@ -55,6 +73,9 @@ SCENARIOS: dict[str, tuple[Callable[..., Any], np.ndarray]] = {
     "affine": (mapped, X[::-1]),
     "two": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
     "damage": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
+    "pyramid": (levels(chunks=4), means(X)),
+    "pyramid in shards": (levels(chunks=2, shards=(4, 8)), means(X)),
+    "pyramid in Zarr 2": (levels(chunks=8, ome_zarr_version="0.4"), means(X)),
 }
 
 
@@ -100,10 +121,15 @@ def kill_at(number: int) -> None:
 
 
 def published(target: Path) -> np.ndarray | None:
+    """The array at a place; of an image its levels, end to end."""
     try:
-        return zarr.open_array(target, mode="r")[:]
+        node = zarr.open(target, mode="r")
     except FileNotFoundError:
         return None
+    if isinstance(node, zarr.Array):
+        return node[:]
+    image = node.attrs.get("ome", node.attrs)["multiscales"][0]
+    return np.concatenate([node[one["path"]][:].ravel() for one in image["datasets"]])
 
 
 def damage(target: Path, zeros: bool) -> None:
@@ -175,4 +201,5 @@ def sweep(scenario: str, folder: Path) -> int:
 if __name__ == "__main__":
     os.fsync = lambda handle: None  # a kill leaves the system's memory as it is
     record.SECONDS_BETWEEN_FLUSHES = 0.002
+    pyramid_plan.BLOCK_BYTES = pyramid_plan.PART_BYTES = pyramid_plan.SMALL_TASK_BYTES = 64  # several passes and tasks
     print(sweep(sys.argv[1], Path(sys.argv[2])))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import zarr
 
-import vrdask
 from vrdask.api import taken
 from vrdask.api.signatures import with_parameters_of
 from vrdask.dtypes import native
@@ -17,7 +17,7 @@ from vrdask.images.pyramid_metadata import image_for_ome_zarr, images_of_levels,
 from vrdask.planning.pyramid_levels import levels_of
 from vrdask.runs.apart import require_apart
 from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
-from vrdask.runs.pyramid_target import in_place_target, new_target, stored_attributes
+from vrdask.runs.pyramid_target import LABELS, in_place_target, label_sources, new_target, stored_attributes
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.sources import Source
 from vrdask.sources.reordered import reordered
@@ -25,7 +25,7 @@ from vrdask.sources.source import axes_of
 from vrdask.storage.places import normal
 from vrdask.transforms.blocks import MODES as BLOCK_MODES
 from vrdask.transforms.modes import MODES
-from vrdask.transforms.pyramid import pyramid
+from vrdask.transforms.pyramid import Factors, pyramid
 
 KEEPING = ("majority", "nearest", "stride", "min", "max", "median")
 """Modes whose results are values of the source."""
@@ -49,6 +49,7 @@ def prepare(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
+    with_labels: bool = True,
     force: bool = False,
 ) -> PyramidJob:
     """Check the arguments of `write_pyramid`, plan the run, and write nothing."""
@@ -79,24 +80,43 @@ def prepare(
     about = {
         "description": _DESCRIPTION if what.in_blocks else "each level resampled from the one before",
         "method": "vrdask.write_pyramid",
-        "version": vrdask.__version__,
+        "version": version("vrdask"),
         "kwargs": {"mode": what_mode, "factors": [[float(f) for f in step] for step in steps]},
     }
     limit, more = parse_bytes(memory_limit), None
     if in_place:
         if chunks is not None or shards is not None:
             raise ValueError("chunks and shards must be None in place, where levels are stored as the full one is")
-        made, place, more = in_place_target(opened, what, ome_zarr_version, compressors, about)
+        made, place, more = in_place_target(opened, images, what, ome_zarr_version, compressors, about)
     else:
         place = normal(target)
         require_apart(given, opened, place)
         made = new_target(
             place, opened.layout, images, what, chunks, shards, compressors, ome_zarr_version, about, kept
         )  # fmt: skip
-    return prepare_pyramid(
+    job = prepare_pyramid(
         opened, what, images, made, place, limit=limit, resume=resume, overwrite=overwrite, progress=progress,
         num_threads=num_threads, in_place=more,
     )  # fmt: skip
+    if not with_labels:
+        return job
+    beside = [
+        prepare(
+            one, None if in_place else made.root / LABELS / name, factors=_for_axes(steps, image, one),
+            mode="majority" if what.in_blocks else "nearest", compressors=compressors,
+            ome_zarr_version=ome_zarr_version, in_place=in_place, memory_limit=memory_limit, resume=resume,
+            overwrite=overwrite, progress=progress, num_threads=num_threads, with_labels=False,
+        )
+        for name, one in label_sources(opened) if made.root is not None
+    ]  # fmt: skip
+    return replace(job, labels=tuple(beside))
+
+
+def _for_axes(steps: Sequence[Factors], image: Image, other: Source) -> list[dict[str, Any]]:
+    """The factors of every level for an image of some of the same axes."""
+    assert other.image is not None
+    names = other.image.axis_names
+    return [{name: f for name, f in zip(image.axis_names, step, strict=True) if name in names} for step in steps]
 
 
 _DESCRIPTION = "each level of whole blocks of samples, aligned at the first"
@@ -159,6 +179,8 @@ def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
     memory_limit, resume, progress, num_threads : as in `resample_zarr`; progress counts bytes.
     overwrite : bool
         Replace what is at `target`; in place, the levels below the full one.
+    with_labels : bool
+        Whether the label images beside an OME-Zarr image come with it, by the same factors and majority.
     force : bool
         Let labels be mixed.
 

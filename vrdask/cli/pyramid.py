@@ -73,6 +73,9 @@ def _number(text: str) -> int | float:
     "--ome-version", "ome_zarr_version", type=click.Choice(["0.4", "0.5"]), default="0.5", show_default=True,
     help="0.4 is Zarr 2.",
 )  # fmt: skip
+@click.option(
+    "--labels/--no-labels", "with_labels", default=True, help="Whether label images beside SOURCE come along."
+)
 @click.option("--force", is_flag=True, help="Let labels be mixed.")
 @how_run
 @which_array
@@ -128,7 +131,7 @@ def described(job: PyramidJob) -> str:
     from vrdask.runs.cluster import active_client
     from vrdask.text import by_axis, counted, format_bytes
 
-    rows = []
+    rows: list[tuple[str, str]] = []
     for path, array, image in zip(job.target.paths, job.target.levels, job.images, strict=True):
         spacing = ", ".join(
             f"{name} {scale:g} {axis.get('unit', '')}".strip()
@@ -145,4 +148,8 @@ def described(job: PyramidJob) -> str:
         f"{sum(workers.values())} threads on {counted(len(workers), 'worker')}"
     )  # fmt: skip
     lines = [f"{name:<20}{value}" for name, value in [*rows, ("mode", job.pyramid.mode)]]
-    return "\n".join([*lines, *str(job.plan).splitlines(), f"{'concurrent':<20}{where}"])
+    lines += [*str(job.plan).splitlines(), f"{'concurrent':<20}{where}"]
+    for one in job.labels:
+        name = one.target.base.path.rsplit("/", 1)[-1]
+        lines += [f"{'labels':<20}{name}", *(f"  {line}" for line in described(one).splitlines())]
+    return "\n".join(lines)

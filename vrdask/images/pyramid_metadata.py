@@ -20,7 +20,7 @@ USUAL_NAMES = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _RANK = {"time": 0, "channel": 1, "space": 2}
 _TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel"}
 COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
-LABELS = "image-label"
+IMAGE_LABEL = "image-label"
 
 
 def image_for_ome_zarr(image: Image | None, names: Sequence[str | None] | None, ndim: int) -> Image:
@@ -109,7 +109,7 @@ def attributes_of_pyramid(
     if full.name is not None:
         multiscale["name"] = full.name
     said = {**kept_of(kept)[1], **deepcopy(dict(full.extra))}
-    for key in ("omero", LABELS):
+    for key in ("omero", IMAGE_LABEL):
         if isinstance(said.get(key), dict) and "version" in said[key]:
             said[key]["version"] = version
     if version == "0.4":
@@ -122,7 +122,7 @@ def kept_of(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     given = deepcopy(dict(attributes))
     ome = given.pop("ome", None)
     if not isinstance(ome, dict):
-        ome = {key: given.pop(key) for key in ("multiscales", "omero", LABELS) if key in given}
+        ome = {key: given.pop(key) for key in ("multiscales", "omero", IMAGE_LABEL) if key in given}
     return given, {key: value for key, value in ome.items() if key not in ("multiscales", "version")}
 
 

@@ -17,6 +17,7 @@ from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
+from vrdask.runs.pyramid_target import list_labels
 from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
@@ -35,7 +36,8 @@ from vrdask.transforms.pyramid import Pyramid
 class PyramidJob:
     """A checked run: nothing has been written yet.
 
-    images : of all levels. at : what it means to do at its target's place.
+    images : of all levels. at : what it means to do at its target's place. labels : those of its label images, which
+    come when the image is there.
     """
 
     source: Source
@@ -44,6 +46,7 @@ class PyramidJob:
     images: tuple[Image, ...]
     at: Occupation
     progress: Any = None
+    labels: tuple[PyramidJob, ...] = ()
 
     @property
     def pyramid(self) -> Pyramid:
@@ -56,7 +59,11 @@ class PyramidJob:
                 self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
-            return found
+        for one in self.labels:
+            one.run()
+        if self.labels:
+            list_labels(self.target, self.labels)
+        return found
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         plan, total = self.plan, self.plan.passed_in_all

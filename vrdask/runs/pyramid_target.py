@@ -10,10 +10,12 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import ceil_div
+from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
+from vrdask.images.orientation import beside
 from vrdask.images.pyramid_metadata import (
-    LABELS,
+    IMAGE_LABEL,
     VERSIONS,
     attributes_of_pyramid,
     attributes_with_levels,
@@ -24,17 +26,19 @@ from vrdask.images.pyramid_metadata import (
 )
 from vrdask.runs import record
 from vrdask.runs.standing import Kind, Standing
-from vrdask.sources import Source
+from vrdask.sources import Source, open_source
 from vrdask.storage import compressors as codecs
 from vrdask.storage import objects, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
-from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, range_of_type
+from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, put_group, range_of_type
 from vrdask.transforms.pyramid import Pyramid
 
 Sizes = Sequence[int] | None
+LABELS = "labels"
+"""The group beside the levels of an image that holds its label images."""
 
 
 def stored_attributes(source: Source) -> dict[str, Any]:
@@ -50,6 +54,40 @@ def _group_of(source: Source) -> StorePath:
     assert source.image is not None
     at, inner = source.array.store_path, source.image.path.strip("/")
     return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+
+
+def label_sources(source: Source) -> list[tuple[str, Source]]:
+    """The label images beside the image that a source is the full level of, by name.
+
+    Raises
+    ------
+    ValueError
+        One that is listed is none.
+    """
+    attributes = stored_attributes(source)
+    if not attributes or source.image is None or source.image.is_labels:
+        return []
+    at = _group_of(source) / LABELS
+    said = attributes_at(at)
+    names = said.get("ome", said).get(LABELS, [])
+    found = []
+    for name in names if isinstance(names, list) else []:
+        opened = open_source(at / str(name))
+        if opened.image is None or not opened.image.path:
+            raise ValueError(f"labels must be OME-Zarr images; got {opened.place}: with_labels=False leaves them out")
+        extra = {IMAGE_LABEL: {}, **opened.image.extra}
+        found.append((str(name), replace(opened, image=replace(opened.image, extra=extra))))
+    return found
+
+
+def list_labels(target: PyramidTarget, labels: Sequence[Any]) -> None:
+    """Write the group of label images, which lists them."""
+    zarr_format, at = target.array.metadata.zarr_format, target.base / LABELS
+    names = [one.target.base.path.rsplit("/", 1)[-1] for one in labels]
+    said = attributes_at(at)
+    if set(said.get("ome", said).get(LABELS, [])) >= set(names):
+        return
+    put_group(at, zarr_format, {"ome": {"version": "0.5", LABELS: names}} if zarr_format == 3 else {LABELS: names})
 
 
 def new_target(
@@ -79,7 +117,10 @@ def new_target(
         images[0].axis_names,
     )  # fmt: skip
     paths = tuple(image.path for image in images)
-    levels = tuple(form.array(shape, what, root / path) for shape, path in zip(what.shapes, paths, strict=True))
+    levels = tuple(
+        form.array(image, shape, what, root / path)
+        for image, shape, path in zip(images, what.shapes, paths, strict=True)
+    )
     made = PyramidTarget(levels[0], root, None, levels, paths)
     omero = images[0].extra.get("omero", kept.get("ome", kept).get("omero"))
     kind = what.mode
@@ -101,10 +142,12 @@ class _Form:
         self.compressors = codecs.of_zarr_2(compressors) if zarr_format == 2 else compressors
         self.fill_value = fill_value
 
-    def array(self, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
+    def array(self, image: Image, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
         """The array of a level, of which nothing is stored yet; chunks and shards are no larger than it."""
         chunk = tuple(max(1, min(c, n)) for c, n in zip(self.chunks, shape, strict=True))
         more: dict[str, Any] = {"zarr_format": self.zarr_format}
+        if said := beside(image):
+            more["attributes"] = {ATTRIBUTE: said}
         if self.shards is not None:
             for axis, (s, c) in enumerate(zip(self.shards, self.chunks, strict=True)):
                 if s < 1 or s % c:
@@ -123,7 +166,7 @@ class _Form:
 
 
 def in_place_target(
-    source: Source, what: Pyramid, version: str, compressors: Any, about: Mapping[str, Any]
+    source: Source, images: Sequence[Image], what: Pyramid, version: str, compressors: Any, about: Mapping[str, Any]
 ) -> tuple[PyramidTarget, Any, dict[str, Any]]:  # fmt: skip
     """More levels of the image that a source is; its place; and what stands there, and how it is cleared away.
 
@@ -158,7 +201,10 @@ def in_place_target(
         image.axis_names,
     )  # fmt: skip
     levels = [zarr_internals.array_at(array.metadata, root / image.path)]
-    levels += [form.array(shape, what, root / path) for shape, path in zip(what.shapes[1:], paths, strict=True)]
+    levels += [
+        form.array(image, shape, what, root / path)
+        for image, shape, path in zip(images[1:], what.shapes[1:], paths, strict=True)
+    ]
     made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1)
     without = without_digests(given)
 
@@ -178,7 +224,11 @@ def in_place_target(
     def clear() -> None:
         clear_levels(root, zarr_format, attributes_with_levels(without, [], None, None), {*listed, *paths})
 
-    return replace(made, attributes=attributes), place, {"stands": stands, "clear": clear}
+    return (
+        replace(made, attributes=attributes),
+        f"levels {', '.join(paths)} of {place}",
+        {"stands": stands, "clear": clear},
+    )
 
 
 def _without_common(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,5 +274,5 @@ def _with_windows(
     kinds = [axis.get("type") for axis in image.axes]
     axis = kinds.index("channel") if "channel" in kinds else None
     count = 1 if axis is None else made.levels[0].shape[axis]
-    wants = LABELS not in image.extra and made.array.dtype.kind in "biuf" and needs_windows(omero, count)
+    wants = IMAGE_LABEL not in image.extra and made.array.dtype.kind in "biuf" and needs_windows(omero, count)
     return replace(made, attributes=attributes, channel_axis=axis, wants_windows=wants)
