@@ -165,7 +165,7 @@ def test_a_file_is_replaced_only_when_asked_for_and_only_by_its_own_kind(tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"chunks": 8}, "chunks must be left out for a NIfTI file, which has none; got 8"),
+        ({"chunks": 8}, "chunks must be left out for a NIfTI file, which has none"),
         ({"shards": 8}, "shards must be left out for a NIfTI file"),
         ({"compressors": "zstd"}, "compressors must be left out for a NIfTI file"),
         ({"memory_limit": 100}, "memory_limit must be at least"),
