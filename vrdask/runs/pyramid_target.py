@@ -32,6 +32,7 @@ from vrdask.storage.open_place import store_path
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
 from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, range_of_type
+from vrdask.targets.zarr import kept_beside
 from vrdask.transforms.pyramid import Pyramid
 
 Sizes = Sequence[int] | None
@@ -79,7 +80,10 @@ def new_target(
         images[0].axis_names,
     )  # fmt: skip
     paths = tuple(image.path for image in images)
-    levels = tuple(form.array(shape, what, root / path) for shape, path in zip(what.shapes, paths, strict=True))
+    levels = tuple(
+        form.array(shape, what, root / image.path, kept_beside(layout, image))
+        for shape, image in zip(what.shapes, images, strict=True)
+    )
     made = PyramidTarget(levels[0], root, None, levels, paths)
     omero = images[0].extra.get("omero", kept.get("ome", kept).get("omero"))
     kind = what.mode
@@ -101,7 +105,9 @@ class _Form:
         self.compressors = codecs.of_zarr_2(compressors) if zarr_format == 2 else compressors
         self.fill_value = fill_value
 
-    def array(self, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
+    def array(
+        self, shape: Sequence[int], what: Pyramid, at: StorePath, attributes: Mapping[str, Any]
+    ) -> zarr.Array[Any]:
         """The array of a level, of which nothing is stored yet; chunks and shards are no larger than it."""
         chunk = tuple(max(1, min(c, n)) for c, n in zip(self.chunks, shape, strict=True))
         more: dict[str, Any] = {"zarr_format": self.zarr_format}
@@ -117,7 +123,7 @@ class _Form:
             more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
         blank = zarr.create_array(
             MemoryStore(), shape=tuple(shape), dtype=what.dtype, chunks=chunk, compressors=self.compressors,
-            fill_value=self.fill_value, **more,
+            fill_value=self.fill_value, attributes=dict(attributes), **more,
         )  # fmt: skip
         return zarr_internals.array_at(blank.metadata, at)
 
@@ -158,7 +164,11 @@ def in_place_target(
         image.axis_names,
     )  # fmt: skip
     levels = [zarr_internals.array_at(array.metadata, root / image.path)]
-    levels += [form.array(shape, what, root / path) for shape, path in zip(what.shapes[1:], paths, strict=True)]
+    own_images = images_of_levels(image, products, what.starts_at_first, paths)
+    levels += [
+        form.array(shape, what, root / one.path, kept_beside(source.layout, one))
+        for shape, one in zip(what.shapes[1:], own_images, strict=True)
+    ]
     made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1)
     without = without_digests(given)
 
