@@ -189,7 +189,7 @@ how_run = _together(
     click.option(
         "--resume", is_flag=True, help="Go on from an unfinished run at TARGET; nothing where it is complete."
     ),
-    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run or a picture at TARGET."),
+    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run, NIfTI or a picture at TARGET."),
     click.option("--no-sync", is_flag=True, help="Do not wait for the disk: faster, less safe where power may fail."),
     click.option("--dry-run", is_flag=True, help="Print the plan; write nothing."),
     click.option("--quiet", is_flag=True, help="No progress, no summary."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ import zarr
 
 from vrdask.compute import threads
 from vrdask.images.image import Image
+from vrdask.images.orientation import lost
 from vrdask.planning.pyramid_passes import Pass, ResamplePass, Stored
 from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
@@ -30,6 +32,8 @@ from vrdask.storage.cropped import chunk_io
 from vrdask.targets import Target
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.transforms.pyramid import Pyramid
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class PyramidJob:
 
     def run(self) -> zarr.Group:
         """Run all tasks; the finished group. What a failed run has done stays, to be resumed."""
+        for note in (*(value for name, value in self.source.details if name == "note"), *lost(self.images[0])):
+            _log.warning("%s", note)
         with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
             found: zarr.Group = occupy(
                 self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
