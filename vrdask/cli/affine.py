@@ -9,9 +9,9 @@ import click
 
 from vrdask.cli.main import main
 from vrdask.cli.options import (
-    AXES,
     RATIOS,
     SIZES,
+    Names,
     about,
     cluster,
     how_run,
@@ -40,7 +40,7 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.option("--mode", type=click.Choice(["nearest", "linear", "cubic"]), default="linear", show_default=True)
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
-@click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")
+@click.option("--axes", type=Names(), metavar="z,y,x", help="Axes that the matrix maps; the last ones by default.")
 @how_stored
 @how_run
 @which_array
