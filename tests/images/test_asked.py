@@ -22,7 +22,8 @@ TCZYX = Axes(("t", "c", "z", "y", "x"), (2, 3, 4))
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (0.1, "1/10"), ("0.1", "1/10"), (np.float32(0.1), "1/10"), (np.float64(0.7), "7/10"), (3, "3"), ("1e-3", "1/1000"),
+        (0.1, "1/10"), ("0.1", "1/10"), (np.float32(0.1), "1/10"), (np.float64(0.7), "7/10"), (3, "3"),
+        ("1e-3", "1/1000"),
         (np.int16(3), "3"), (Decimal("0.30"), "3/10"), (Fraction(1, 3), "1/3"), ("1/3", "1/3"), (" 2.50 ", "5/2"),
         (1e22, "10000000000000000000000"), (5e-324, Fraction("5e-324")), (".5", "1/2"), ("1_000", "1000"), (2.0, "2"),
     ],
@@ -48,12 +49,11 @@ def test_what_is_no_number_is_refused(value):
         exact(value, "factor")
 
 
-@pytest.mark.parametrize("number", ["1e-999999", "1e400", Decimal("1e999999")])
-def test_numbers_of_any_length_are_refused_or_taken_at_once(number):
-    try:
-        assert exact(number, "factor") > 0
-    except ValueError as error:
-        assert "factor must be" in str(error)
+@pytest.mark.parametrize("number", ["1e-999999", "1e4000", Decimal("1e999999"), "1" * 5000])
+def test_numbers_of_absurd_length_are_refused_at_once(number):
+    with pytest.raises(ValueError, match="factor must be"):
+        exact(number, "factor")
+    assert exact("1e400", "factor") == 10**400
 
 
 def test_every_unit_is_known_by_every_name():
@@ -86,9 +86,11 @@ def test_texts_by_axis():
 @pytest.mark.parametrize(
     ("given", "axes", "numbers", "values"),
     [
-        (0.5, None, (2, 3, 4), [0.5] * 3), ((1, 2), None, (3, 4), [1, 2]), ((1, 2, 3, 4), None, (1, 2, 3, 4), [1, 2, 3, 4]),
+        (0.5, None, (2, 3, 4), [0.5] * 3), ((1, 2), None, (3, 4), [1, 2]),
+        ((1, 2, 3, 4), None, (1, 2, 3, 4), [1, 2, 3, 4]),
         ({"x": 1, "z": 2}, None, (4, 2), [1, 2]), (2, ("y", "t"), (3, 0), [2, 2]), (2, "y,x", (3, 4), [2, 2]),
-        ((1, 2), (-1, 0), (4, 0), [1, 2]), ({"X": 1}, None, (4,), [1]), ({4: 1}, None, (4,), [1]), ({"4": 1}, None, (4,), [1]),
+        ((1, 2), (-1, 0), (4, 0), [1, 2]), ({"X": 1}, None, (4,), [1]), ({4: 1}, None, (4,), [1]),
+        ({"4": 1}, None, (4,), [1]),
     ],
 )  # fmt: skip
 def test_axes_are_called_by_name_or_number_or_in_order(given, axes, numbers, values):
@@ -133,7 +135,8 @@ def test_regions_in_all_their_forms(given):
     [
         ("y=5:21", "stop behind that and at 20 at most; got 5:21"), ("y=9:9", "got 9:9"), ("y=9:5", "got 9:5"),
         ("y=-3:5", "got -3:5"), ("y=20:", "got 20:20"), ("q=0:1", "axes must be among"), ("y=3", "a start and a stop"),
-        ("y=0:9:2", "a start and a stop"), ({"y": (0.5, 3)}, "two integers"), ({"y": slice(0, 9, 2)}, "a start and a stop"),
+        ("y=0:9:2", "a start and a stop"), ({"y": (0.5, 3)}, "two integers"),
+        ({"y": slice(0, 9, 2)}, "a start and a stop"),
         ("5:9", "region must give starts and stops by axis"), ({}, "region must give"), (5, "region must give"),
         ({"y": "a:b"}, "two integers"), ({"y": (0, 1), 1: (0, 2)}, "axes must not repeat"),
     ],
@@ -191,9 +194,9 @@ def test_what_no_file_says_is_unknown():
 
 
 def test_exactly_one_of_shape_factor_and_spacing():
-    for given in ((None, None, None), (5, 0.5, None), (None, 0.5, 2)):
+    for one in ((None, None, None), (5, 0.5, None), (None, 0.5, 2)):
         with pytest.raises(ValueError, match="exactly one of shape, factor and spacing must be given"):
-            sizes_of((5, 6, 7), ZYX, *given, None, False)
+            sizes_of((5, 6, 7), ZYX, *one, None, False)
     with pytest.raises(ValueError, match="exact must be False with shape"):
         sizes_of((5, 6, 7), ZYX, 5, None, None, None, False, exact=True)
     with pytest.raises(ValueError, match="factor must be without a unit"):

@@ -23,7 +23,7 @@ def pages(tmp_path):
 
 def test_the_distance_of_pages_is_unknown_until_it_is_given(pages, tmp_path):
     assert open_source(pages).image.axis_names == ("i", "y", "x")
-    with pytest.raises(ValueError, match="spacing must be known for the source.*gives none for axis i"):
+    with pytest.raises(ValueError, match=r"spacing must be known for the source.*gives none for axis i"):
         vrdask.resample_zarr(pages, tmp_path / "out.zarr", spacing=2, axes=(0, 1, 2))
     source = open_source(pages, pixel_size="z=3um")
     assert source.image.axis_names == ("z", "y", "x")

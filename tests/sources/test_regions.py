@@ -21,7 +21,7 @@ from vrdask.storage.cropped import chunk_io
 
 
 def named(box):
-    return {axis: side for axis, side in enumerate(box)}
+    return dict(enumerate(box))
 
 
 @given(st.data())
@@ -87,9 +87,10 @@ def test_regions_of_files_and_of_a_channel(tmp_path):
     nifti(tmp_path / "ct.nii.gz")
     slide(tmp_path / "slide.svs")
     crop = open_source(tmp_path / "ct.nii.gz", region="z=3:20,x=5:")
-    assert_array_equal(crop.array[:, :, :], VOLUME[5:, :, 3:20])
-    assert crop.image.translation == pytest.approx((5 * 0.8, 0, 9))
-    assert ("region", "x 5:20 of 20, z 3:20 of 30") in crop.details
+    assert_array_equal(crop.array[:, :, :], VOLUME.T[3:20, :, 5:])
+    assert crop.image.translation == pytest.approx((9, 0, 5 * 0.8))
+    assert [row[-1] for row in crop.image.affine] == pytest.approx([5 * 0.8, 0, 9]), "where the scanner had it"
+    assert ("region", "z 3:20 of 30, x 5:20 of 20") in crop.details
     level = open_source(tmp_path / "slide.svs", level=1, channel=2, region={"y": (10, 60), "x": (0, 70)})
     whole = open_source(tmp_path / "slide.svs", level=1).array[:, :, :]
     assert_array_equal(level.array[:, :], whole[10:60, :70, 2])

@@ -23,8 +23,8 @@ most, and are cut off and normalised there. A step equal to n_in / n_out is none
 denominator, which decimals make huge; no rows are made before they are asked for, so that costs no memory.
 
 An axis that keeps its size, and has no such step, has no operator. `start` and `start + count` are sorted; what an
-output interval reads is two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision, step): plans and graphs carry
-these six, and each process makes the table once.
+output interval reads is two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision, step):
+plans and graphs carry these six, and each process makes the table once.
 
 **Cubic is finite, too.** B-spline coefficients come from a recursive filter whose impulse response decays by 0.268 a
 sample, so it may be cut off below the rounding of the sums. On a shrinking axis, cut off at 13 samples (float32; 28
