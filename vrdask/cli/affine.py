@@ -9,10 +9,10 @@ import click
 
 from vrdask.cli.main import main
 from vrdask.cli.options import (
-    AXES,
     RATIOS,
     SIZES,
     Modes,
+    Names,
     about,
     cluster,
     how_run,
@@ -41,7 +41,7 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.option("--mode", type=Modes(["nearest", "linear", "cubic"], sampling=True), default="linear", show_default=True)
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
-@click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")
+@click.option("--axes", type=Names(), metavar="z,y,x", help="Axes that the matrix maps; the last ones by default.")
 @how_stored
 @how_run
 @which_array

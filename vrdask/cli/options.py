@@ -136,7 +136,6 @@ class OneOfEach(click.Command):
 
 
 SIZES = _Numbers(int, "256,512,512")
-AXES = _Numbers(int, "0,1,2")
 RATIOS = _Numbers(float, "0.5,1,1")
 
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
