@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -83,6 +84,24 @@ def nifti(path: Path, slope: float | None = None) -> None:
     nibabel.save(image, path)
 
 
+def itk(path: Path, compressed: bool = False) -> None:
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(VOLUME)
+    image.SetSpacing((0.8, 0.7, 3.0))
+    image.SetOrigin((-10.0, 20.0, 30.0))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    SimpleITK.WriteImage(image, path, compressed)
+
+
+def mgh(path: Path) -> None:
+    import nibabel
+
+    image = nibabel.MGHImage(VOLUME.T, np.array([[-0.8, 0, 0, 9], [0, 0, 3, -7], [0, 0.5, 0, 5], [0, 0, 0, 1]]))
+    data = image.to_bytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".mgz" else data)
+
+
 OME = {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}}
 SHARDS = {"shards": (12, 14, 10), "compressors": "auto"}
 FORMATS: dict[str, Callable[[Path], None]] = {
@@ -105,6 +124,12 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     "volume.nii": nifti,
     "scaled.nii": lambda path: nifti(path, 0.25),
     "volume.nii.gz": nifti,
+    "volume.mgh": mgh,
+    "volume.mgz": mgh,
+    "raw.nrrd": itk,
+    "packed.nrrd": lambda path: itk(path, True),
+    "raw.mha": itk,
+    "packed.mha": lambda path: itk(path, True),
     "volume.npy": lambda path: np.save(path, VOLUME),
     "picture.npy": lambda path: np.save(path, COLOUR),
 }

@@ -3,6 +3,9 @@
     zarr     Zarr arrays, OME-Zarr images           paths, URLs, stores, arrays
     tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
     nifti    .nii, .nii.gz                          local files; vrdask[nifti]
+    mgh      FreeSurfer's .mgh, .mgz                local files; vrdask[nifti]
+    nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
+    metaimage .mha, .mhd                            local files
     npy      .npy                                   local files
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
@@ -26,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from vrdask.sources import nifti, npy, tiff
+from vrdask.sources import metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.given import given_array, given_source
 from vrdask.sources.labelled import is_labelled, labelled_source
@@ -40,7 +43,7 @@ from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import ZIPPED, store_path
 
-FORMATS = (tiff.FORMAT, nifti.FORMAT, npy.FORMAT)
+FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
 """Of files. What a file begins with counts before its name."""
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]

@@ -27,12 +27,12 @@ BYTES_TO_CHECKSUM = 64 << 20
 class Inflated:
     """The file; it goes when this does."""
 
-    def __init__(self, path: str, length: int, what: str) -> None:
+    def __init__(self, path: str, length: int, what: str, start: int = 0) -> None:
         file: Any = tempfile.TemporaryFile(prefix="vrdask-", buffering=0)  # noqa: SIM115 - closed by the finalizer
         weakref.finalize(self, file.close)
         self.number: int = file.fileno()
         try:
-            _inflate(path, length, file)
+            _inflate(path, length, file, start)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{what} must be a whole gzip file; got {path}: {error}") from None
         except OSError as error:
@@ -41,10 +41,10 @@ class Inflated:
             raise OSError(error.errno, f"{doing}: {error.strerror}") from None
 
 
-def inflated(path: str, length: int, what: str) -> Inflated:
+def inflated(path: str, length: int, what: str, start: int = 0) -> Inflated:
     """The first bytes of what a gzip file holds; the same file for all threads of a process.
 
-    what : begins the message of an error, as in "a NIfTI source".
+    what : begins the message of an error, as in "a NIfTI source". start : where gzip, or zlib, begins in the file.
 
     Raises
     ------
@@ -55,19 +55,24 @@ def inflated(path: str, length: int, what: str) -> Inflated:
     """
     stat = Path(path).stat()
     with _one_at_a_time:
-        return _inflated(path, length, what, stat.st_size, stat.st_mtime_ns)
+        return _inflated(path, length, what, start, stat.st_size, stat.st_mtime_ns)
 
 
 _one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _inflated(path: str, length: int, what: str, size: int, modified: int) -> Inflated:
-    return Inflated(path, length, what)
+def _inflated(path: str, length: int, what: str, start: int, size: int, modified: int) -> Inflated:
+    return Inflated(path, length, what, start)
 
 
-def _inflate(path: str, length: int, to: Any) -> None:
-    with gzip.open(path) as packed:
+def _inflate(path: str, length: int, to: Any, start: int) -> None:
+    with open(path, "rb") as file:
+        file.seek(start)
+        begins = file.read(2)
+        file.seek(start)
+        is_zlib = len(begins) == 2 and begins[0] & 15 == 8 and not int.from_bytes(begins, "big") % 31
+        packed: Any = _Zlib(file) if is_zlib else gzip.GzipFile(fileobj=file)
         left = length
         while left:
             piece = packed.read(min(left, PIECE_BYTES))
@@ -78,6 +83,23 @@ def _inflate(path: str, length: int, to: Any) -> None:
         beyond = 0
         while beyond < BYTES_TO_CHECKSUM and (piece := packed.read(PIECE_BYTES)):
             beyond += len(piece)
+
+
+class _Zlib:
+    """A stream of zlib, as MetaImage has it, that is read piece by piece."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._decoder = file, zlib.decompressobj()
+
+    def read(self, most: int) -> bytes:
+        while not self._decoder.eof:
+            packed = self._decoder.unconsumed_tail or self._file.read(PIECE_BYTES)
+            piece = self._decoder.decompress(packed, most)
+            if not packed and not piece:
+                raise EOFError("it is truncated")
+            if piece:
+                return piece
+        return b""
 
 
 def _write(to: Any, piece: bytes) -> None:

@@ -1,0 +1,61 @@
+"""FreeSurfer's volumes (.mgh, .mgz), whose headers nibabel understands: big-endian samples behind 284 bytes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from vrdask.sources.format import Format
+from vrdask.sources.mapped import MappedArray
+from vrdask.sources.raw_volume import RawVolume, placed_image, raw_source
+from vrdask.sources.source import Source
+
+WHAT = "an MGH source"
+DATA_OFFSET = 284
+
+
+def open_mgh(path: Path) -> Source:
+    """The volume of a .mgh or .mgz, axes z, y, x, frames before them; nothing but its header is read.
+
+    Raises
+    ------
+    ValueError
+        The header is damaged, or the samples are not all there.
+    ModuleNotFoundError
+        nibabel is not installed.
+    """
+    try:
+        from nibabel.freesurfer.mghformat import MGHHeader
+    except ImportError:
+        raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
+    packed = not path.name.lower().endswith(".mgh")
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            block = file.read(DATA_OFFSET)
+        if len(block) < DATA_OFFSET:
+            raise ValueError("it is truncated")
+        header = MGHHeader.from_fileobj(io.BytesIO(block + bytes(1024)))
+        sizes = tuple(int(one) for one in header["dims"])
+        affine = np.asarray(header.get_affine(), float)
+        dtype = np.dtype(header.get_data_dtype()).newbyteorder(">")
+    except Exception as error:  # which nibabel raises of several kinds
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            raise
+        if isinstance(error, zlib.error | EOFError | gzip.BadGzipFile):
+            raise ValueError(f"{WHAT} must be a whole gzip file; got {path}: {error}") from None
+        raise ValueError(f"{WHAT} must have a whole header; got {path}: {error}") from None
+    if min(sizes) < 1:
+        raise ValueError(f"{WHAT} must have positive sizes; got {sizes} in {path}")
+    names, shape = ("zyx", sizes[2::-1]) if sizes[3] == 1 else ("tzyx", sizes[::-1])
+    if not np.isfinite(affine).all():
+        raise ValueError(f"the affine of {WHAT} must hold finite numbers; got {path}")
+    image = placed_image(names, affine[:3, 2::-1], affine[:3, 3], f"{WHAT} at {path}")
+    stored = MappedArray(str(path), shape, dtype, DATA_OFFSET)
+    return raw_source(path, RawVolume(stored, 0 if packed else None, WHAT), image, "MGH")
+
+
+FORMAT = Format("MGH", (".mgh", ".mgz"), (), lambda path, level, series: open_mgh(path))
