@@ -7,19 +7,26 @@
     write_pyramid(source, target)           an OME-Zarr image with all its levels, of one read
     affine_zarr(source, target, matrix)     the same through an affine map
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
+    open(place)                             what is at a place, and what is known of its axes
 
 Names are imported when first used, so that planning needs neither dask nor zarr nor the compiled kernels.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrdask.api.affine_transform import affine_transform as affine_transform
     from vrdask.api.affine_zarr import affine_zarr as affine_zarr
     from vrdask.api.grid_sample import grid_sample as grid_sample
+    from vrdask.api.open import open as open  # noqa: A004 (as zarr.open)
     from vrdask.api.resample import resample as resample
     from vrdask.api.resample_zarr import resample_zarr as resample_zarr
     from vrdask.api.write_pyramid import write_pyramid as write_pyramid
@@ -36,6 +43,7 @@ _HOMES = {
     "affine_transform": "vrdask.api.affine_transform",
     "affine_zarr": "vrdask.api.affine_zarr",
     "resample_zarr": "vrdask.api.resample_zarr",
+    "open": "vrdask.api.open",
     "write_pyramid": "vrdask.api.write_pyramid",
     "plan_resample": "vrdask.planning.plan",
     "ResamplePlan": "vrdask.planning.plan",
@@ -50,6 +58,7 @@ __all__ = [
     "affine_zarr",
     "get_num_threads",
     "grid_sample",
+    "open",
     "plan_resample",
     "resample",
     "resample_zarr",
@@ -68,3 +77,28 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _WithXarray(MetaPathFinder):
+    """Gives xarray the accessor ``x.vrdask`` when it is imported after this."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name != "xarray":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module: ModuleType) -> None:
+                execute(module)
+                import_module("vrdask.api.accessor")
+
+            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+if "xarray" in sys.modules:
+    import_module("vrdask.api.accessor")
+else:
+    sys.meta_path.insert(0, _WithXarray())

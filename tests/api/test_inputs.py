@@ -189,6 +189,8 @@ def test_nearest_copies_every_dtype_of_fixed_size(x):
     assert_array_equal(vrdask.resample(x, 8, "nearest"), np.repeat(x, 2))
     assert_array_equal(vrdask.resample(np.stack([x, x]), 2, "nearest"), np.stack([x[1::2]] * 2))
     assert vrdask.resample(x, 8, "nearest").dtype == x.dtype
+    if x.dtype.kind in "bc":  # which can be computed with, too: see test_other_types
+        return
     for mode in INTERPOLATING:
         with pytest.raises(TypeError, match=rf"dtype must be one of uint8, .* with mode '{mode}'; got"):
             vrdask.resample(x, 8, mode)

@@ -50,6 +50,7 @@ SIGNATURES = {  # positional or keyword; keyword only
             "num_threads": None,
         },
     ),
+    "open": ({"place": REQUIRED}, {"level": 0, "series": 0, "channel": None, "region": None}),
     "set_num_threads": ({"n": REQUIRED}, {}),
     "get_num_threads": ({}, {}),
 }  # fmt: skip

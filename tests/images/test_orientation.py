@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scans import AFFINES, ORIGIN, SPACING, affine, rotation
+from scans import AFFINES, ORIGIN, SPACING, affine, rotation, write
 
+import vrdask
 from vrdask.images.axes import image_of
 from vrdask.images.orientation import (
     as_affine,
@@ -27,6 +28,7 @@ from vrdask.images.orientation import (
     said_by_axes,
     with_affine,
 )
+from vrdask.sources import open_source
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -134,3 +136,17 @@ def test_an_affine_that_cannot_be_inverted_is_refused(bad):
     with pytest.raises(ValueError, match="it must be invertible; got"):
         require_invertible(as_affine(bad), "it")
     assert homogeneous(as_affine(np.eye(4))).tolist() == np.eye(4).tolist()
+
+
+@pytest.mark.parametrize("name", AFFINES)
+@pytest.mark.parametrize("zarr_version", ["0.4", "0.5"])
+def test_every_level_of_a_pyramid_keeps_its_place(tmp_path, name, zarr_version):
+    write(tmp_path / "in.nii", np.zeros((16, 16, 8), "i2"), AFFINES[name])
+    place = tmp_path / "out.zarr"
+    vrdask.write_pyramid(tmp_path / "in.nii", place, levels=1, ome_zarr_version=zarr_version)
+    vrdask.write_pyramid(place, in_place=True, levels=2, overwrite=True)
+    for level in range(3):
+        steps = np.diag([2.0**level] * 3 + [1.0])
+        steps[:3, 3] = (2**level - 1) / 2
+        found = open_source(place, level=level).image.affine
+        assert_allclose(np.array(found)[:, [2, 1, 0, 3]], (AFFINES[name] @ steps)[:3], rtol=1e-6, atol=1e-5)

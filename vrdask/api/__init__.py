@@ -1,1 +1,1 @@
-"""What users call, for numpy, dask and zarr arrays."""
+"""What users call, for arrays of numpy, dask, zarr, xarray and others."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy.typing as npt
 
 from vrdask import buffers
+from vrdask.api.known import axis_numbers, is_of_xarray, numbered_chunks
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.boxes import slices_of, whole
 from vrdask.compute import threads
-from vrdask.transforms.affine import affine
+from vrdask.transforms.affine import Affine, affine
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -29,7 +31,7 @@ def affine_transform(
     *,
     padding_mode: str = ...,
     fill_value: Any = ...,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
@@ -44,7 +46,7 @@ def affine_transform(
     *,
     padding_mode: str = ...,
     fill_value: Any = ...,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
@@ -59,11 +61,12 @@ def affine_transform(  # type: ignore[overload-cannot-match]  # where dask has n
     *,
     padding_mode: str = ...,
     fill_value: Any = ...,
-    axes: Iterable[int] | int | None = ...,
+    axes: Iterable[int | str] | int | str | None = ...,
     chunks: Any = ...,
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
 ) -> Any: ...
+@with_hints
 def affine_transform(
     x: Any,
     matrix: Any,
@@ -73,7 +76,7 @@ def affine_transform(
     *,
     padding_mode: str = "constant",
     fill_value: Any = 0,
-    axes: Iterable[int] | int | None = None,
+    axes: Iterable[int | str] | int | str | None = None,
     chunks: Any = None,
     dtype: npt.DTypeLike | None = None,
     num_threads: int | None = None,
@@ -85,8 +88,9 @@ def affine_transform(
 
     Parameters
     ----------
-    x : numpy, dask or zarr array
-        Never changed.
+    x : array
+        As in `resample`. A DataArray's result gets the coordinates along axes that the map only stretches, flips and
+        shifts; others have none. Never changed.
     matrix : (n,), (n, n), (n, n + 1) or (n + 1, n + 1) array
         One number per axis is a diagonal. A last column is the offset, and `offset` is not looked at; a last row must
         be zeros and a one. It must be invertible. A row for each axis of the array, or one more of a homogeneous
@@ -105,9 +109,9 @@ def affine_transform(
         "border", "reflection" and "mirror" are SciPy's "nearest", "reflect" and "mirror"; a cubic "border" holds the
         mirrored spline's end values, where SciPy filters a padded array.
     fill_value : number
-    axes : int or sequence of int, optional
-        The axes that the matrix maps, in its order; by default the last n. All others are batch or channel axes. Name
-        three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
+    axes : int, str, or sequence of them, optional
+        The axes, by number or name, that the matrix maps, in its order; by default the last n. All others are batch or
+        channel axes. Name three to map those of a 4-D array by a homogeneous 4 x 4 matrix.
     chunks : optional
         Chunks of a lazy result, in any notation of dask. By default the input's.
     dtype : optional
@@ -117,8 +121,8 @@ def affine_transform(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
-        Lazy for a dask or zarr array: each output chunk reads the box that the positions of its corners span, with
+    numpy.ndarray, dask.array.Array or xarray.DataArray
+        Lazy where `resample` is: each output chunk reads the box that the positions of its corners span, with
         the neighbours that the mode weighs.
 
     Raises
@@ -139,8 +143,21 @@ def affine_transform(
     array([[2., 4.],
            [1., 3.]])
     """
+    given = x
     x, lazily = taken(x)
-    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, axes, dtype)
+    numbers = axis_numbers(given, axes)
+    what = affine(x.shape, x.dtype, matrix, offset, output_shape, mode, padding_mode, fill_value, numbers, dtype)
+    if not is_of_xarray(given):
+        return _transformed(what, x, lazily, numbered_chunks(given, chunks), num_threads)
+    from vrdask.api.labelled import grids_of_map, labelled_as, lines_of
+
+    grids = grids_of_map(x.shape, what)
+    lines_of(given, grids)  # refuses what has no places for the new samples, before they are made
+    result = _transformed(what, x, lazily, numbered_chunks(given, chunks), num_threads)
+    return labelled_as(given, result, grids)
+
+
+def _transformed(what: Affine, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:
     if lazily:
         from vrdask.lazy.sampling import affine_lazily
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from vrdask.api import taken
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import on_grid_of
 from vrdask.images.onto import GridMap, onto
 from vrdask.runs.job import Job, prepare_job
-from vrdask.sources import Source, open_source
+from vrdask.sources import Source
+from vrdask.sources.source import axes_of
 from vrdask.transforms.affine import affine
 
 
@@ -30,10 +32,10 @@ def prepare(
     like: Any = None,
     padding_mode: str = "constant",
     fill_value: Any = 0,
-    axes: Iterable[int] | int | None = None,
+    axes: Iterable[int | str] | int | str | None = None,
     dtype: npt.DTypeLike | None = None,
-    chunks: Sequence[int] | int | None = None,
-    shards: Sequence[int] | int | None = None,
+    chunks: Sequence[int] | int | Mapping[str, int] | None = None,
+    shards: Sequence[int] | int | Mapping[str, int] | None = None,
     compressors: Any = "auto",
     memory_limit: int | str | None = None,
     resume: bool = False,
@@ -42,10 +44,10 @@ def prepare(
     num_threads: int | None = None,
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
-    opened = open_source(source)
+    opened = taken.opened(source)
     grid = None
     if like is not None:
-        reference = open_source(like)
+        reference = taken.opened(like)
         grid, output_shape = _grid(opened, reference, matrix, offset, output_shape, axes)
         matrix, offset, axes = grid.matrix, grid.offset, grid.axes
         layout = replace(opened.layout, attributes=on_grid_of(opened.layout.attributes, reference.layout.attributes))
@@ -61,7 +63,7 @@ def prepare(
         mode,
         padding_mode,
         fill_value,
-        axes,
+        None if axes is None else axes_of(opened).numbers(axes),
         dtype,
     )
     if grid is not None:

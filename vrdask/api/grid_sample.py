@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy.typing as npt
 
 from vrdask import buffers
+from vrdask.api.known import is_of_xarray
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.compute import threads
-from vrdask.transforms.grid import grid_sampling
+from vrdask.transforms.grid import GridSampling, grid_sampling
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -69,6 +71,7 @@ def grid_sample(  # type: ignore[overload-cannot-match]  # where dask has no typ
     dtype: npt.DTypeLike | None = ...,
     num_threads: int | None = ...,
 ) -> Any: ...
+@with_hints
 def grid_sample(
     input: Any,  # noqa: A002 (torch's name for it)
     grid: Any,
@@ -87,9 +90,10 @@ def grid_sample(
 
     Parameters
     ----------
-    input : (N, C, D, H, W) or (N, C, H, W), numpy, dask or zarr array
-        Never changed.
-    grid : (N, d, h, w, 3) or (N, h, w, 2), numpy, dask or zarr array of floats
+    input : (N, C, D, H, W) or (N, C, H, W) array
+        As in `resample`. Of a DataArray the result is one, with batch and channels of `input` and, where `grid` is
+        labelled, its dimensions. Never changed.
+    grid : (N, d, h, w, 3) or (N, h, w, 2) array of floats
         For each output sample a position, x first: -1 and 1 are the outer edges of the first and last samples, with
         `align_corners` their centres. float32 and float16 are computed with in float32, float64 in float64.
     mode : {"linear", "nearest", "cubic"}
@@ -115,9 +119,9 @@ def grid_sample(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
-        (N, C, d, h, w) or (N, C, h, w), in this machine's byte order. Lazy where either argument is a dask or zarr
-        array, in the grid's chunks.
+    numpy.ndarray, dask.array.Array or xarray.DataArray
+        (N, C, d, h, w) or (N, C, h, w), in this machine's byte order. Lazy where either argument is, in the grid's
+        chunks.
 
     Raises
     ------
@@ -159,7 +163,16 @@ def grid_sample(
         align_corners,
         dtype,
     )
-    if x_lazy or points_lazy:
+    result = _sampled(what, x, points, x_lazy or points_lazy, num_threads)
+    if not is_of_xarray(input):
+        return result
+    from vrdask.api.labelled import labelled_at_points
+
+    return labelled_at_points(input, grid, result)
+
+
+def _sampled(what: GridSampling, x: Any, points: Any, lazily: bool, num_threads: int | None) -> Any:
+    if lazily:
         from vrdask.lazy.sampling import sample_grid_lazily
 
         return sample_grid_lazily(what, x, points, 1 if num_threads is None else threads.resolve(num_threads))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy.typing as npt
 
 from vrdask.api.in_memory import resample_in_memory
-from vrdask.api.known import asked_resampling
+from vrdask.api.known import asked_resampling, is_of_xarray, numbered_chunks
+from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 from vrdask.compute import threads
 from vrdask.lazy.arrays import is_dask_array
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
     from vrdask.api.taken import Lazy
+    from vrdask.transforms.resampling import Resampling
 
 Shape: TypeAlias = Sequence[int] | int | Mapping[str, int]
 Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
@@ -71,6 +73,7 @@ def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     spacing: Asked | None = ...,
     exact: bool = ...,
 ) -> Any: ...
+@with_hints
 def resample(
     x: Any,
     shape: Shape | None = None,
@@ -91,13 +94,15 @@ def resample(
 
     Parameters
     ----------
-    x : numpy, dask or zarr array
+    x : array
         A numpy array is resampled at once, as are numbers in lists, buffers and torch tensors on the CPU. A dask array
-        gives a lazy dask array, one task per output chunk that depends on the blocks it touches. A zarr array gives a
-        lazy dask array, one task per output chunk that reads its own region of the store. Never changed. Images and
-        files of other libraries are refused by name.
-    shape : int or sequence of int
-        Target sizes of `axes`; where axes have names (a zarr array's) also a mapping, ``{"y": 512, "x": 512}``.
+        gives a lazy dask array, one task per output chunk that depends on the blocks it touches. A zarr array, an h5py
+        dataset, a tensorstore and a Source (see `open`) give a lazy dask array, one task per output chunk that reads
+        its own region. Of xarray, a DataArray gives a DataArray with the coordinates of the new samples, lazy where it
+        is, and a Dataset one of all its variables. Never changed. Images of other libraries are refused by name.
+    shape : int, sequence of int, or mapping
+        Target sizes of `axes`; where axes have names (those of DataArrays, Sources, some zarr arrays) also a mapping,
+        ``{"y": 512, "x": 512}``.
     factor, spacing : in place of `shape`
         Output samples per input sample; or the distance between output samples, for arrays that say their own (a text
         may say a unit, ``"2um"``). One number for all axes of space, or one per axis of `axes`, or a mapping. Numbers
@@ -132,7 +137,7 @@ def resample(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
+    numpy.ndarray, dask.array.Array, xarray.DataArray or xarray.Dataset
 
     Raises
     ------
@@ -166,8 +171,18 @@ def resample(
     >>> resample(np.arange(5.0), factor=0.5, exact=True)
     array([0.5, 2.5, 4. ])
     """
-    x, lazily = taken(x)
-    what = asked_resampling(x, shape, factor, spacing, mode, align_corners, exact, axes, dtype)
+    if is_of_xarray(x):
+        from vrdask.api.labelled import resample_labelled
+
+        asked = {"shape": shape, "factor": factor, "spacing": spacing}
+        return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads)
+    array, lazily = taken(x)
+    what = asked_resampling(array, shape, factor, spacing, mode, align_corners, exact, axes, dtype, given=x)
+    return resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads)
+
+
+def resampled(what: Resampling, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:
+    """A checked resampling of an array that has been taken."""
     if not lazily:
         if chunks is not None:
             raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy.typing as npt
 import zarr
 
+from vrdask.api import taken
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import for_axes
 from vrdask.runs.job import Job, prepare_job
 from vrdask.runs.target_sizes import target_sizes
-from vrdask.sources import open_source
 from vrdask.sources.source import axes_of
 from vrdask.transforms.resampling import resampling
 
@@ -42,7 +42,7 @@ def prepare(
     pixel_size: Asked | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    opened = open_source(source, region=region, pixel_size=pixel_size)
+    opened = taken.opened(source, region=region, pixel_size=pixel_size)
     array = opened.array
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     what = resampling(
@@ -77,7 +77,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         is another level, series or channel.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
-        ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
+        ends in .nii or .nii.gz becomes NIfTI, of any size: until it is complete, its samples stand in a folder beside
+        it. One that ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
     shape, factor, spacing : exactly one of them
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
         (OME-Zarr images, and files that give it) or in units of its own, ``"2um"``: one number for every resampled
@@ -101,8 +102,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         no longer as it was written; begin where there is none; do nothing where the target was made with the same
         settings.
     overwrite : bool
-        Replace what is at `target`: Zarr, an unfinished run, or a picture; never another folder, nor what the source
-        belongs to. The old result goes when the new run may begin, its metadata first.
+        Replace what is at `target`: Zarr, an unfinished run, NIfTI or a picture; never another folder, nor what the
+        source belongs to. The old result goes when the new run may begin, its metadata first.
     progress : bool, callable or bar, optional
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
@@ -113,7 +114,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     Returns
     -------
     zarr.Array
-        The finished target; of a picture, an array in memory with its samples.
+        The finished target; of a picture, an array in memory with its samples; of NIfTI, one that reads the file.
 
     Raises
     ------

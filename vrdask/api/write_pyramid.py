@@ -9,6 +9,7 @@ from typing import Any
 
 import zarr
 
+from vrdask.api import taken
 from vrdask.api.signatures import with_parameters_of
 from vrdask.dtypes import native
 from vrdask.images.image import Image
@@ -18,7 +19,7 @@ from vrdask.runs.apart import require_apart
 from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
 from vrdask.runs.pyramid_target import LABELS, in_place_target, label_sources, new_target, stored_attributes
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
-from vrdask.sources import Source, open_source
+from vrdask.sources import Source
 from vrdask.sources.reordered import reordered
 from vrdask.sources.source import axes_of
 from vrdask.storage.places import normal
@@ -58,7 +59,7 @@ def prepare(
         said = "both" if in_place else "neither"
         raise ValueError(f"exactly one of target and in_place must be given; got {said}")
     given = source
-    opened = open_source(source)
+    opened = taken.opened(source)
     kept = stored_attributes(opened)
     if not in_place and (order := order_for_ome_zarr(opened.image)) is not None:
         opened = reordered(opened, order)

@@ -9,9 +9,10 @@ import click
 
 from vrdask.cli.main import main
 from vrdask.cli.options import (
-    AXES,
     RATIOS,
     SIZES,
+    Modes,
+    Names,
     about,
     cluster,
     how_run,
@@ -37,10 +38,10 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.option("--like", metavar="REFERENCE", help="Onto the grid of this image, which takes what SOURCE may be.")
 @click.option("--offset", type=RATIOS, metavar="0,0,0", help="Added to the positions.")
 @click.option("--output-shape", type=SIZES, metavar="256,512,512", help="Of the mapped axes; the source's by default.")
-@click.option("--mode", type=click.Choice(["nearest", "linear", "cubic"]), default="linear", show_default=True)
+@click.option("--mode", type=Modes(["nearest", "linear", "cubic"], sampling=True), default="linear", show_default=True)
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
-@click.option("--axes", type=AXES, metavar="0,1,2", help="Axes that the matrix maps; the last ones by default.")
+@click.option("--axes", type=Names(), metavar="z,y,x", help="Axes that the matrix maps; the last ones by default.")
 @how_stored
 @how_run
 @which_array

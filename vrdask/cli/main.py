@@ -19,6 +19,7 @@ from vrdask.cli.options import (
     FACTORS,
     LENGTHS,
     ByAxis,
+    Modes,
     Names,
     OneOfEach,
     about,
@@ -110,7 +111,8 @@ def resample(
     """Resample the array at SOURCE into a new one at TARGET.
 
     SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
-    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .png or .tif makes a picture.
+    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes
+    NIfTI, one in .png or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:
@@ -118,12 +120,17 @@ def resample(
     from vrdask.api.resample_zarr import prepare
     from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
+    from vrdask.transforms.hints import aliasing
+    from vrdask.transforms.resampling import Resampling
 
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(
             source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
         )  # fmt: skip
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
+        mixes = isinstance(job.transform, Resampling) and not (opened.image and opened.image.is_labels)
+        if not quiet and mixes and (hint := aliasing(job.transform)):
+            click.echo(f"Hint: {hint}", err=True)
         if dry_run:
             click.echo(describe_job(job))
             return
@@ -150,7 +157,7 @@ def info(source: str, **which: Any) -> None:
 @click.option(
     "--size", type=click.IntRange(min=16), default=560, show_default=True, help="Side of the volume in voxels."
 )
-@click.option("--mode", type=click.Choice(MODES), default="cubic", show_default=True)
+@click.option("--mode", type=Modes(MODES), default="cubic", show_default=True)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("vrdask-demo"), show_default=True
 )

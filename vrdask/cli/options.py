@@ -88,7 +88,24 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         return tuple(parts)
 
 
-class ByAxis(click.Choice):  # type: ignore[type-arg]
+class Modes(click.Choice):  # type: ignore[type-arg, unused-ignore]
+    """Names of modes; what other libraries call them is understood. sampling : of positions, rather than of sizes."""
+
+    def __init__(self, modes: list[str], sampling: bool = False) -> None:
+        super().__init__(modes)
+        self._sampling = sampling
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from vrdask.transforms.hints import did_you_mean
+
+            hint = did_you_mean(value, self._sampling)
+            self.fail(error.message.rstrip(".") + hint if hint else error.message, param, ctx)
+
+
+class ByAxis(Modes):
     """One of some words for all axes, or one for each, by name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -119,7 +136,6 @@ class OneOfEach(click.Command):
 
 
 SIZES = _Numbers(int, "256,512,512")
-AXES = _Numbers(int, "0,1,2")
 RATIOS = _Numbers(float, "0.5,1,1")
 
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -172,7 +188,7 @@ how_run = _together(
     click.option(
         "--resume", is_flag=True, help="Go on from an unfinished run at TARGET; nothing where it is complete."
     ),
-    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run or a picture at TARGET."),
+    click.option("--overwrite", is_flag=True, help="Replace Zarr, an unfinished run, NIfTI or a picture at TARGET."),
     click.option("--no-sync", is_flag=True, help="Do not wait for the disk: faster, less safe where power may fail."),
     click.option("--dry-run", is_flag=True, help="Print the plan; write nothing."),
     click.option("--quiet", is_flag=True, help="No progress, no summary."),

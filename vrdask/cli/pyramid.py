@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vrdask.cli.main import MODES, main
-from vrdask.cli.options import AXES, SIZES, about, cluster, how_run, which_array, without_sync
+from vrdask.cli.options import SIZES, Names, about, cluster, how_run, which_array, without_sync
 
 if TYPE_CHECKING:
     from vrdask.runs.pyramid_job import PyramidJob
@@ -62,7 +62,7 @@ def _number(text: str) -> int | float:
 @click.option(
     "--mode", type=click.Choice([*BLOCK_MODES, *MODES]), help="mean by default, majority for labels.",
 )  # fmt: skip
-@click.option("--axes", type=AXES, metavar="0,1,2", help="That a single factor is for; those of space by default.")
+@click.option("--axes", type=Names(), metavar="z,y,x", help="That a single factor is for; those of space by default.")
 @click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
 @click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
 @click.option(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from vrdask.boxes import Box, shape_of, size_of
 from vrdask.compute import slabs, table_cuts, tiles
+from vrdask.compute.stand_ins import in_numbers
 from vrdask.compute.uint8_filter import passes
-from vrdask.dtypes import native
+from vrdask.dtypes import is_bfloat16, native
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
@@ -26,9 +28,15 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
     """
     if 0 in (size_of(reads), size_of(writes)):
         return 0
+    copied = _copied_bytes(transform, reads, writes)
     if isinstance(transform, Affine):
-        return _between_bytes_of_affine(transform, reads)
+        of_numbers = transform.sampling.in_numbers
+        one = replace(transform, sampling=of_numbers[0]) if of_numbers else transform
+        return copied + _between_bytes_of_affine(one, reads)
     assert isinstance(transform, Resampling)
+    if (numbers := in_numbers(transform)) is not None:
+        parts = ((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))
+        return copied + between_bytes(numbers, (*reads, *parts), (*writes, *parts))
     if transform.fixed_point:
         return passes.peak_between_bytes(transform, reads, writes)
     if transform.copies:
@@ -39,7 +47,11 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
 
 def table_bytes(transform: Transform, writes: Box) -> int:
     """Bound on the tables of an output box; 0 where those of the whole array are small, and are kept."""
-    return table_cuts.tables_bytes(transform, shape_of(writes)) if isinstance(transform, Resampling) else 0
+    if not isinstance(transform, Resampling):
+        return 0
+    if (numbers := in_numbers(transform)) is not None:
+        return table_bytes(numbers, (*writes, *((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))))
+    return table_cuts.tables_bytes(transform, shape_of(writes))
 
 
 def kept_bytes(transform: Transform) -> int:
@@ -56,6 +68,15 @@ def by_chunk_bytes(transform: Transform, reads: Box, writes: Box, stored: tuple[
     """Bound on what is kept of the pieces of a box, where it takes them."""
     assert isinstance(transform, Resampling)
     return passes.by_chunk_bytes(transform, reads, writes, stored)
+
+
+def _copied_bytes(transform: Transform, reads: Box, writes: Box) -> int:
+    """Of the numbers that stand in for samples, as far as they are copies: of bfloat16, and values of complex parts."""
+    sampled = transform.sampling.in_numbers if isinstance(transform, Affine) else ()
+    values = sum(one.out_dtype.itemsize for one in sampled) * size_of(writes)
+    if isinstance(transform, Resampling) and in_numbers(transform) is not None and is_bfloat16(transform.out_dtype):
+        values = 4 * size_of(writes)
+    return values + (4 * size_of(reads) if is_bfloat16(transform.in_dtype) else 0)
 
 
 def _between_bytes_of_affine(affine: Affine, reads: Box) -> int:

@@ -21,6 +21,7 @@ from vrdask.compute.gather import gather_box
 from vrdask.compute.mean import mean_box
 from vrdask.compute.prefilter import prefilter_box
 from vrdask.compute.slabs import Group, slabs
+from vrdask.compute.stand_ins import in_numbers, numbers_of, samples_of, with_parts
 from vrdask.compute.table_cuts import pieces_of
 from vrdask.compute.uint8_filter.whole_box import filter_box
 from vrdask.dtypes import DType, native
@@ -41,6 +42,9 @@ def apply(
     shape, dtype = shape_of(writes), resampling.out_dtype
     if 0 in shape:
         return np.empty(shape, dtype)
+    if (of_numbers := in_numbers(resampling)) is not None:
+        boxes = with_parts(source.dtype, reads), with_parts(source.dtype, writes)
+        return samples_of(apply(of_numbers, numbers_of(source), *boxes, num_threads, empty), dtype, empty)
     data = source
     if resampling.stages:
         data = empty(shape, source.dtype if resampling.copies else dtype)

@@ -7,6 +7,7 @@ position alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -19,6 +20,7 @@ from vrdask.buffers import Empty
 from vrdask.compute import builds
 from vrdask.compute.footprint import KERNEL_AXES
 from vrdask.compute.resample_box import apply
+from vrdask.compute.stand_ins import joined, parts_of
 from vrdask.dtypes import CODES, DType, native
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
@@ -49,6 +51,12 @@ def sample_affine(
 
     empty : makes the result's array.
     """
+    if of_numbers := affine.sampling.in_numbers:
+        parts = [
+            sample_affine(replace(affine, sampling=one), part, reads, writes, num_threads)
+            for one, part in zip(of_numbers, parts_of(source), strict=True)
+        ]
+        return joined(parts, affine.out_dtype, empty)
     window = affine.window(writes)
     if any(start >= stop for start, stop in window):
         return np.broadcast_to(affine.sampling.fill_item, shape_of(writes)).copy()
@@ -111,6 +119,12 @@ def sample_grid(
     channels : c, of the result where the window is empty.
     empty : makes the result's array.
     """
+    if of_numbers := grid_sampling.sampling.in_numbers:
+        parts = [
+            sample_grid(replace(grid_sampling, sampling=one), part, reads, window, grid, channels, num_threads)
+            for one, part in zip(of_numbers, parts_of(source), strict=True)
+        ]
+        return joined(parts, grid_sampling.sampling.out_dtype, empty)
     grid = _numbers(grid_sampling, grid)
     shape = (grid.shape[0], channels, *grid.shape[1:-1])
     if any(start >= stop for start, stop in window) or 0 in shape:
@@ -137,9 +151,9 @@ def sample_grid_at_once(
     they weigh, for each batch its own. Many points take longer than what they sample.
     """
     everything, (batches, channels, *sizes) = whole(x.shape), x.shape
-    prepared = (
-        grid_sampling.prefilter is not None or not x.dtype.isnative or _converts_first(grid_sampling.sampling, x.dtype)
-    )
+    sampling = grid_sampling.sampling
+    prepared = grid_sampling.prefilter is not None or not x.dtype.isnative or _converts_first(sampling, x.dtype)
+    prepared = prepared or bool(sampling.in_numbers)
     if not prepared or prod(grid.shape[1:-1]) * _VOXELS_PER_POINT > prod(sizes):
         return sample_grid(grid_sampling, x, everything, everything, grid, channels, num_threads, empty)
     result = empty(grid_sampling.out_shape, grid_sampling.sampling.out_dtype)

@@ -12,20 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vrdask.images.image import Affine, Image
+from vrdask.images.units import conversion
 
 Matrix = npt.NDArray[np.float64]
-
-MILLIMETRES = {
-    "picometer": 1e-9, "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0,
-    "decimeter": 100.0, "meter": 1e3, "kilometer": 1e6, "inch": 25.4, "foot": 304.8, "yard": 914.4,
-}  # fmt: skip
-"""In one unit of OME-Zarr. An axis without a unit is taken to be in millimetres, as nibabel and ITK do."""
 
 DIRECTIONS = {
     "left-to-right": (0, 1), "right-to-left": (0, -1), "posterior-to-anterior": (1, 1),
@@ -42,9 +38,16 @@ SAME_ORIGIN = 1e-3
 
 
 def unit_of(axis: Mapping[str, Any]) -> float | None:
-    """Millimetres in the unit of an axis; None where it is no length."""
-    unit = axis.get("unit")
-    return 1.0 if unit is None else MILLIMETRES.get(unit)
+    """Millimetres in the unit of an axis; None where it is no length. Without a unit it is taken to be in millimetres,
+    as nibabel and ITK do.
+    """
+    return millimetres_in(axis.get("unit"))
+
+
+def millimetres_in(unit: str | None) -> float | None:
+    """Of a unit by OME-Zarr's name; 1 for none, None where it is no length."""
+    found = Fraction(1) if unit is None else conversion(unit, "millimeter")
+    return None if found is None else float(found)
 
 
 def _matrix(affine: Affine) -> Matrix:

@@ -1,7 +1,8 @@
 """What `resample`, `grid_sample` and `affine_transform` take as an array.
 
 numpy arrays, what lies in memory as plain samples (a buffer, `__array_interface__`, torch tensors on the CPU), numbers
-in lists; dask and zarr arrays, which stay lazy. Anything else is refused by its own name, with the way to an array:
+in lists; dask and zarr arrays, which stay lazy (and what `api.taken` makes one of these). Anything else is refused by
+its own name, with the way to an array:
 `numpy.asarray` would take an image's samples for a row, load a file whole or drop what the object knows of its axes.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from numbers import Number
 from typing import Any, Protocol, TypeGuard
 
@@ -24,19 +26,17 @@ WAYS = {  # of types by where they are defined, and their name: how to get at an
     ("itk", ""): "itk.array_view_from_image({name})",
     ("nibabel", "ArrayProxy"): "numpy.asanyarray({name}) loads it whole",
     ("nibabel", ""): "numpy.asanyarray({name}.dataobj), or resample_zarr with the file's path",
-    ("xarray", "Dataset"): '{name}["variable"].data, without its coordinates',
-    ("xarray", ""): "{name}.data, without its coordinates",
+    ("xarray", "Dataset"): '{name}["variable"], one of its variables',
+    ("xarray", ""): "xarray.DataArray({name}), with names of its dimensions",
     ("zarr", "Group"): '{name}["array"], the array in it that is meant',
     ("zarr", ""): "zarr.open_array gives what is taken",
-    ("h5py", "Dataset"): "dask.array.from_array({name}) reads it lazily, {name}[...] whole",
-    ("h5py", ""): '{name}["dataset"] with dask.array.from_array',
-    ("tensorstore", ""): "{name}.read().result() loads it whole; zarr.open_array gives a lazy result",
+    ("h5py", ""): '{name}["dataset"], the dataset in it that is meant',
+    ("tensorstore", ""): "tensorstore.open gives what is taken",
     ("pandas", ""): "{name}.to_numpy()",
     ("polars", ""): "{name}.to_numpy()",
     ("cupy", ""): "{name}.get()",
     ("dask", "Delayed"): "dask.array.from_delayed({name}, shape, dtype)",
     ("dask", "DataFrame"): "{name}.to_dask_array(lengths=True)",
-    ("vrdask", "Source"): "resample_zarr takes it, and {name}.array[0:64, 0:64] reads a part",
     ("vrdask", ""): "{name}[0:64, 0:64] reads a part",
 }
 
@@ -73,6 +73,11 @@ def is_stored(x: object) -> TypeGuard[Stored]:
 def is_zarr_array(x: object) -> bool:
     zarr = sys.modules.get("zarr")
     return zarr is not None and isinstance(x, zarr.Array)
+
+
+def is_torch_tensor(x: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def accepted(x: Any, name: str = "x") -> tuple[Any, bool]:
@@ -129,10 +134,21 @@ def _of_tensor(x: Any, name: str) -> Any:
             f"{name} must not require a gradient, which ends here; got a torch.Tensor that does: {name}.detach()"
         )
     try:
+        if str(x.dtype) == "torch.bfloat16" and (type_of := _bfloat16()) is not None:
+            torch = sys.modules["torch"]
+            return x.view(torch.int16).numpy().view(type_of)
         return x.numpy()
     except (TypeError, RuntimeError) as error:  # bfloat16, sparse
         reason = str(error).splitlines()[0]
         raise TypeError(f"{name} must be a dense tensor of a type that numpy has; got {x.dtype}: {reason}") from None
+
+
+def _bfloat16() -> Any:
+    """numpy's type of that name, where ml_dtypes is installed."""
+    try:
+        return import_module("ml_dtypes").bfloat16
+    except ImportError:
+        return None
 
 
 def _is_memory(x: Any) -> bool:

@@ -9,6 +9,8 @@ import zarr
 from zarr.storage import StorePath
 
 from vrdask.sources import Source
+from vrdask.sources.given import GivenArray
+from vrdask.sources.source import innermost
 from vrdask.storage import objects, places
 from vrdask.storage.open_place import store_path
 
@@ -24,7 +26,7 @@ def require_apart(given: Any, source: Source, target: Any) -> None:
     if isinstance(target, zarr.Array):
         refuse_same_array(source, target)
         return
-    for place in (given, source):
+    for place in (source,) if isinstance(innermost(source), GivenArray) else (given, source):
         refuse_same_place(place, target)
 
 
@@ -57,9 +59,9 @@ def refuse_same_place(source: Any, target: Any) -> None:
 def _places_of(given: Any) -> list[StorePath]:
     """Where a source lies: as it was given, or as it was opened."""
     if isinstance(given, Source):
-        array: Any = given.array
-        while not isinstance(array, zarr.Array) and hasattr(array, "whole"):  # one channel of it
-            array = array.whole
+        array = innermost(given)
+        if isinstance(array, GivenArray):
+            return [one for place in array.places for one in _places_of(place)]
         given = array if isinstance(array, zarr.Array) else given.place
     return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 

@@ -27,6 +27,7 @@ from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source, open_source
 from vrdask.sources.as_zarr import as_zarr
+from vrdask.sources.source import stays
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
@@ -83,7 +84,7 @@ class Job:
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
-        client = None if self.target.is_local else active_client()
+        client = None if self.target.is_local else _client(self.source, self.target)
         settles = client is not None and self.at.durable
         within = report.within if client is None else None
         work = BlockWork(self.source.array, self.target, blocks, uuid4().hex, settles, within)
@@ -128,7 +129,7 @@ def prepare_job(
     chunks, shards = chunks_and_shards(source, chunks, shards, transform.out_shape)
     request = Request(chunks, shards, compressors, limit, resume, overwrite)
     made = open_target(target, source.layout, image, transform, request)
-    client = None if made.is_whole else active_client()
+    client = _client(source, made)
     concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
     if client is not None and made.is_local:
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
@@ -152,6 +153,11 @@ def prepare_job(
     settings["blocks"] = list(blocks.block)
     notes = (*(value for name, value in source.details if name == "note"), *made.notes)
     return Job(source, made, blocks, at, progress, image, tuple(dict.fromkeys(notes)))
+
+
+def _client(source: Source, target: Target) -> Any | None:
+    """The dask client whose workers do the tasks; None where only this process can."""
+    return None if target.is_whole or stays(source) else active_client()
 
 
 def _settings(source: Source, transform: Transform, target: Target) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ import zarr
 
 from vrdask.compute import threads
 from vrdask.images.image import Image
+from vrdask.images.orientation import lost
 from vrdask.planning.pyramid_passes import Pass, ResamplePass, Stored
 from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
@@ -23,12 +25,15 @@ from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source
+from vrdask.sources.source import stays
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
 from vrdask.targets import Target
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.transforms.pyramid import Pyramid
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class PyramidJob:
 
     def run(self) -> zarr.Group:
         """Run all tasks; the finished group. What a failed run has done stays, to be resumed."""
+        for note in (*(value for name, value in self.source.details if name == "note"), *lost(self.images[0])):
+            _log.warning("%s", note)
         with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
             found: zarr.Group = occupy(
                 self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
@@ -67,7 +74,7 @@ class PyramidJob:
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         plan, total = self.plan, self.plan.passed_in_all
         passed = sum(map(plan.passed, done))
-        client = None if self.target.is_local else active_client()
+        client = None if self.target.is_local or stays(self.source) else active_client()
         for which, one in enumerate(plan.passes):
             start = plan.starts[which]
             numbers = (number for number in one.numbers() if start + number not in done)
@@ -117,7 +124,7 @@ def prepare_pyramid(
     place : of the target, as the caller named it. limit : bytes for a process. in_place : `stands` and `clear` of an
     `Occupation`, where levels are added to an image that stays.
     """
-    client = active_client()
+    client = None if stays(source) else active_client()
     if client is not None and target.is_local:
         raise TypeError("target must be a store that all workers share; got one in this process's memory")
     concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)

@@ -10,10 +10,8 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import ceil_div
-from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
-from vrdask.images.orientation import beside
 from vrdask.images.pyramid_metadata import (
     IMAGE_LABEL,
     VERSIONS,
@@ -34,6 +32,7 @@ from vrdask.storage.open_place import store_path
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
 from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, put_group, range_of_type
+from vrdask.targets.zarr import kept_beside
 from vrdask.transforms.pyramid import Pyramid
 
 Sizes = Sequence[int] | None
@@ -118,7 +117,7 @@ def new_target(
     )  # fmt: skip
     paths = tuple(image.path for image in images)
     levels = tuple(
-        form.array(image, shape, what, root / path)
+        form.array(shape, what, root / path, kept_beside(layout, image))
         for image, shape, path in zip(images, what.shapes, paths, strict=True)
     )
     made = PyramidTarget(levels[0], root, None, levels, paths)
@@ -142,12 +141,12 @@ class _Form:
         self.compressors = codecs.of_zarr_2(compressors) if zarr_format == 2 else compressors
         self.fill_value = fill_value
 
-    def array(self, image: Image, shape: Sequence[int], what: Pyramid, at: StorePath) -> zarr.Array[Any]:
+    def array(
+        self, shape: Sequence[int], what: Pyramid, at: StorePath, attributes: Mapping[str, Any]
+    ) -> zarr.Array[Any]:
         """The array of a level, of which nothing is stored yet; chunks and shards are no larger than it."""
         chunk = tuple(max(1, min(c, n)) for c, n in zip(self.chunks, shape, strict=True))
         more: dict[str, Any] = {"zarr_format": self.zarr_format}
-        if said := beside(image):
-            more["attributes"] = {ATTRIBUTE: said}
         if self.shards is not None:
             for axis, (s, c) in enumerate(zip(self.shards, self.chunks, strict=True)):
                 if s < 1 or s % c:
@@ -160,7 +159,7 @@ class _Form:
             more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
         blank = zarr.create_array(
             MemoryStore(), shape=tuple(shape), dtype=what.dtype, chunks=chunk, compressors=self.compressors,
-            fill_value=self.fill_value, **more,
+            fill_value=self.fill_value, attributes=dict(attributes), **more,
         )  # fmt: skip
         return zarr_internals.array_at(blank.metadata, at)
 
@@ -202,8 +201,8 @@ def in_place_target(
     )  # fmt: skip
     levels = [zarr_internals.array_at(array.metadata, root / image.path)]
     levels += [
-        form.array(image, shape, what, root / path)
-        for image, shape, path in zip(images[1:], what.shapes[1:], paths, strict=True)
+        form.array(shape, what, root / path, kept_beside(source.layout, one))
+        for one, shape, path in zip(images[1:], what.shapes[1:], paths, strict=True)
     ]
     made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1)
     without = without_digests(given)

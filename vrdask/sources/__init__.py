@@ -4,6 +4,8 @@
     tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
     nifti    .nii, .nii.gz                          local files; vrdask[nifti]
     npy      .npy                                   local files
+    given    arrays that a caller holds             numpy, dask, h5py, tensorstore
+    labelled DataArrays of xarray                   with what their coordinates say
 
 Each module opens one format, which it describes in its `FORMAT`, and gives a `Source`: an array, the geometry of its
 axes, and how a target made from it is stored.
@@ -22,8 +24,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vrdask.sources import nifti, npy, tiff
 from vrdask.sources.channel import one_channel
+from vrdask.sources.given import given_array, given_source
+from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.pixel_size import with_pixel_size
@@ -51,7 +57,8 @@ def open_source(
 ) -> Source:
     """What is at a place; a source itself is taken as it is.
 
-    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source. Anything else is refused by its name.
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source; or an array of numpy, dask, h5py, tensorstore
+        or xarray. Anything else is refused by its name.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
     series : of a TIFF, one of its images.
     channel : only this one, without the channel axis.
@@ -72,19 +79,36 @@ def open_source(
     ModuleNotFoundError
         A package that reads the format is not installed.
     """
-    require_source(source)
     for name, number in (("level", level), ("series", series), ("channel", 0 if channel is None else channel)):
         if not hasattr(number, "__index__") or isinstance(number, bool):
             raise TypeError(f"{name} must be an integer; got {number!r}")
     if isinstance(source, Source):
         opened = source
+    elif (held := held_source(source)) is not None:
+        if level or series:
+            raise ValueError(f"level and series must be 0 for {held.place}; got {level} and {series}")
+        opened = held
     else:
+        require_source(source)
         place = places.normal(source)
         with opening(place_of(place)):
             opened = _open(place, level, series)
     opened = opened if channel is None else one_channel(opened, channel)
     opened = opened if pixel_size is None else with_pixel_size(opened, pixel_size)
     return opened if region is None else one_region(opened, region)
+
+
+def held_source(x: Any) -> Source | None:
+    """A source of an array that the caller holds; None for a place, and for a zarr array, which is one."""
+    if is_labelled(x):
+        return labelled_source(x)
+    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+        raise TypeError(
+            "source must not be a masked array; fill it first: source.filled(value), or "
+            "dask.array.ma.filled(source, value)"
+        )
+    array = given_array(x)
+    return None if array is None else given_source(array)
 
 
 def _open(source: Any, level: int, series: int) -> Source:

@@ -74,7 +74,10 @@ def one_channel(source: Source, index: int) -> Source:
     def stamp() -> Any:
         return [source.stamp(), {"channel": index}]
 
-    return Source(ChannelArray(source.array, axis, index), layout, source.place, stamp, image, details)
+    return Source(
+        ChannelArray(source.array, axis, index), layout, source.place, stamp, image, details,
+        lambda: tuple(rest(shape) for shape in source.levels),
+    )  # fmt: skip
 
 
 def _channel_axis(source: Source) -> int:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from vrdask.images.axes import UNITS, image_of
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import LABELS
-from vrdask.images.orientation import MILLIMETRES, as_affine, placed, require_invertible
+from vrdask.images.orientation import as_affine, millimetres_in, placed, require_invertible
 
 Matrix = npt.NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def image_from_header(header: Any, names: Sequence[str], path: Any) -> tuple[Ima
     details = [("affine", f"from {name}")]
     if matrix is not None:
         columns = ["xyz".index(name) for name in names if name in "xyz"]
-        millimetres = MILLIMETRES[units["x"]] if units["x"] else 1.0
+        millimetres = millimetres_in(units["x"]) or 1.0
         affine = as_affine(matrix[:, [*columns, 3]] * millimetres)
         try:
             require_invertible(affine, f"the {name} of a NIfTI source")

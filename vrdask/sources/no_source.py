@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from zarr.abc.store import Store
 from zarr.storage import StorePath
@@ -13,25 +14,21 @@ from zarr.storage import StorePath
 from vrdask.sources.source import Source
 from vrdask.storage.objects import url
 
-_IN_MEMORY = "vrdask.resample takes arrays in memory; to write its result, give it to zarr.create_array(place, data=..)"
 WAYS_OUT = {
-    "numpy": _IN_MEMORY,
-    "torch": _IN_MEMORY,
-    "dask": "vrdask.resample takes dask arrays, lazily; its result has to_zarr",
-    "xarray": "give the place of its file, or vrdask.resample its .data",
-    "h5py": "vrdask.resample takes dask.array.from_array(dataset), lazily; its result has to_zarr",
-    "tensorstore": "give the path or URL of its store, or vrdask.resample a dask.array.from_array of it",
-    "nibabel": "give the path of its file, or vrdask.resample its numpy.asanyarray(image.dataobj)",
-    "SimpleITK": "give the path of its file, or vrdask.resample its SimpleITK.GetArrayFromImage(image)",
-    "itk": "give the path of its file, or vrdask.resample its itk.array_from_image(image)",
-    "PIL": "give the path of its file, or vrdask.resample its numpy.asarray(image)",
+    "xarray": 'give one variable of it, dataset["name"]',
+    "h5py": 'give a dataset of it, file["name"]',
+    "dask": "dask.array.from_delayed makes a delayed value an array",
+    "nibabel": "give the path of its file, or numpy.asanyarray(image.dataobj)",
+    "SimpleITK": "give the path of its file, or SimpleITK.GetArrayViewFromImage(image)",
+    "itk": "give the path of its file, or itk.array_view_from_image(image)",
+    "PIL": "give the path of its file, or numpy.asarray(image)",
     "tifffile": "give the path of its file",
 }
 """By the package that a type is of."""
 
 
 def require_source(source: Any) -> None:
-    """Refuse what is neither a place nor a Zarr array or group nor a Source.
+    """Refuse what is neither a place nor an array nor a Zarr group nor a Source.
 
     Raises
     ------
@@ -48,10 +45,10 @@ def require_source(source: Any) -> None:
     way_out = WAYS_OUT.get(package, "")
     if isinstance(source, bytes):
         way_out = "decode a path with os.fsdecode"
-    elif isinstance(source, list | tuple | int | float | complex):
-        way_out = _IN_MEMORY
+    elif isinstance(source, list | tuple | int | float | complex | np.generic):
+        way_out = "numpy.asarray makes it an array"
     raise TypeError(
-        f"source must be given as a path, a URL, a store or a zarr array; got {name}{way_out and ': '}{way_out}"
+        f"source must be given as a path, a URL, a store or an array; got {name}{way_out and ': '}{way_out}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Index
+from vrdask.boxes import Edges, Index
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
 from vrdask.images.image import Image
@@ -36,6 +36,12 @@ class ReorderedArray:
     @property
     def chunks(self) -> tuple[int, ...] | None:
         return None if self.inner.chunks is None else tuple(self.inner.chunks[axis] for axis in self.order)
+
+    @property
+    def edges(self) -> tuple[Edges, ...] | None:
+        """Boundaries of its chunks where they are of several sizes."""
+        edges = getattr(self.inner, "edges", None)
+        return None if edges is None else tuple(edges[axis] for axis in self.order)
 
     def _of_inner(self, values: Sequence[Any]) -> tuple[Any, ...]:
         found: list[Any] = [None] * len(self.order)

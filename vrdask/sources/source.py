@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import zarr
 
 from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
@@ -16,13 +18,15 @@ from vrdask.images.asked import Axes
 from vrdask.images.image import Image
 from vrdask.storage.cropped import Cropped, cropped_edges
 from vrdask.storage.layout import Layout
+from vrdask.storage.readable import StoredArray
 
 
 class Readable(Protocol):
     """What a source's array must do: know its form, give the samples of a box, and travel to other processes.
 
     A file's array travels as the file's path; whoever receives it opens the file again. One without `chunks` may say in
-    `passing_bytes` what reading a box takes beyond its samples, however large the box.
+    `passing_bytes` what reading a box takes beyond its samples, however large the box. One whose chunks are of several
+    sizes has their boundaries as `edges`; one that only this process can read says so in `stays`.
     """
 
     @property
@@ -46,6 +50,7 @@ class Source:
     place : its path, or the URL of its store.
     stamp : tells, as JSON, the state in which the source is now: equal as long as it has not changed.
     details : what `vrdask info` says beyond that: names and values.
+    level_shapes : gives the shapes of all levels of the image that it is one of; None where it is the only one.
     """
 
     array: Readable
@@ -54,21 +59,115 @@ class Source:
     stamp: Callable[[], Any]
     image: Image | None = None
     details: tuple[tuple[str, str], ...] = ()
+    level_shapes: Callable[[], tuple[tuple[int, ...], ...]] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> DType:
+        return self.array.dtype
+
+    @property
+    def axes(self) -> tuple[str | None, ...]:
+        """Names of the axes; None for one that has none."""
+        if self.image is not None:
+            return self.image.axis_names
+        return tuple(self.layout.dimension_names or (None,) * self.ndim)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """The distance between samples along each axis, in its unit; NaN where nothing says it."""
+        return (math.nan,) * self.ndim if self.image is None else self.image.scale
+
+    @property
+    def origin(self) -> tuple[float, ...]:
+        """Where the first sample lies along each axis, in its unit; NaN where nothing says it."""
+        if self.image is None:
+            return (math.nan,) * self.ndim
+        return tuple(
+            math.nan if math.isnan(size) else first
+            for size, first in zip(self.image.scale, self.image.translation, strict=True)
+        )
+
+    @property
+    def units(self) -> tuple[str | None, ...]:
+        """Of the axes; None where nothing says it."""
+        return (None,) * self.ndim if self.image is None else tuple(axis.get("unit") for axis in self.image.axes)
+
+    @property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of all levels of the image, the full one first; its own alone where there are no others."""
+        return (self.shape,) if self.level_shapes is None else self.level_shapes()
+
+    def to_dask(self, chunks: Any = None) -> Any:
+        """A dask array, whose tasks read their own regions. chunks : in any notation of dask; by default what is stored
+        as a whole.
+        """
+        import dask.array as da
+        from dask.base import tokenize
+
+        stored = StoredArray(self.array, [self.place, self.stamp()])
+        sizes = da.core.normalize_chunks(
+            stored.stored if chunks is None else chunks, self.shape, dtype=self.dtype, previous_chunks=stored.stored
+        )
+        name = f"vrdask-source-{tokenize(stored.identity, sizes)}"
+        return da.from_array(stored, sizes, name=name, fancy=False, meta=np.empty((0,) * self.ndim, self.dtype))
+
+    def to_xarray(self, chunks: Any = None) -> Any:
+        """A DataArray of the same (`to_dask`), with what is known of its axes: names, coordinates, units, affine.
+
+        An axis gets a coordinate where its spacing is known; the attribute "affine" has the rows of a scanner's map.
+        """
+        import xarray
+
+        names = [f"dim_{axis}" if name is None else name for axis, name in enumerate(self.axes)]
+        coords = {}
+        for name, n, step, first, unit in zip(names, self.shape, self.spacing, self.origin, self.units, strict=True):
+            if not math.isnan(step):
+                coords[name] = (name, first + step * np.arange(n), {} if unit is None else {"units": unit})
+        attributes: dict[str, Any] = {}
+        if self.image is not None and self.image.affine is not None:
+            attributes["affine"] = [list(row) for row in self.image.affine]
+        title = None if self.image is None else self.image.name
+        return xarray.DataArray(self.to_dask(chunks), coords, names, title, attributes)
 
     @cached_property
     def edges(self) -> tuple[Edges, ...] | None:
         """Boundaries of the stored units along each axis; None where any sample can be read alone."""
         if self.array.chunks is None:
             return None
-        whose = "the source's chunks"
-        return _edges_of(self.array, whose)
+        return _edges_of(self.array, "the source's chunks")
 
 
 def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
+    if (given := getattr(array, "edges", None)) is not None:
+        return tuple(given)
     if isinstance(array, Cropped):
         whole = _edges_of(array.whole, whose)
         return tuple(cropped_edges(edges, side) for edges, side in zip(whole, array.box, strict=True))
     return tuple(regular_edges(n, c, whose) for n, c in zip(array.shape, array.chunks, strict=True))
+
+
+def innermost(source: Source) -> Any:
+    """The array that a source is a part of, such as one channel, or a region, or has in another order."""
+    array: Any = source.array
+    while not isinstance(array, zarr.Array):
+        around = getattr(array, "whole", None)
+        if (inner := getattr(array, "inner", None) if around is None else around) is None:
+            break
+        array = inner
+    return array
+
+
+def stays(source: Source) -> bool:
+    """Whether only this process can read a source: an array in its memory."""
+    return bool(getattr(innermost(source), "stays", False))
 
 
 def axes_of(source: Source) -> Axes:

@@ -168,7 +168,8 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         if one.keyframe.is_tiled:
             layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)
     stamp = file_stamp(path, series=series, level=level)
-    return Source(array, layout, str(path), stamp, image, tuple(_details(file, series, level)))
+    shapes = tuple(one.shape for one in levels)
+    return Source(array, layout, str(path), stamp, image, tuple(_details(file, series, level)), lambda: shapes)
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:

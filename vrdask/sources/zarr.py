@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,13 @@ def open_zarr(source: Any, level: int = 0) -> Source:
             f"level {level} of an OME-Zarr image must be an array; got {found} at {image.path!r} of {place}"
         )
     _said(place, array.ndim, lambda: image)
-    return _source(array, image)
+    return replace(_source(array, image), level_shapes=partial(_level_shapes, node, attributes))
+
+
+def _level_shapes(group: zarr.Group, attributes: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """Of an image's levels, as its metadata list them."""
+    datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
+    return tuple(level.shape for one in datasets if isinstance(level := group.get(one["path"]), zarr.Array))
 
 
 def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:

@@ -74,7 +74,10 @@ class ChunkIO:
         self._codec = chunk_codec(array)
         chunks = array.chunks or array.shape
         self._decode = array.chunk if isinstance(array, Decodable) else None
-        self.edges = [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
+        self.edges = list(
+            getattr(array, "edges", None)
+            or [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
+        )
         self._ends: list[list[int]] = [edges.tolist() for edges in self.edges]
         if self._codec is not None:
             form = shard_format(array)

@@ -25,11 +25,11 @@ from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import LABELS, fields_of
 from vrdask.images.orientation import (
-    MILLIMETRES,
     as_affine,
     as_itk_has_it,
     homogeneous,
     lengths,
+    millimetres_in,
     said_by_axes,
     unit_of,
 )
@@ -183,7 +183,7 @@ def _put_geometry(header: Any, image: Image, order: Sequence[int], kept: Mapping
     unit = next(iter(units)) if len(units) == 1 else "millimeter"
     if unit is not None and unit not in _UNITS:
         unit = "millimeter"
-    millimetres = MILLIMETRES[unit] if unit else 1.0
+    millimetres = millimetres_in(unit) or 1.0
     times = [axis for axis in order if image.axes[axis].get("type") == "time"]
     time = image.axes[times[0]].get("unit") if times else None
     header.set_xyzt_units(_UNITS.get(unit or "", "unknown"), _TIMES.get(time or "", kept.get("time_unit", "unknown")))

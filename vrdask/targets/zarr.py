@@ -14,6 +14,7 @@ from vrdask.boxes import ceil_div
 from vrdask.dtypes import native, plain
 from vrdask.images.axes import ATTRIBUTE, GEOMETRY, attributes_of, is_group
 from vrdask.images.image import Image
+from vrdask.images.nifti_fields import fields_of, with_fields
 from vrdask.images.orientation import beside
 from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
@@ -88,6 +89,11 @@ def array_arguments(
         "dimension_names": image.axis_names if image is not None else layout.dimension_names,
         "attributes": _attributes(layout, image),
     }
+
+
+def kept_beside(layout: Layout, image: Image) -> dict[str, Any]:
+    """Attributes of a level's array: what the axes of OME-Zarr cannot say of its place, and NIfTI's fields."""
+    return with_fields({ATTRIBUTE: said} if (said := beside(image)) else {}, fields_of(layout.attributes))
 
 
 def _attributes(layout: Layout, image: Image | None) -> dict[str, Any]:

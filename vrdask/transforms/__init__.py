@@ -14,9 +14,17 @@ operations. bicubic and lanczos are zero at whole numbers: where an output falls
 between wider ones. It keeps the zero taps that keep `start` and `start + count` sorted, and only there may a NaN
 enter as 0 * nan, as in Pillow.
 
-An axis that keeps its size has no operator. `start` and `start + count` are sorted; what an output interval reads is
-two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision): plans and graphs carry these
-five, and each process makes the table once.
+**A step of its own.** From one output to the next an axis goes n_in / n_out samples, so that both grids cover the same
+extent; or exactly as far as a factor or spacing says, r, whatever the size has been rounded to (`coordinates`). Then
+output i lies at (i + 1/2) r - 1/2, with aligned corners at i r. "nearest" is the sample there, a tie goes up, the last
+one at most; "linear" and "cubic" are clamped and mirrored as ever; windows of "area" and "area_exact" are
+[i r, (i + 1) r), cut off at the end of the axis; filters have their centre at (i + 1/2) r, at the end of the axis at
+most, and are cut off and normalised there. A step equal to n_in / n_out is none. Tables repeat with the fraction's
+denominator, which decimals make huge; no rows are made before they are asked for, so that costs no memory.
+
+An axis that keeps its size, and has no such step, has no operator. `start` and `start + count` are sorted; what an
+output interval reads is two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision, step):
+plans and graphs carry these six, and each process makes the table once.
 
 **Cubic is finite, too.** B-spline coefficients come from a recursive filter whose impulse response decays by 0.268 a
 sample, so it may be cut off below the rounding of the sums. On a shrinking axis, cut off at 13 samples (float32; 28

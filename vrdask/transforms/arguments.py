@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.dtypes import NAMES, DType, is_number, native
+from vrdask.dtypes import COMPLEX, REAL, DType, native, stand_in
 
 
 def checked_axes(axes: Iterable[int] | int, ndim: int) -> tuple[int, ...]:
@@ -49,14 +49,17 @@ def checked_dtypes(
     source = native(in_dtype)
     if source.hasobject:
         raise TypeError(f"the array's dtype must have a fixed size; got {source}")
-    if mode not in copying and not is_number(source):
+    if mode not in copying and stand_in(source) is None:
         raise TypeError(
-            f"the array's dtype must be one of {', '.join(NAMES)} with mode {mode!r}; got {source} "
+            f"the array's dtype must be one of {REAL}, {COMPLEX} with mode {mode!r}; got {source} "
             f"(mode {', '.join(copying)} takes any; convert with astype for the others)"
         )
     result = source if out_dtype is None else native(out_dtype)
     if result != source:
         for name, dtype in (("the array's dtype, when another is asked for,", source), ("dtype", result)):
-            if not is_number(dtype):
-                raise TypeError(f"{name} must be one of {', '.join(NAMES)}; got {dtype}")
+            if stand_in(dtype) is None:
+                raise TypeError(f"{name} must be one of {REAL}, {COMPLEX}; got {dtype}")
+        if (source.kind == "c") != (result.kind == "c"):
+            known, way = (REAL, "convert x with astype") if result.kind == "c" else (COMPLEX, "take x.real, or abs(x)")
+            raise TypeError(f"dtype must be one of {known} for an array of {source}; got {result}: {way}")
     return source, result

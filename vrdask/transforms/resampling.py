@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Box, require_known, size_of, whole
-from vrdask.dtypes import DType
+from vrdask.dtypes import DType, stand_in
 from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
 from vrdask.transforms.filters import FILTERS
+from vrdask.transforms.hints import did_you_mean
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
@@ -79,7 +80,8 @@ class Resampling:
 
     @cached_property
     def sums(self) -> Sums:
-        return sums(self.axis_modes, self.in_shape, self.out_shape, self.in_dtype, self.out_dtype, self.steps)
+        types = stand_in(self.in_dtype) or self.in_dtype, stand_in(self.out_dtype, result=True) or self.out_dtype
+        return sums(self.axis_modes, self.in_shape, self.out_shape, *types, self.steps)
 
     @cached_property
     def acc_dtype(self) -> DType:
@@ -302,7 +304,7 @@ def _checked_modes(mode: Modes, axes: tuple[int, ...], ndim: int, align_corners:
         along = dict(zip(axes, given, strict=True))
     for one in along.values():
         if not isinstance(one, str) or one not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)}; got {one!r}")
+            raise ValueError(f"mode must be one of {', '.join(MODES)}; got {one!r}{did_you_mean(one)}")
         if align_corners and not MODES[one].takes_align_corners:
             able = ", ".join(name for name, known in MODES.items() if known.takes_align_corners)
             raise ValueError(

@@ -12,7 +12,7 @@ a rule for positions beyond them:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Interval
-from vrdask.dtypes import DType, is_number, needs_float64
+from vrdask.dtypes import DType, is_number, needs_float64, stand_in
 from vrdask.transforms import reference
 from vrdask.transforms.arguments import checked_dtypes
+from vrdask.transforms.hints import did_you_mean
 
 MODES = {"nearest": 1, "linear": 2, "cubic": 4}
 """Taps per axis."""
@@ -74,6 +75,19 @@ class Sampling:
     @cached_property
     def acc_dtype(self) -> DType:
         return np.dtype("float64" if needs_float64(self.in_dtype, self.out_dtype) else "float32")
+
+    @cached_property
+    def in_numbers(self) -> tuple[Sampling, ...]:
+        """The same sampling of the numbers that stand in for samples of a type that kernels do not know, one for each
+        part of complex ones; none where they know it, or only copy.
+        """
+        if self.in_dtype == self.out_dtype and self.mode == "nearest":
+            return ()
+        source, result = stand_in(self.in_dtype), stand_in(self.out_dtype, result=True)
+        if source is None or result is None or (source, result) == (self.in_dtype, self.out_dtype):
+            return ()
+        fills = (self.fill.real, self.fill.imag) if self.in_dtype.kind == "c" else (self.fill,)
+        return tuple(replace(self, fill=fill, in_dtype=source, out_dtype=result) for fill in fills)
 
     @property
     def low(self) -> float:
@@ -159,7 +173,7 @@ def filled(fill: Any, dtype: DType) -> npt.NDArray[Any]:
 def sampled_dtypes(mode: str, in_dtype: npt.DTypeLike, out_dtype: npt.DTypeLike | None) -> tuple[DType, DType]:
     """The dtypes of array and result, in this machine's byte order."""
     if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{did_you_mean(mode, sampling=True)}")
     return checked_dtypes(mode, ["nearest"], in_dtype, out_dtype)
 
 
@@ -173,9 +187,11 @@ def sampled_sizes(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def checked_fill(fill: Any, dtype: DType) -> Any:
     """The fill value, which must be one number for a numeric array."""
-    if not is_number(dtype):
+    if stand_in(dtype) is None:
         return fill
     try:
+        if dtype.kind == "c":
+            return complex(fill)
         if isinstance(fill, int | np.integer) and not isinstance(fill, bool):
             return int(fill)
         return float(fill)
