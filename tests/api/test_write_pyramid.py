@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import nibabel
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from zarr.storage import MemoryStore
 import vrdask
 from vrdask.api.write_pyramid import prepare
 from vrdask.cli import main
+from vrdask.runs.locks import Lock
+from vrdask.runs.record import FOLDER
 from vrdask.sources import open_source
 
 X = np.random.default_rng(0).integers(0, 60_000, (2, 20, 37, 30)).astype("uint16")
@@ -153,6 +156,24 @@ def test_a_volume_of_a_scanner_keeps_its_place(tmp_path):
     assert_array_equal(np.array(half.affine)[:, :3], 2 * np.array(full.affine)[:, :3])
     centre = np.array(full.affine) @ [0.5, 0.5, 0.5, 1]
     np.testing.assert_allclose(np.array(half.affine)[:, 3], centre)
+
+
+@pytest.mark.parametrize("held", ["numpy", "dask"])
+def test_arrays_that_a_caller_holds(held):
+    x = X[0, 0]
+    given = x if held == "numpy" else da.from_array(x, chunks=(10, 7))
+    group = vrdask.write_pyramid(given, MemoryStore(), chunks=8, levels=2)
+    for level, want in zip(levels_of(group), expected(x, [(2, 2)] * 2, "mean"), strict=True):
+        assert_array_equal(level[:], want)
+
+
+def test_an_image_that_is_being_written_is_left_alone(tmp_path):
+    image_at(tmp_path / "in.zarr", X[0], SCALE[1:])
+    lock = Lock((zarr.open_group(tmp_path / "in.zarr").store_path) / FOLDER)
+    lock.take()
+    with pytest.raises(FileExistsError, match="another run is writing"):
+        prepare(tmp_path / "in.zarr", in_place=True)
+    lock.release()
 
 
 def test_shards_and_chunks_are_no_larger_than_a_level():

@@ -56,13 +56,18 @@ def _along(data: Array, axis: int, factor: int, dtype: DType) -> Array:
     n = data.shape[axis]
     result = np.empty((*data.shape[:axis], ceil_div(n, factor), *data.shape[axis + 1 :]), dtype)
     before: tuple[slice, ...] = (slice(None),) * axis
-    for k in range(min(factor, n)):
+    first = data[(*before, slice(0, None, factor))]
+    if n == 1:
+        result[...] = first
+        return result
+    second = data[(*before, slice(1, None, factor))]
+    both = (*before, slice(second.shape[axis]))
+    np.add(first[both], second, out=result[both], dtype=dtype, casting="unsafe")
+    result[(*before, slice(second.shape[axis], None))] = first[(*before, slice(second.shape[axis], None))]
+    for k in range(2, min(factor, n)):
         part = data[(*before, slice(k, None, factor))]
         to = result[(*before, slice(part.shape[axis]))]
-        if k:
-            np.add(to, part, out=to, casting="unsafe")
-        else:
-            to[...] = part
+        np.add(to, part, out=to, dtype=dtype, casting="unsafe")
     return result
 
 
@@ -98,12 +103,12 @@ def _divide(sums: Array, count: int, result: Array) -> None:
     """Sums by their number of samples, to the nearest, halves to even."""
     if not result.size:
         return
-    if result.ndim > 1 and result.size > PIECE_ELEMENTS and (axis := int(np.argmax(result.shape[:-1]))) >= 0:
-        if (length := result.shape[axis]) > 1:
-            for half in (slice(length // 2), slice(length // 2, None)):
-                index = (slice(None),) * axis + (half,)
-                _divide(sums[(slice(None), *index)], count, result[index])
-            return
+    axis = int(np.argmax(result.shape))
+    if result.size > PIECE_ELEMENTS and (length := result.shape[axis]) > 1:
+        for half in (slice(length // 2), slice(length // 2, None)):
+            index = (slice(None),) * axis + (half,)
+            _divide(sums[(slice(None), *index)], count, result[index])
+        return
     if sums.shape[0] == 1:
         result[...] = _rounded(sums[0], count)
         return
