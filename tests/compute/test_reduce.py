@@ -73,7 +73,8 @@ def test_every_build_equals_the_twin(dtype, mode, isa, monkeypatch):
                 what = blocks(shape, factors, mode, in_dtype=dtype, sparse=sparse)
                 expected = reference_blocks.downsample(what, x)
                 found = compute_box(what, x, *what.whole, 1)
-                assert found.dtype == expected.dtype and found.shape == what.out_shape
+                assert found.dtype == expected.dtype
+                assert found.shape == what.out_shape
                 assert bits(found) == bits(expected), (shape, factors, few, sparse)
 
 
