@@ -72,7 +72,8 @@ def _reduced(blocks: Blocks, x: Array, sizes: list[int]) -> Array:
 
 
 def _sums(x: Array) -> Array:
-    return x.astype(object if x.dtype.itemsize == 8 else np.int64).sum(axis=-1)
+    sums: Array = x.astype(object if x.dtype.itemsize == 8 else np.int64).sum(axis=-1)
+    return sums
 
 
 def mean_of_integers(sums: Array, count: int | Array, dtype: DType) -> Array:
