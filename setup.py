@@ -14,7 +14,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("contract", "cpu", "gather", "prefilter", "sample", "uint8_filter")
+KERNELS = ("contract", "cpu", "gather", "prefilter", "reduce", "sample", "uint8_filter")
 HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").rglob(pattern))
 MSVC = sys.platform == "win32"
 X86_64 = platform.machine().lower() in ("x86_64", "amd64")

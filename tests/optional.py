@@ -21,3 +21,5 @@ class _Optional:
 
 torch = _Optional("torch")
 volresample = _Optional("volresample")
+tensorstore = _Optional("tensorstore")
+xarray = _Optional("xarray")

@@ -3,8 +3,10 @@
     resample(x, shape, mode)                numpy, dask and zarr arrays
     grid_sample(input, grid, mode)          the same arrays at any positions
     affine_transform(x, matrix, offset)     rotated, sheared, shifted
+    downsample(x, factors, mode)            whole blocks: mean, majority, median, min, max, stride
     resample_zarr(source, target, shape)    Zarr to Zarr, with bounded memory
     write_pyramid(source, target)           an OME-Zarr image with all its levels, of one read
+    downsample_zarr(source, target, factors)  blocks, likewise
     affine_zarr(source, target, matrix)     the same through an affine map
     plan_resample(in_shape, out_shape)      what each output chunk reads, before anything runs
     open(place)                             what is at a place, and what is known of its axes
@@ -25,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vrdask.api.affine_transform import affine_transform as affine_transform
     from vrdask.api.affine_zarr import affine_zarr as affine_zarr
+    from vrdask.api.downsample import downsample as downsample
+    from vrdask.api.downsample_zarr import downsample_zarr as downsample_zarr
     from vrdask.api.grid_sample import grid_sample as grid_sample
     from vrdask.api.open import open as open  # noqa: A004 (as zarr.open)
     from vrdask.api.resample import resample as resample
@@ -42,6 +46,8 @@ _HOMES = {
     "grid_sample": "vrdask.api.grid_sample",
     "affine_transform": "vrdask.api.affine_transform",
     "affine_zarr": "vrdask.api.affine_zarr",
+    "downsample": "vrdask.api.downsample",
+    "downsample_zarr": "vrdask.api.downsample_zarr",
     "resample_zarr": "vrdask.api.resample_zarr",
     "open": "vrdask.api.open",
     "write_pyramid": "vrdask.api.write_pyramid",
@@ -56,6 +62,8 @@ __all__ = [
     "__version__",
     "affine_transform",
     "affine_zarr",
+    "downsample",
+    "downsample_zarr",
     "get_num_threads",
     "grid_sample",
     "open",

@@ -50,6 +50,10 @@ SIGNATURES = {  # positional or keyword; keyword only
             "num_threads": None,
         },
     ),
+    "downsample": (
+        {"x": REQUIRED, "factors": REQUIRED, "mode": "mean"},
+        {"axes": None, "chunks": None, "dtype": None, "num_threads": None, "sparse": False},
+    ),
     "open": ({"place": REQUIRED}, {"level": 0, "series": 0, "channel": None, "region": None}),
     "set_num_threads": ({"n": REQUIRED}, {}),
     "get_num_threads": ({}, {}),

@@ -10,6 +10,7 @@ from typing import Any
 import xarray
 
 from vrdask.api.affine_transform import affine_transform
+from vrdask.api.downsample import downsample
 from vrdask.api.resample import resample
 from vrdask.api.resample_zarr import resample_zarr
 
@@ -25,6 +26,10 @@ class OfDataset:
         """`vrdask.resample` of each variable."""
         return resample(self._dataset, shape, mode, align_corners, **options)
 
+    def downsample(self, factors: Any, mode: str = "mean", **options: Any) -> Any:
+        """`vrdask.downsample` of each variable."""
+        return downsample(self._dataset, factors, mode, **options)
+
 
 @xarray.register_dataarray_accessor("vrdask")  # type: ignore[no-untyped-call, unused-ignore]
 class OfDataArray:
@@ -36,6 +41,10 @@ class OfDataArray:
     def resample(self, shape: Any = None, mode: str = "linear", align_corners: bool = False, **options: Any) -> Any:
         """`vrdask.resample` of it."""
         return resample(self._array, shape, mode, align_corners, **options)
+
+    def downsample(self, factors: Any, mode: str = "mean", **options: Any) -> Any:
+        """`vrdask.downsample` of it."""
+        return downsample(self._array, factors, mode, **options)
 
     def affine_transform(self, matrix: Any, *arguments: Any, **options: Any) -> Any:
         """`vrdask.affine_transform` of it."""

@@ -172,6 +172,24 @@ def resample_labelled(
     return labelled_as(x, resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
 
 
+def downsample_labelled(
+    x: Any, factors: Any, mode: str, axes: Any, chunks: Any, dtype: Any, num_threads: int | None, sparse: bool
+) -> Any:
+    """`downsample` of a DataArray, or of each variable of a Dataset."""
+    from vrdask.api.downsample import asked_blocks, downsampled
+
+    if is_dataset(x):
+        _, by_dim = by_dimension({"factors": factors}, axes)
+        options = (mode, None, chunks, dtype, num_threads, sparse)
+        return of_each_variable(x, by_dim, lambda one, some: downsample_labelled(one, some, *options))
+    array, lazily = taken(x)
+    what = asked_blocks(array, factors, mode, axes, dtype, sparse, x)
+    along = zip(what.out_shape, what.steps, what.starts, strict=True)
+    grids = tuple(Grid(size, step, start) for size, step, start in along)
+    lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
+    return labelled_as(x, downsampled(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
+
+
 def of_each_variable(dataset: Any, by_dim: dict[Any, Any], function: Callable[[Any, dict[Any, Any]], Any]) -> Any:
     """A Dataset of the results of a function of each variable that has some of the dimensions, and of what is asked for
     these; the other variables as they are.

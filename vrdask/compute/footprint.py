@@ -11,11 +11,16 @@ from vrdask.compute.stand_ins import in_numbers
 from vrdask.compute.uint8_filter import passes
 from vrdask.dtypes import is_bfloat16, native
 from vrdask.transforms.affine import Affine
+from vrdask.transforms.blocks import Blocks
 from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
 KERNEL_BYTES = tiles.WIDE * tiles.SCRATCH_BYTES
 """Of a kernel's scratch at most, for the tiles of a large box."""
+REDUCE_BYTES = 1 << 18
+"""Of results that are worked on at a time, and little else."""
+SUMS = 6
+"""Arrays of 64 bits that dividing exact sums in numpy takes, at most."""
 KERNEL_AXES = 3
 """That a kernel samples along; numpy takes more."""
 NUMPY_BYTES = 32 << 20
@@ -33,6 +38,8 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
         of_numbers = transform.sampling.in_numbers
         one = replace(transform, sampling=of_numbers[0]) if of_numbers else transform
         return copied + _between_bytes_of_affine(one, reads)
+    if isinstance(transform, Blocks):
+        return reduce_bytes(transform, reads, writes)
     assert isinstance(transform, Resampling)
     if (numbers := in_numbers(transform)) is not None:
         parts = ((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))
@@ -77,6 +84,21 @@ def _copied_bytes(transform: Transform, reads: Box, writes: Box) -> int:
     if isinstance(transform, Resampling) and in_numbers(transform) is not None and is_bfloat16(transform.out_dtype):
         values = 4 * size_of(writes)
     return values + (4 * size_of(reads) if is_bfloat16(transform.in_dtype) else 0)
+
+
+def reduce_bytes(blocks: Blocks, reads: Box, writes: Box) -> int:
+    """Of blocks: their samples side by side, one block's per thread, and results to be converted; exact sums, where the
+    mean is of another type."""
+    block = prod(map(min, shape_of(reads), blocks.factors))
+    between = block * (8 + blocks.in_dtype.itemsize) + REDUCE_BYTES
+    if blocks.in_dtype == blocks.out_dtype:
+        return between
+    if blocks.mode != "mean":
+        return between + size_of(writes) * blocks.in_dtype.itemsize
+    if blocks.in_dtype.kind == "f":
+        return between + 8 * size_of(reads) + 8 * size_of(writes)
+    wide = blocks.in_dtype.itemsize == 8
+    return between + (8 * size_of(reads) if wide else 0) + SUMS * 8 * size_of(writes) * (4 if wide else 1)
 
 
 def _between_bytes_of_affine(affine: Affine, reads: Box) -> int:

@@ -15,22 +15,21 @@ from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
 from vrdask.boxes import Box, ceil_div, edges_of, size_of
-from vrdask.compute.resample_box import apply
+from vrdask.compute.box import compute_box
 from vrdask.lazy.arrays import Stored
 from vrdask.lazy.blocks import Blocks, assembled
 from vrdask.lazy.dask_internals import DataNode, Task, TaskRef, array_of
-from vrdask.planning.plan import ResamplePlan, plan_chunks
-from vrdask.transforms.resampling import Resampling
+from vrdask.planning.plan import ByAxis, ResamplePlan, plan_chunks
 
 Array = npt.NDArray[Any]
 
 
-def resample_dask(resampling: Resampling, x: Any, chunks: Any, num_threads: int) -> Any:
+def resample_dask(resampling: ByAxis, x: Any, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from a dask array."""
     in_edges = [edges_of(sizes) for sizes in x.chunks]
     plan = plan_chunks(resampling, [edges_of(sizes) for sizes in out_chunks(resampling, x.chunks, chunks)], in_edges)
     token = tokenize(x.name, resampling, plan_chunk_sizes(plan), num_threads)
-    name, part_name, shared = f"resample-{resampling.mode}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
+    name, part_name, shared = f"{resampling.label}-{token}", f"resample-part-{token}", f"resample-plan-{token}"
     graph: dict[Any, Any] = {shared: DataNode(shared, resampling)}
     blocks = Blocks(x, part_name, slabs=True)
     for task in plan:
@@ -41,11 +40,11 @@ def resample_dask(resampling: Resampling, x: Any, chunks: Any, num_threads: int)
     return collection(graph, name, plan, resampling, [x])
 
 
-def resample_stored(resampling: Resampling, x: Stored, chunks: Any, num_threads: int) -> Any:
+def resample_stored(resampling: ByAxis, x: Stored, chunks: Any, num_threads: int) -> Any:
     """A lazy dask array from an array in a store."""
     plan = plan_chunks(resampling, [edges_of(sizes) for sizes in out_chunks(resampling, x.stored, chunks)])
     token = tokenize(x.identity, resampling, plan_chunk_sizes(plan), num_threads)
-    name, shared, source = f"resample-{resampling.mode}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
+    name, shared, source = f"{resampling.label}-{token}", f"resample-plan-{token}", f"zarr-source-{token}"
     graph: dict[Any, Any] = {shared: DataNode(shared, resampling), source: DataNode(source, x)}
     for task in plan:
         key = (name, *task.index)
@@ -53,7 +52,7 @@ def resample_stored(resampling: Resampling, x: Stored, chunks: Any, num_threads:
     return collection(graph, name, plan, resampling, [])
 
 
-def out_chunks(resampling: Resampling, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
+def out_chunks(resampling: ByAxis, in_chunks: Sequence[Sequence[int]], chunks: Any) -> tuple[tuple[int, ...], ...]:
     """Chunks of the result. By default an axis that is not resampled keeps the input's; another gets chunks as large
     as the input's largest, less where it shrinks, so that neither side of a task outgrows an input chunk.
     """
@@ -73,19 +72,19 @@ def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:
 
 
 def collection(
-    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, resampling: Resampling, parents: Sequence[Any]
+    graph: Mapping[Any, Any], name: str, plan: ResamplePlan, resampling: ByAxis, parents: Sequence[Any]
 ) -> Any:
     """The dask array of a plan's graph."""
     return array_of(graph, name, plan_chunk_sizes(plan), resampling.out_dtype, parents)
 
 
 def resample_blocks(
-    resampling: Resampling, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
+    resampling: ByAxis, pieces: list[Array], places: list[Box], reads: Box, writes: Box, num_threads: int
 ) -> Array:
     """One output chunk from pieces of the source, each of which holds the box at its place."""
-    return apply(resampling, assembled(pieces, places, reads, resampling.in_dtype), reads, writes, num_threads)
+    return compute_box(resampling, assembled(pieces, places, reads, resampling.in_dtype), reads, writes, num_threads)
 
 
-def resample_region(resampling: Resampling, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
+def resample_region(resampling: ByAxis, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
     """One output chunk from the region of a stored array that it reads."""
-    return apply(resampling, source.read(reads), reads, writes, num_threads)
+    return compute_box(resampling, source.read(reads), reads, writes, num_threads)

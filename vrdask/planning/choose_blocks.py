@@ -22,7 +22,7 @@ import numpy as np
 from vrdask.boxes import MOST_CHUNKS, Edges, ceil_div, longest, regular_edges
 from vrdask.planning.box_plan import BoxPlan
 from vrdask.planning.decoding import Decoding, Known, decodings
-from vrdask.planning.plan import AxisPlan, ResamplePlan, plan_axis
+from vrdask.planning.plan import AxisPlan, ByAxis, ResamplePlan, plan_axis
 from vrdask.planning.run_plan import RunPlan
 from vrdask.storage.costs import PLAIN, TransferCost
 from vrdask.text import by_axis, counted, format_bytes
@@ -51,7 +51,7 @@ SMALL_CACHE_BYTES = 32 << 20
 
 
 def plan_blocks(
-    transform: Resampling | Affine,
+    transform: ByAxis | Affine,
     unit: Sequence[int],
     chunk: Sequence[int],
     in_edges: Sequence[Edges] | None,
@@ -96,7 +96,7 @@ class _Run:
     Of the many plans that are compared most differ along one axis.
     """
 
-    transform: Resampling | Affine
+    transform: ByAxis | Affine
     unit: tuple[int, ...]
     chunk: tuple[int, ...]
     in_edges: Sequence[Edges] | None
@@ -216,7 +216,9 @@ class _Run:
         margins. None where that is of no use, or would decode more.
         """
         transform = self.transform
-        if isinstance(transform, Affine) or not (transform.fixed_point and transform.stages) or self.in_edges is None:
+        if not isinstance(transform, Resampling) or self.in_edges is None:
+            return None
+        if not (transform.fixed_point and transform.stages):
             return None
         if found.part != found.block or found.by_chunk:  # of pieces nothing is copied together
             return None

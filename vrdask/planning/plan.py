@@ -24,11 +24,14 @@ from vrdask.boxes import Box, Edges, edges_of, intervals_of, longest, regular_ed
 from vrdask.compute.footprint import between_bytes
 from vrdask.planning.tasks import Plan, Task
 from vrdask.transforms.bands import Indices
+from vrdask.transforms.blocks import Blocks
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.resampling import Modes, Resampling, resampling
 
 ChunksLike = int | Sequence[int | Sequence[int]] | None
+ByAxis = Resampling | Blocks
+"""Transforms of which an output's interval along an axis reads an interval along it, whatever the other axes do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +53,13 @@ class ResamplePlan(Plan):
     Made by `plan_resample`. Tasks come in C order of the output chunks.
     """
 
-    resampling: Resampling
+    resampling: ByAxis
     axes: tuple[AxisPlan, ...]
     in_edges: tuple[Edges, ...] | None
     """Boundaries of the source's stored chunks; None where any sample can be read alone."""
 
     @property
-    def transform(self) -> Resampling:
+    def transform(self) -> ByAxis:
         """The resampling: what plans of any transform call it."""
         return self.resampling
 
@@ -111,7 +114,8 @@ class ResamplePlan(Plan):
         if 0 in self.shape:
             return 0
         reads, writes = self.largest
-        if not self.resampling.fixed_point and len(self.resampling.stages) > 1:  # which depend on the place
+        what = self.resampling
+        if isinstance(what, Resampling) and not what.fixed_point and len(what.stages) > 1:  # which depend on the place
             widest = tuple(int(np.argmax(axis.reads_stop - axis.reads_start)) for axis in self.axes)
             reads, writes = self[widest].reads, self[widest].writes
         return between_bytes(self.resampling, reads, writes)
@@ -129,7 +133,8 @@ class ResamplePlan(Plan):
 
     def _does(self) -> tuple[str, str]:
         word, between = super()._does()
-        return word, between + (", align_corners" if self.resampling.align_corners else "")
+        what = self.resampling
+        return word, between + (", align_corners" if isinstance(what, Resampling) and what.align_corners else "")
 
 
 def _reads_many(axis_operator: Operator | Prefilter | None, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
@@ -190,16 +195,18 @@ def plan_resample(
 
 
 def plan_chunks(
-    resampling: Resampling, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None
+    resampling: ByAxis, out_edges: Sequence[Edges], in_edges: Sequence[Edges] | None = None
 ) -> ResamplePlan:
     """Plan a resampling whose output is cut at `out_edges`."""
     axes = tuple(plan_axis(resampling, axis, edges) for axis, edges in enumerate(out_edges))
     return ResamplePlan(resampling, axes, None if in_edges is None else tuple(in_edges))
 
 
-def plan_axis(resampling: Resampling, axis: int, edges: Edges) -> AxisPlan:
+def plan_axis(resampling: ByAxis, axis: int, edges: Edges) -> AxisPlan:
     """Plan one axis of a resampling, cut at `edges`."""
     starts, stops = edges[:-1], edges[1:]
+    if isinstance(resampling, Blocks):
+        return AxisPlan(edges, *resampling.reads_along(axis, starts, stops))
     for stage in reversed(resampling.stages):
         starts, stops = _reads_many(stage[axis], starts, stops)
     return AxisPlan(edges, starts, stops)

@@ -16,6 +16,7 @@ from vrdask.boxes import size_of
 from vrdask.compute import threads
 from vrdask.images.image import Image
 from vrdask.planning.choose_blocks import plan_blocks
+from vrdask.planning.plan import ByAxis
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
@@ -34,7 +35,6 @@ from vrdask.storage.cropped import chunk_io
 from vrdask.storage.places import normal
 from vrdask.targets import Request, Target, format_of, open_target
 from vrdask.transforms.affine import Affine
-from vrdask.transforms.resampling import Resampling
 from vrdask.transforms.transform import Transform
 
 _log = logging.getLogger("vrdask")
@@ -103,7 +103,7 @@ class Job:
 def prepare_job(
     given: Any,
     source: Source,
-    transform: Resampling | Affine,
+    transform: ByAxis | Affine,
     image: Image | None,
     target: Any,
     *,

@@ -46,7 +46,7 @@ class Blocks:
     in_shape: tuple[int, ...]
     """Sizes of every axis."""
     factors: tuple[int, ...]
-    """Samples of a block along every axis, at least 1; 1 where nothing happens, never more than the axis has."""
+    """Samples of a whole block along every axis; 1 where nothing happens. It may be more than the axis has."""
     mode: str
     """One of `MODES`."""
     sparse: bool
@@ -58,11 +58,6 @@ class Blocks:
     @property
     def out_shape(self) -> tuple[int, ...]:
         return tuple(map(ceil_div, self.in_shape, self.factors))
-
-    @property
-    def in_block(self) -> int:
-        """Samples of a whole block."""
-        return prod(self.factors)
 
     @cached_property
     def whole(self) -> tuple[Box, Box]:
@@ -127,13 +122,15 @@ def blocks(
     for axis, factor in checked_factors(factors, axes, len(shape)).items():
         if factor > 1 and shape[axis] < 1:
             raise ValueError(f"downsampled axis {axis} must have at least one sample; got shape {shape}")
-        by_axis[axis] = max(1, min(factor, shape[axis]))
+        if factor >= MOST_IN_BLOCK:
+            raise ValueError(f"factors must be below 2^31; got {factor} for axis {axis}")
+        by_axis[axis] = factor
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     if sparse and mode != "majority":
         raise ValueError(f"sparse must be False with mode {mode!r} (it is defined for majority); got {sparse}")
-    if mode != "stride" and prod(by_axis) >= MOST_IN_BLOCK:
-        raise ValueError(f"a block must have fewer than 2^31 samples; got {prod(by_axis)}: downsample in two steps")
+    if mode != "stride" and (most := prod(map(min, shape, by_axis))) >= MOST_IN_BLOCK:
+        raise ValueError(f"a block must have fewer than 2^31 samples; got {most}: downsample in two steps")
     source, result = _checked_dtypes(mode, in_dtype, out_dtype)
     return Blocks(shape, tuple(by_axis), mode, bool(sparse), source, result)
 
@@ -148,7 +145,7 @@ def checked_factors(factors: Factors, axes: Iterable[int] | int | None, ndim: in
         if axes is not None:
             raise ValueError(f"axes must be None where factors names them; got {axes!r} and {dict(factors)}")
         chosen, given = checked_axes(tuple(factors), ndim), list(factors.values())
-    elif isinstance(factors, Iterable) and not isinstance(factors, str):
+    elif isinstance(factors, Iterable):
         given = list(factors)
         if axes is None and len(given) > ndim:
             raise ValueError(f"factors must give at most {ndim}, one per axis of the array; got {len(given)}")

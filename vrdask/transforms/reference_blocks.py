@@ -1,9 +1,8 @@
 """What the kernel `reduce` computes, in a few lines of numpy: its specification, to the bit.
 
-Slow and plain. Sums of integers are exact. A float is summed in float64: first, for each place along the last axis that
-has blocks, over the block's other places in C order; then these sums, in order. Then it is divided by the count.
-
-Where values are compared (majority, median, min, max), NaN is one value. In median it comes after all others.
+Slow and plain. Sums of integers are exact. Floats are added up in C order, in float64, and divided by their count; so a
+constant of up to 32 bits stays what it is. Where values are compared (majority, median, min, max), -0 lies below +0,
+but is +0 in majority; and NaN is one value, above all others: but min and max have it only where there is nothing else.
 """
 
 from __future__ import annotations
@@ -52,39 +51,29 @@ def _alike(n: int, factor: int) -> list[tuple[int, int, int, int]]:
 
 def _reduced(blocks: Blocks, x: Array, sizes: list[int]) -> Array:
     """Each block, whose samples lie along the last axes, as many as there are sizes."""
-    count, outer = prod(sizes), x.shape[: x.ndim - len(sizes)]
+    count = prod(sizes)
+    flat = x.reshape(*x.shape[: x.ndim - len(sizes)], count)
     if blocks.mode == "mean":
-        if x.dtype.kind == "f":
-            return _mean_of_floats(x, sizes, blocks)
-        return mean_of_integers(_sums(x.reshape(*outer, count)), count, blocks.out_dtype)
-    flat = x.reshape(*outer, count)
+        if x.dtype.kind != "f":
+            return mean_of_integers(_sums(flat), count, blocks.out_dtype)
+        total = flat[..., 0].astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for place in range(1, count):
+                total = total + flat[..., place]
+            return convert(total / count, blocks.out_dtype)
+    keys = _keys(flat, blocks.mode)
     if blocks.mode in ("min", "max"):
-        found = _extreme(flat, blocks.mode == "min")
+        found = keys.min(axis=-1) if blocks.mode == "min" else keys.max(axis=-1)
+    elif blocks.mode == "median":
+        found = np.sort(keys, axis=-1)[..., (count - 1) // 2]
     else:
-        ordered = np.sort(flat + 0 if flat.dtype.kind == "f" and blocks.mode == "majority" else flat, axis=-1)
-        found = ordered[..., (count - 1) // 2] if blocks.mode == "median" else _majority(ordered, blocks.sparse)
-    return _converted(found, blocks.out_dtype)
-
-
-def _mean_of_floats(x: Array, sizes: list[int], blocks: Blocks) -> Array:
-    if not sizes:  # an array without axes
-        return convert(x, blocks.out_dtype)
-    outer = x.ndim - len(sizes)
-    last = max((axis for axis, factor in enumerate(blocks.factors) if factor > 1), default=0)
-    along = np.moveaxis(x.astype(np.float64), outer + last, outer)  # the other places, in C order, come after it
-    along = along.reshape(*along.shape[: outer + 1], -1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = along[..., 0]
-        for place in range(1, along.shape[-1]):
-            sums = sums + along[..., place]
-        total = sums[..., 0]
-        for place in range(1, sums.shape[-1]):
-            total = total + sums[..., place]
-        return convert(total / prod(sizes), blocks.out_dtype)
+        found = _majority(np.sort(keys, axis=-1), _keys(np.zeros(1, x.dtype), "majority") if blocks.sparse else None)
+    return _converted(_values(found, x.dtype), blocks.out_dtype)
 
 
 def _sums(x: Array) -> Array:
-    return x.astype(object if x.dtype.itemsize == 8 else np.int64).sum(axis=-1)
+    sums: Array = x.astype(object if x.dtype.itemsize == 8 else np.int64).sum(axis=-1)
+    return sums
 
 
 def mean_of_integers(sums: Array, count: int | Array, dtype: DType) -> Array:
@@ -105,30 +94,36 @@ def mean_of_integers(sums: Array, count: int | Array, dtype: DType) -> Array:
     return result
 
 
-def _extreme(flat: Array, lowest: bool) -> Array:
-    """NaN only where there is nothing else; -0 lies below +0."""
-    found: Array = (np.fmin if lowest else np.fmax).reduce(flat, axis=-1)
-    if flat.dtype.kind != "f":
-        return found
-    zero = np.float64(-0.0 if lowest else 0.0).astype(flat.dtype)
-    there = ((flat == 0) & (np.signbit(flat) == lowest)).any(axis=-1)
-    return np.where((found == 0) & there, zero, found)
+def _keys(x: Array, mode: str) -> Array:
+    """Integers in the order of the samples: of floats the bits, of which those of negative ones are turned round."""
+    if x.dtype.kind != "f":
+        return x
+    bits = x.view(f"i{x.itemsize}")
+    least, most = np.iinfo(bits.dtype).min, np.iinfo(bits.dtype).max
+    keys = np.where(bits < 0, ~bits ^ bits.dtype.type(least), bits)
+    if mode == "majority":
+        keys = np.where(x == 0, 0, keys)
+    return np.where(np.isnan(x), bits.dtype.type(least if mode == "max" else most), keys).astype(bits.dtype)
 
 
-def _majority(ordered: Array, sparse: bool) -> Array:
-    """Of sorted samples the one of the longest run; of several the first."""
-    count = ordered.shape[-1]
-    same = ordered[..., 1:] == ordered[..., :-1]
-    if ordered.dtype.kind == "f":
-        same |= np.isnan(ordered[..., 1:]) & np.isnan(ordered[..., :-1])
-    best, most = ordered[..., 0].copy(), np.zeros(ordered.shape[:-1], np.int64)
-    run = np.zeros_like(most)
-    for place in range(count):
-        value = ordered[..., place]
-        run = np.where(same[..., place - 1], run + 1, 1) if place else run + 1
-        counted = run > most if not sparse else (run > most) & (value != 0)
-        best, most = np.where(counted, value, best), np.where(counted, run, most)
-    return np.where(most == 0, np.zeros((), ordered.dtype), best) if sparse else best
+def _values(keys: Array, dtype: DType) -> Array:
+    if dtype.kind != "f":
+        return keys
+    least, most = np.iinfo(keys.dtype).min, np.iinfo(keys.dtype).max
+    bits: Array = np.where(keys < 0, ~(keys ^ keys.dtype.type(least)), keys)
+    return np.where((keys == least) | (keys == most), dtype.type("nan"), bits.view(dtype))
+
+
+def _majority(ordered: Array, skipped: Array | None) -> Array:
+    """Of sorted keys the one of the longest run; of several the first. skipped : only where there is nothing else."""
+    most, run = np.zeros((2, *ordered.shape[:-1]), np.int64)
+    best = ordered[..., 0].copy()
+    for place in range(ordered.shape[-1]):
+        key = ordered[..., place]
+        run = np.where(key == ordered[..., place - 1], run + 1, 1) if place else run + 1
+        counts = run > most if skipped is None else (run > most) & (key != skipped)
+        best, most = np.where(counts, key, best), np.where(counts, run, most)
+    return best if skipped is None else np.where(most == 0, skipped, best)
 
 
 def _converted(x: Array, dtype: DType) -> Array:

@@ -1,0 +1,1 @@
+from vrdask.compute._kernels.reduce_baseline import reduce as reduce
