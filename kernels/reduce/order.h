@@ -30,14 +30,15 @@ static void NAME(sort)(T *a, Py_ssize_t n) {
     }
 }
 
-/* The number that is there most often, the lowest of several; `skipped` only where there is nothing else. */
-static T NAME(most_of_few)(const T *a, Py_ssize_t n, int skips, T skipped) {
+/* The number that is there most often, the lowest of several; `skipped` only where there is nothing else. A number that
+ * has not come up yet has no more places than are left. */
+static inline ALWAYS_INLINE T NAME(most_of_few)(const T *a, const Py_ssize_t n, const int skips, const T skipped) {
     T best = skipped;
     Py_ssize_t most = 0;
-    for (Py_ssize_t i = 0; i < n && most <= n - i; i++) { /* fewer are left than the best has: nothing new can win */
+    for (Py_ssize_t i = 0; i < n && most <= n - i && 2 * most <= n; i++) {
+        if ((most && a[i] == best) || (skips && a[i] == skipped)) continue;
         Py_ssize_t same = 0;
-        for (Py_ssize_t k = i; k < n; k++) same += a[k] == a[i];
-        if (skips && a[i] == skipped) continue;
+        for (Py_ssize_t k = 0; k < n; k++) same += a[k] == a[i];
         if (same > most || (same == most && a[i] < best)) {
             best = a[i];
             most = same;
@@ -66,6 +67,7 @@ static inline ALWAYS_INLINE T NAME(chosen)(const reduce_t *g, T *a, Py_ssize_t n
         NAME(sort)(a, n);
         return a[(n - 1) / 2];
     }
+    if (n == 8) return NAME(most_of_few)(a, 8, g->sparse, (T)g->zero);
     return n <= 16 ? NAME(most_of_few)(a, n, g->sparse, (T)g->zero) : NAME(most_of_many)(a, n, g->sparse, (T)g->zero);
 }
 

@@ -271,8 +271,8 @@ def test_the_number_of_threads_is_kept():
 def test_lazy_tasks_run_on_one_thread_unless_asked(x, monkeypatch):
     import vrdask.lazy.resample as lazy_executor
 
-    counts, apply = [], lazy_executor.apply
-    monkeypatch.setattr(lazy_executor, "apply", lambda *args: counts.append(args[-1]) or apply(*args))
+    counts, compute = [], lazy_executor.compute_box
+    monkeypatch.setattr(lazy_executor, "compute_box", lambda *args: counts.append(args[-1]) or compute(*args))
     vrdask.set_num_threads(2)
     for asked, expected in ((None, 1), (4, 4)):
         lazily(da.from_array(x, chunks=-1), num_threads=asked).compute(scheduler="synchronous")

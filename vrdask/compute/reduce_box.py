@@ -85,12 +85,6 @@ def out_shape(shape: Sequence[int], factors: Sequence[int]) -> tuple[int, ...]:
     return tuple(map(ceil_div, shape, factors))
 
 
-def scratch_bytes(shape: Sequence[int], factors: Sequence[int], itemsize: int) -> int:
-    """Bound on what a thread holds beside samples and results: the addresses of a block's rows, and its samples."""
-    block = prod(map(min, shape, factors))
-    return 64 * 3 + block * (8 + itemsize) + TILE * MOST_INNER * WIDEST_SUM
-
-
 def _mean_of_other_dtype(blocks: Blocks, x: Array, num_threads: int, empty: Empty) -> Array:
     if x.dtype.kind == "f":  # the mean in float64, which is what is converted
         wide = np.empty(out_shape(x.shape, blocks.factors))
