@@ -9,6 +9,7 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.labels import mode_for
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import for_axes
@@ -25,7 +26,7 @@ def prepare(
     *,
     factor: Asked | None = None,
     spacing: Asked | None = None,
-    mode: str | Sequence[str] | Mapping[str, str] = "linear",
+    mode: str | Sequence[str] | Mapping[str, str] | None = None,
     align_corners: bool = False,
     axes: Sequence[int | str] | int | str | None = None,
     exact: bool = False,
@@ -44,6 +45,7 @@ def prepare(
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
     array = opened.array
+    mode = mode_for(mode, opened.image)
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     what = resampling(
         array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
@@ -83,8 +85,9 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
         (OME-Zarr images, and files that give it) or in units of its own, ``"2um"``: one number for every resampled
         axis, or one per axis of `axes`, or by name, ``{"z": 1, "y": 0.5}``. Numbers are exact decimals: 0.1 is 1/10.
-    mode, align_corners, dtype, exact : as in `resample`. With `exact`, 5 samples at 1 mm and a spacing of 2 give
-        samples 2 mm apart; without, the sizes' ratio, 5 / 3, decides.
+    mode, align_corners, dtype, exact : as in `resample`; by default linear, and nearest for labels (an image with
+        `image-label`), which must not be mixed: another mode for them warns. With `exact`, 5 samples at 1 mm and a
+        spacing of 2 give samples 2 mm apart; without, the sizes' ratio, 5 / 3, decides.
     region : only these samples of the source, ``{"z": (0, 100), "y": (50, 900)}``; nothing else is read. The region is
         resampled as if it were the source, and stays where it is.
     pixel_size : distances between the source's samples, where it does not say them: as `spacing`. A spacing that

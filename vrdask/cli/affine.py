@@ -48,7 +48,8 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 def affine(
     source: str, target: str, matrix: Path | None, like: str | None, offset: Any, threads: int | None,
     workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int,
-    channel: int | None, region: str | None, pixel_size: Any, **options: Any,
+    channel: int | None, region: str | None, pixel_size: Any, coordinate_system: str | None,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -69,7 +70,8 @@ def affine(
     numbers = None if matrix is None else _read_matrix(matrix, like is not None)
     with cluster(scheduler, workers, threads), about(source, target, *filter(None, [like])):
         opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
+            coordinate_system=coordinate_system,
         )  # fmt: skip
         job = prepare(
             opened, target, numbers, 0.0 if offset is None else offset, like=like, num_threads=threads,

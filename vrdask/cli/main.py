@@ -27,6 +27,7 @@ from vrdask.cli.options import (
     how_run,
     how_stored,
     untold,
+    warned,
     which_array,
     without_sync,
 )  # fmt: skip
@@ -94,9 +95,7 @@ def main(traceback: bool) -> None:
 @click.option(
     "--mode",
     type=ByAxis(MODES),
-    default="linear",
-    show_default=True,
-    help="For all axes, or by name: z=nearest,y=cubic,x=cubic.",
+    help="For all axes, or by name: z=nearest,y=cubic,x=cubic. By default linear, for labels nearest.",
 )
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
@@ -106,7 +105,7 @@ def main(traceback: bool) -> None:
 def resample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
     quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None, pixel_size: Any,
-    **options: Any,
+    coordinate_system: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
@@ -125,9 +124,11 @@ def resample(
 
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
+            coordinate_system=coordinate_system,
         )  # fmt: skip
-        job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
+        with warned():
+            job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         mixes = isinstance(job.transform, Resampling) and not (opened.image and opened.image.is_labels)
         if not quiet and mixes and (hint := aliasing(job.transform)):
             click.echo(f"Hint: {hint}", err=True)
@@ -144,12 +145,17 @@ def resample(
 @click.argument("source")
 @which_array
 def info(source: str, **which: Any) -> None:
-    """Print shape, axes, dtype, chunks, levels and pixel size of the array at SOURCE."""
+    """Print shape, axes, dtype, chunks, levels and pixel size of the array at SOURCE, or the images that it holds."""
     from vrdask.cli.describe import describe_source
     from vrdask.sources import open_source
+    from vrdask.sources.zarr_holdings import ImagesWithinError
 
     with about(source):
-        for name, value in describe_source(open_source(source, **which)):
+        try:
+            rows = describe_source(open_source(source, **which))
+        except ImagesWithinError as within:
+            rows = [("kind", within.kind), *(("image", f"{source.rstrip('/')}/{path}") for path in within.paths())]
+        for name, value in rows:
             click.echo(f"{name:<16}{value}")
 
 

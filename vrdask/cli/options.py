@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -163,6 +164,7 @@ which_array = _together(
         "--pixel-size", type=LENGTHS, metavar="z=2um,y=0.5um,x=0.5um",
         help="Distance between samples, where SOURCE does not say it, or says it wrong.",
     ),
+    click.option("--coordinate-system", metavar="NAME", help="Of an OME-Zarr image that tells of several."),
 )  # fmt: skip
 """The options that choose an array of a source."""
 
@@ -204,6 +206,15 @@ def untold(job: Any) -> Any:
 def without_sync(job: Any) -> Any:
     """A run that does not wait for the disk."""
     return replace(job, at=replace(job.at, durable=False))
+
+
+@contextmanager
+def warned() -> Iterator[None]:
+    """Warnings are told in a line each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+        yield
 
 
 @contextmanager

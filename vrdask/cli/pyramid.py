@@ -82,7 +82,8 @@ def _number(text: str) -> int | float:
 def pyramid(
     source: str, target: str | None, factors: tuple[Any, ...], threads: int | None, workers: int | None,
     scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None,
-    region: str | None, pixel_size: Any, **options: Any,
+    region: str | None, pixel_size: Any, coordinate_system: str | None,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE as an OME-Zarr image with smaller and smaller levels, all of one read, to TARGET.
 
@@ -96,7 +97,8 @@ def pyramid(
 
     with cluster(scheduler, workers, threads), about(source, target or source):
         opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
+            coordinate_system=coordinate_system,
         )  # fmt: skip
         steps = [_by_name(one, opened) for one in factors]
         chosen: dict[str, Any] = {} if not steps else {"factors": steps[0] if len(steps) == 1 else steps}

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from vrdask.images.checked import short
 from vrdask.images.image import Image
-from vrdask.images.ome_zarr import read_axes, short
+from vrdask.images.ome_zarr import read_axes
 
 ATTRIBUTE = "vrdask"
 GEOMETRY = ("axes", "affine")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from vrdask.images.kinds import space_of
+
 Affine: TypeAlias = tuple[tuple[float, ...], ...]
 Number: TypeAlias = int | float | Fraction
 
@@ -45,7 +47,7 @@ class Image:
 
     @property
     def space_axes(self) -> tuple[int, ...]:
-        return tuple(number for number, axis in enumerate(self.axes) if axis.get("type", "space") == "space")
+        return space_of(self.axes)
 
     @property
     def is_labels(self) -> bool:

@@ -1,15 +1,18 @@
-"""OME-Zarr metadata of an image: read from a group's attributes (0.4 and 0.5), carried through a resampling, written
-as either.
+"""OME-Zarr metadata of an image: read from a group's attributes (0.1 to 0.6), carried through a resampling, written
+as 0.4 or 0.5.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from vrdask.images.checked import checked
 from vrdask.images.image import Image
+from vrdask.images.kinds import told
+from vrdask.images.ome_transforms import composed, systems_of
 
 VERSIONS = ("0.4", "0.5")
 """That are written."""
@@ -82,33 +85,83 @@ def carried(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     return extra, beside
 
 
-def read_multiscale(attributes: Mapping[str, Any], level: int = 0) -> Image | None:
+def read_multiscale(
+    attributes: Mapping[str, Any], level: int = 0, *, path: str | None = None, coordinate_system: str | None = None
+) -> Image | None:
     """A level of the image that a group's attributes describe, or None where they describe none.
+
+    path : the level whose array this is, in place of `level`; None where there is no such. coordinate_system : the one
+    that scale and translation lead to; that of the level's own transformations by default.
 
     Raises
     ------
     ValueError
-        There is no such level, or the metadata are not as OME-Zarr has them, or newer than what is known here.
+        There is no such level or system, or the metadata are not as OME-Zarr has them, or newer than what is known.
     """
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, Mapping) or not ome.get("multiscales"):
         return None
-    multiscale = checked(checked(ome["multiscales"], list, "multiscales")[0], Mapping, "an image of multiscales")
+    images = [checked(one, Mapping, "an image of multiscales") for one in checked(ome["multiscales"], list, _ALL)]
+    for multiscale in images[: None if path is not None else 1]:
+        given = checked(multiscale.get("datasets"), list, "datasets")
+        datasets = [checked(one, Mapping, "a dataset") for one in given]
+        paths = [checked(dataset.get("path"), str, "path of a dataset") for dataset in datasets]
+        if path is not None:
+            found = [number for number, one in enumerate(paths) if one.strip("/").removeprefix("./") == path]
+            if not found:
+                continue
+            level = found[0]
+        if not 0 <= level < len(datasets):
+            there = ", ".join(f"{k} ({one})" for k, one in enumerate(paths))
+            raise ValueError(f"level must be one of {there or 'none'}; got {level}")
+        axes = _axes_of(multiscale, _version_of(ome, multiscale), datasets[level], coordinate_system)
+        way = composed(datasets[level], multiscale, len(axes), coordinate_system)
+        extra, beside = carried(attributes)
+        name = multiscale.get("name")
+        return Image(axes, paths[level], way.scale, way.translation, name, extra, beside=beside)
+    return None
+
+
+_ALL = "multiscales"
+_KNOWN = re.compile(r"0\.[1-6](?!\d)")
+"""Versions that are read, drafts of them ("0.6.dev4", "0.5-dev-spatialdata") too."""
+
+
+def _version_of(ome: Mapping[str, Any], multiscale: Mapping[str, Any]) -> str | None:
+    """The version that the metadata say; up to 0.4 it stands with the image."""
+    said = ome.get("version", multiscale.get("version"))
+    if said is None:
+        return None
+    version: str = checked(said, str, "version of OME-Zarr metadata")
+    if not _KNOWN.match(version):
+        raise ValueError(f"OME-Zarr metadata must be of version 0.1 to 0.6; got {said!r}")
+    return version[:3]
+
+
+def _axes_of(
+    multiscale: Mapping[str, Any], version: str | None, dataset: Mapping[str, Any], system: str | None
+) -> tuple[Mapping[str, Any], ...]:
+    """The axes of an image: named from 0.3 on, those of a coordinate system from 0.6 on, else always tczyx."""
     if "coordinateSystems" in multiscale:
-        raise ValueError(f"OME-Zarr metadata must be of version 0.1 to 0.5; got {ome.get('version')!r}")
-    datasets = [checked(one, Mapping, "a dataset") for one in checked(multiscale.get("datasets"), list, "datasets")]
-    paths = [checked(dataset.get("path"), str, "path of a dataset") for dataset in datasets]
-    if not 0 <= level < len(datasets):
-        there = ", ".join(f"{k} ({path})" for k, path in enumerate(paths))
-        raise ValueError(f"level must be one of {there or 'none'}; got {level}")
-    axes = read_axes(multiscale.get("axes", list("tczyx")))
-    scale, translation = [1.0] * len(axes), [0.0] * len(axes)
-    for holder in (datasets[level], multiscale):
-        for one in checked(holder.get("coordinateTransformations", []), list, "coordinateTransformations"):
-            scale, translation = _after(checked(one, Mapping, "a transformation"), scale, translation)
-    extra, beside = carried(attributes)
-    name = multiscale.get("name")
-    return Image(axes, paths[level], tuple(scale), tuple(translation), name, extra, beside=beside)
+        listed = checked(multiscale["coordinateSystems"], list, "coordinateSystems")
+        systems = {
+            checked(checked(one, Mapping, "a coordinate system").get("name"), str, "name of a coordinate system"): one
+            for one in listed
+        }
+        outputs = systems_of(dataset, {})
+        name = system if system in systems else outputs[0] if outputs else next(iter(systems))
+        if name not in systems:
+            raise ValueError(f"a transformation must lead to one of {', '.join(systems)}; got {name!r}")
+        return told(read_axes(systems[name].get("axes")))
+    if version in ("0.1", "0.2"):
+        axes = read_axes(multiscale.get("axes", list("tczyx")))
+        if [axis["name"] for axis in axes] != list("tczyx"):
+            names = ", ".join(axis["name"] for axis in axes)
+            raise ValueError(f"axes of OME-Zarr {version} must be t, c, z, y, x; got {names}")
+        return told(axes)
+    if version is not None and "axes" not in multiscale:
+        raise ValueError(f"axes must be told by OME-Zarr {version}; got none")
+    return told(read_axes(multiscale.get("axes", list("tczyx"))))
 
 
 def read_axes(given: Any) -> tuple[Mapping[str, Any], ...]:
@@ -121,55 +174,3 @@ def read_axes(given: Any) -> tuple[Mapping[str, Any], ...]:
     if len({axis["name"] for axis in axes}) < len(axes):
         raise ValueError(f"axes must not repeat; got {', '.join(axis['name'] for axis in axes)}")
     return tuple({key: value for key, value in axis.items() if key != "unit" or value is not None} for axis in axes)
-
-
-def _after(one: Mapping[str, Any], scale: list[float], translation: list[float]) -> tuple[list[float], list[float]]:
-    """Scale and translation after a further transformation."""
-    if "scale" in one:
-        factors = _numbers(one["scale"], len(scale), "scale")
-        if not all(factor > 0 for factor in factors):
-            raise ValueError(f"scale must hold positive numbers; got {factors}")
-        return [a * b for a, b in zip(scale, factors, strict=True)], [
-            a * b for a, b in zip(translation, factors, strict=True)
-        ]
-    if "translation" in one:
-        shifts = _numbers(one["translation"], len(scale), "translation")
-        return scale, [a + b for a, b in zip(translation, shifts, strict=True)]
-    if one.get("type") != "identity":
-        raise ValueError(
-            f"a transformation must be a scale, a translation or the identity; got {one.get('type')!r} "
-            "(the path of the level itself opens as a plain array)"
-        )
-    return scale, translation
-
-
-def _numbers(given: Any, count: int, what: str) -> list[float]:
-    """Finite numbers, one per axis."""
-    values = checked(given, list, what)
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < math.inf]
-    if len(numbers) != count or len(values) != count:
-        raise ValueError(f"{what} must hold {count} finite numbers, one per axis; got {short(values)}")
-    return [float(v) for v in numbers]
-
-
-def checked(value: Any, kind: Any, what: str) -> Any:
-    """A value of JSON that must be of a kind.
-
-    Raises
-    ------
-    ValueError
-        It is of another.
-    """
-    if not isinstance(value, kind) or (kind is list and not value and what in _NEVER_EMPTY):
-        names: dict[Any, str] = {str: "a text", list: "a list", Mapping: "an object"}
-        raise ValueError(f"{what} must be {names[kind]}; got {short(value)}")
-    return value
-
-
-_NEVER_EMPTY = ("datasets", "axes", "multiscales")
-
-
-def short(value: Any) -> str:
-    """A value for people, cut off where it is long."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -57,6 +57,7 @@ def open_source(
     channel: int | None = None,
     region: Mapping[Any, Any] | str | None = None,
     pixel_size: Any = None,
+    coordinate_system: str | None = None,
 ) -> Source:
     """What is at a place; a source itself is taken as it is.
 
@@ -69,6 +70,8 @@ def open_source(
     "y=50:900,x=0:100". No others are read.
     pixel_size : distances between samples that the source does not say, or says wrong: "z=2um,y=0.5um,x=0.5um", or
         numbers in its own units.
+    coordinate_system : of an OME-Zarr image that tells of several (SpatialData, 0.6), the one that spacing and origin
+        are of; by default that of the level's own transformations.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def open_source(
         require_source(source)
         place = places.normal(source)
         with opening(place_of(place)):
-            opened = _open(place, level, series)
+            opened = _open(place, level, series, coordinate_system)
     opened = opened if channel is None else one_channel(opened, channel)
     opened = opened if pixel_size is None else with_pixel_size(opened, pixel_size)
     return opened if region is None else one_region(opened, region)
@@ -114,7 +117,7 @@ def held_source(x: Any) -> Source | None:
     return None if array is None else given_source(array)
 
 
-def _open(source: Any, level: int, series: int) -> Source:
+def _open(source: Any, level: int, series: int, coordinate_system: str | None) -> Source:
     if isinstance(source, str) and "://" in source:
         if any(one.is_named(source) for one in FORMATS):
             raise ValueError(f"a source other than Zarr must be a local file; got {source}")
@@ -130,4 +133,4 @@ def _open(source: Any, level: int, series: int) -> Source:
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
-    return open_zarr(source, level)
+    return open_zarr(source, level, coordinate_system)

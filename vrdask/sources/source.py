@@ -16,6 +16,7 @@ from vrdask.boxes import Edges, regular_edges
 from vrdask.dtypes import DType
 from vrdask.images.asked import Axes
 from vrdask.images.image import Image
+from vrdask.images.kinds import space_of
 from vrdask.storage.cropped import Cropped, cropped_edges
 from vrdask.storage.layout import Layout
 from vrdask.storage.readable import StoredArray
@@ -171,11 +172,14 @@ def stays(source: Source) -> bool:
 
 
 def axes_of(source: Source) -> Axes:
-    """The names of a source's axes; all count as axes of space where nothing else is known."""
+    """The names of a source's axes; all count as axes of space where none has a name."""
     if source.image is not None:
         return Axes(source.image.axis_names, source.image.space_axes)
     ndim = len(source.array.shape)
-    return Axes(tuple(source.layout.dimension_names or (None,) * ndim), tuple(range(ndim)))
+    names = source.layout.dimension_names
+    if not names or not any(names):
+        return Axes((None,) * ndim, tuple(range(ndim)))
+    return Axes(tuple(names), space_of([{"name": name} for name in names]))
 
 
 def file_layout(array: Readable, image: Image) -> Layout:

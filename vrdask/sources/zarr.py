@@ -19,6 +19,8 @@ from vrdask.images.orientation import with_affine
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
+from vrdask.sources.zarr_above import image_above
+from vrdask.sources.zarr_holdings import no_image
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
@@ -28,7 +30,7 @@ from vrdask.storage.retry import said_of
 MOST_METADATA_BYTES = 64 << 20
 
 
-def open_zarr(source: Any, level: int = 0) -> Source:
+def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None) -> Source:
     """The array at a place; of an OME-Zarr group, one level.
 
     Raises
@@ -59,13 +61,15 @@ def open_zarr(source: Any, level: int = 0) -> Source:
     if isinstance(node, zarr.Array):
         if level:
             raise ValueError(f"level must be 0 for a single array; got {level} for {place}")
-        return _source(node, _said(place, node.ndim, lambda: image_from(attributes)))
-    image = _said(place, None, lambda: read_multiscale(attributes, level))
+        image = _said(place, node.ndim, lambda: image_from(attributes))
+        if image is None:
+            image = _said(place, node.ndim, lambda: image_above(node.store_path, coordinate_system))
+        if image is None and coordinate_system is not None:
+            raise ValueError(f"coordinate_system must be left out for {place}, which tells of none")
+        return _source(node, image)
+    image = _said(place, None, lambda: read_multiscale(attributes, level, coordinate_system=coordinate_system))
     if image is None:
-        arrays = ", ".join(sorted(name for name, _ in node.arrays())) or "none"
-        raise ValueError(
-            f"source must be an array or an OME-Zarr image; got a group at {place} with the arrays: {arrays}"
-        )
+        raise no_image(node, attributes, place)
     array = node.get(image.path)
     if not isinstance(array, zarr.Array):
         found = "nothing" if array is None else "a group"
@@ -122,8 +126,31 @@ def _said(place: str, ndim: int | None, read: Callable[[], Image | None]) -> Ima
         if image is not None and ndim is not None and len(image.axes) != ndim:
             raise ValueError(f"metadata must name {ndim} axes, as the array has; got {', '.join(image.axis_names)}")
     except ValueError as error:
+        if ": in the attributes of " in str(error):
+            raise
         raise ValueError(f"{error}: in the attributes of {place}") from None
     return image
+
+
+def _dimension_names(array: zarr.Array[Any], image: Image | None) -> tuple[str | None, ...] | None:
+    """The names that an array gives its axes: in its metadata, or for xarray in an attribute."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_OF_XARRAY)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | None) for name in names):
+        return None
+    place = url(array.store_path)
+    if len(names) != array.ndim:
+        raise ValueError(f"{_OF_XARRAY} must name {array.ndim} axes, as the array has; got {list(names)} in {place}")
+    said = [] if image is None else [name.lower() for name in image.axis_names]
+    own = [str(name).lower() for name in names]
+    if said and own != said and sorted(own) == sorted(said):
+        raise ValueError(
+            f"an array and its image must name axes alike; got {', '.join(own)} and {', '.join(said)} for {place}"
+        )
+    return tuple(names)
+
+
+_OF_XARRAY = "_ARRAY_DIMENSIONS"
+"""The attribute in which xarray names the axes of arrays of Zarr format 2."""
 
 
 def _source(array: zarr.Array[Any], image: Image | None) -> Source:
@@ -137,7 +164,7 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
         array.shards,
         array.compressors if array.metadata.zarr_format == 3 else "auto",
         0 if array.fill_value is None else array.fill_value,
-        getattr(array.metadata, "dimension_names", None),
+        _dimension_names(array, image),
         dict(array.attrs),
     )
 

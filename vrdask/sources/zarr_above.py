@@ -1,0 +1,66 @@
+"""A level's array by itself: the OME-Zarr group above it says what it is an image of."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from zarr.storage import FsspecStore, LocalStore, StorePath
+
+from vrdask.images.image import Image
+from vrdask.images.ome_zarr import read_multiscale
+from vrdask.storage import objects, places, zarr_internals
+
+MOST_ABOVE = 5
+"""Groups that are asked: the path of a level is seldom deeper, and each costs requests to a store."""
+_METADATA = ("zarr.json", ".zattrs")
+
+
+def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
+    """The image of which the array at a place is a level; None where no group above tells of it.
+
+    Raises
+    ------
+    ValueError
+        A group tells of it in a way that cannot be read; the message names the group.
+    """
+    for group, path in islice(_above(at), MOST_ABOVE):
+        attributes = _attributes(group)
+        said = attributes.get("ome", attributes)
+        if not isinstance(said, Mapping) or not said.get("multiscales"):
+            continue
+        try:
+            return read_multiscale(attributes, path=path, coordinate_system=coordinate_system)
+        except ValueError as error:
+            raise ValueError(f"{error}: in the attributes of {objects.url(group)}") from None
+    return None
+
+
+def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
+    """The places above, the nearest first, and the way from each."""
+    store = zarr_internals.unwrapped(at.store)
+    if isinstance(store, LocalStore):
+        place = Path(os.path.abspath(store.root / at.path))
+        for folder in place.parents:
+            yield StorePath(LocalStore(folder, read_only=True)), place.relative_to(folder).as_posix()
+        return
+    names = [*(store.path if isinstance(store, FsspecStore) else "").split("/"), *at.path.split("/")]
+    names = [name for name in names if name]
+    for count, group in enumerate(places.above(at), 1):
+        yield group, "/".join(names[-count:])
+
+
+def _attributes(group: StorePath) -> Mapping[str, Any]:
+    """Of a group; none where it is none, or may not be read."""
+    with suppress(OSError, ValueError):
+        for value in objects.get_many([group / name for name in _METADATA]):
+            found = json.loads(bytes(value)) if value is not None else None
+            found = found.get("attributes") if isinstance(found, dict) and "node_type" in found else found
+            if isinstance(found, dict):
+                return found
+    return {}

@@ -1,0 +1,78 @@
+"""Groups that are no images: where the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import zarr
+
+from vrdask.images.holdings import held
+
+MOST_TOLD = 4
+"""Images that an error names."""
+
+
+class ImagesWithinError(ValueError):
+    """A place holds images, and is none.
+
+    kind : of what it is, for people. place : where. paths : of the images, from there; read as they are asked for.
+    """
+
+    def __init__(self, kind: str, place: str, group: zarr.Group, attributes: Mapping[str, Any]) -> None:
+        self.kind, self.place = kind, place
+        self._group, self._attributes = group, attributes
+        first = list(islice(self.paths(), MOST_TOLD + 1))
+        names = [f"{place.rstrip('/')}/{path}" for path in first[:MOST_TOLD]]
+        told = ", ".join(names) + (", .." if len(first) > MOST_TOLD else "")
+        super().__init__(f"source must be one image; got {kind} at {place}, which holds {told or 'none'}")
+
+    def paths(self) -> Iterator[str]:
+        return paths_within(self._group, self._attributes)
+
+
+def no_image(group: zarr.Group, attributes: Mapping[str, Any], place: str) -> ValueError:
+    """The error for a group that is no image: it tells where the images are."""
+    found = held(attributes)
+    if found is None:
+        arrays = ", ".join(sorted(name for name, _ in group.arrays())) or "none"
+        return ValueError(
+            f"source must be an array or an OME-Zarr image; got a group at {place} with the arrays: {arrays}"
+        )
+    return ImagesWithinError(found[0], place, group, attributes)
+
+
+def paths_within(group: zarr.Group, attributes: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of the images that a group holds."""
+    found = held(attributes)
+    if found is None:
+        return
+    kind, paths = found
+    if paths is None:  # bioformats2raw: as a list beside says, or by number
+        beside = group.get("OME")
+        listed = held({"bioformats2raw.layout": 3, **_ome(beside)}) if isinstance(beside, zarr.Group) else None
+        paths = (listed[1] if listed else None) or _numbered(group)
+    for path in paths:
+        inner = group.get(path)
+        if not isinstance(inner, zarr.Group):
+            continue
+        if kind == "a plate":
+            for image in paths_within(inner, dict(inner.attrs)):
+                yield f"{path}/{image}"
+        else:
+            yield path
+
+
+def _ome(group: zarr.Group) -> Mapping[str, Any]:
+    attributes = dict(group.attrs)
+    found = attributes.get("ome", attributes)
+    return {"series": found.get("series")} if isinstance(found, Mapping) else {}
+
+
+def _numbered(group: zarr.Group) -> tuple[str, ...]:
+    """0, 1, 2, .. as far as there are groups."""
+    found: list[str] = []
+    while isinstance(group.get(str(len(found))), zarr.Group):
+        found.append(str(len(found)))
+    return tuple(found)
