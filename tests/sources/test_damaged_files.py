@@ -94,8 +94,8 @@ def dataset(**changes):
         (dataset(coordinateTransformations=[{"scale": [1]}]), "scale must hold 2 finite numbers, one per axis"),
         (dataset(coordinateTransformations=[{"scale": [1, "2"]}]), "scale must hold 2 finite numbers"),
         (dataset(coordinateTransformations=[{"scale": [1, 0]}]), "scale must hold positive numbers; got [1.0, 0.0]"),
-        (dataset(coordinateTransformations=[{"type": "affine"}]), "must be a scale, a translation or the identity"),
-        ({"coordinateSystems": []}, "OME-Zarr metadata must be of version 0.1 to 0.5; got '0.5'"),
+        (dataset(coordinateTransformations=[{"type": "affine"}]), "must be one of scale, translation, identity, sequence; got 'affine'"),
+        ({"coordinateSystems": []}, "coordinateSystems must be a list; got []"),
     ],
 )  # fmt: skip
 def test_contradictory_metadata_of_images_are_refused(tmp_path, changes, text):

@@ -40,6 +40,7 @@ MODES = ["mean", "majority", "median", "min", "max", "stride"]
 def downsample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
     quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None, pixel_size: Any,
+    coordinate_system: str | None,
     **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE to TARGET with every block of samples made one sample.
@@ -53,7 +54,8 @@ def downsample(
 
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size
+            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
+            coordinate_system=coordinate_system,
         )  # fmt: skip
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         if dry_run:
