@@ -18,7 +18,7 @@ from vrdask.planning.sharing import Sharing
 from vrdask.runs.cache_policies import ByPlan, ByRecency
 from vrdask.runs.chunk_cache import ChunkCache, Policy
 from vrdask.runs.record import Units
-from vrdask.storage.chunk_array import ChunkIO, Reader
+from vrdask.storage.chunk_array import Reader
 from vrdask.storage.cropped import Chunks, chunk_io
 from vrdask.targets import Target
 
@@ -38,7 +38,7 @@ class StoreAccess:
     """
 
     source: Chunks | ChunkCache
-    target: ChunkIO
+    target: Any
     memory: Pool
     pool: ThreadPoolExecutor | None
 
@@ -121,7 +121,7 @@ def store_access(
             if (shared := sharing()) is not None:
                 policy = ByPlan(shared, source.dtype, cache_bytes, memory.empty)
             reader = ChunkCache(chunks, policy, source.dtype, memory.empty)
-        return StoreAccess(reader, ChunkIO(target.array), memory, piece_threads(threads))
+        return StoreAccess(reader, target.io(), memory, piece_threads(threads))
 
     return held(run, make)
 
