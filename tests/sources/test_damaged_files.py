@@ -94,7 +94,10 @@ def dataset(**changes):
         (dataset(coordinateTransformations=[{"scale": [1]}]), "scale must hold 2 finite numbers, one per axis"),
         (dataset(coordinateTransformations=[{"scale": [1, "2"]}]), "scale must hold 2 finite numbers"),
         (dataset(coordinateTransformations=[{"scale": [1, 0]}]), "scale must hold positive numbers; got [1.0, 0.0]"),
-        (dataset(coordinateTransformations=[{"type": "affine"}]), "must be one of scale, translation, identity, sequence; got 'affine'"),
+        (
+            dataset(coordinateTransformations=[{"type": "affine"}]),
+            "must be one of scale, translation, identity, sequence; got 'affine'",
+        ),
         ({"coordinateSystems": []}, "coordinateSystems must be a list; got []"),
     ],
 )  # fmt: skip

@@ -17,7 +17,9 @@ from vrdask.images.nifti_fields import on_grid_of
 from vrdask.images.onto import GridMap, onto
 from vrdask.runs.job import Job, prepare_job
 from vrdask.sources import Source
+from vrdask.sources.seen import seen
 from vrdask.sources.source import axes_of
+from vrdask.targets.shown import is_for_eyes
 from vrdask.transforms.affine import affine
 
 
@@ -42,9 +44,13 @@ def prepare(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
+    ome_zarr_version: str = "0.5",
+    keep_order: bool = False,
+    window: Sequence[float] | None = None,
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source)
+    opened = seen(opened) if is_for_eyes(target) else opened
     grid = None
     if like is not None:
         reference = taken.opened(like)
@@ -73,7 +79,8 @@ def prepare(
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
-        overwrite=overwrite, progress=progress, num_threads=num_threads,
+        overwrite=overwrite, progress=progress, num_threads=num_threads, ome_zarr_version=ome_zarr_version,
+        keep_order=keep_order, window=window, keeps_numbers=dtype is not None,
     )  # fmt: skip
 
 

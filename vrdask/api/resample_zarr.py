@@ -15,7 +15,10 @@ from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import for_axes
 from vrdask.runs.job import Job, prepare_job
 from vrdask.runs.target_sizes import target_sizes
+from vrdask.sources.levels import nearest_larger
+from vrdask.sources.seen import seen
 from vrdask.sources.source import axes_of
+from vrdask.targets.shown import is_for_eyes
 from vrdask.transforms.resampling import resampling
 
 
@@ -41,12 +44,19 @@ def prepare(
     progress: Any = None,
     num_threads: int | None = None,
     pixel_size: Asked | None = None,
+    ome_zarr_version: str = "0.5",
+    keep_order: bool = False,
+    window: Sequence[float] | None = None,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
-    array = opened.array
     mode = mode_for(mode, opened.image)
+    for_eyes = is_for_eyes(target)
+    opened = seen(opened) if for_eyes else opened
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
+    if for_eyes and sizes.steps is None:
+        opened = nearest_larger(opened, sizes.axes, sizes.shape)
+    array = opened.array
     what = resampling(
         array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
         axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
@@ -55,7 +65,8 @@ def prepare(
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
-        overwrite=overwrite, progress=progress, num_threads=num_threads,
+        overwrite=overwrite, progress=progress, num_threads=num_threads, ome_zarr_version=ome_zarr_version,
+        keep_order=keep_order, window=window, keeps_numbers=dtype is not None,
     )  # fmt: skip
 
 
@@ -98,6 +109,14 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. Sizes are for all
         axes, for those of space alone, or by name; the others keep the source's. A compressor may be
         a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
+    ome_zarr_version : "0.5" or "0.4"
+        The latter is written as Zarr 2.
+    keep_order : bool
+        Leave axes in the source's order. Otherwise they come as OME-Zarr has them, time, channels, space: the colours
+        of a slide or picture become the channels R, G and B of an image c, y, x.
+    window : two numbers, optional
+        Of a picture: the values that become black and white. Without, integers of 16 bits are shown from their least to
+        their greatest value, colours as their type has them; with a `dtype` of uint16 grey keeps its numbers.
     memory_limit : int or str, optional
         Bytes for all tasks of a process together, such as ``"2GiB"``; by default 320 MiB per thread.
     resume : bool

@@ -17,6 +17,7 @@ from vrdask.cli.options import (
     cluster,
     how_run,
     how_stored,
+    how_written,
     untold,
     which_array,
     without_sync,
@@ -43,12 +44,13 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes that the matrix maps; the last ones by default.")
 @how_stored
+@how_written
 @how_run
 @which_array
 def affine(
     source: str, target: str, matrix: Path | None, like: str | None, offset: Any, threads: int | None,
-    workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int,
-    channel: int | None, region: str | None, pixel_size: Any, coordinate_system: str | None,
+    workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int | None,
+    series: int, channel: int | None, region: str | None, pixel_size: Any, coordinate_system: str | None,
     **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.

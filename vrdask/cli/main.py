@@ -26,6 +26,7 @@ from vrdask.cli.options import (
     cluster,
     how_run,
     how_stored,
+    how_written,
     untold,
     warned,
     which_array,
@@ -100,12 +101,13 @@ def main(traceback: bool) -> None:
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
+@how_written
 @how_run
 @which_array
 def resample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
-    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None, pixel_size: Any,
-    coordinate_system: str | None, **options: Any,
+    quiet: bool, no_sync: bool, level: int | None, series: int, channel: int | None, region: str | None,
+    pixel_size: Any, coordinate_system: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 

@@ -155,7 +155,8 @@ def _together(*options: Options) -> Options:
 
 which_array = _together(
     click.option(
-        "--level", type=click.IntRange(min=0), default=0, help="Level of a pyramid; the full size by default."
+        "--level", type=click.IntRange(min=0),
+        help="Level of a pyramid; the full size by default, for pictures the nearest larger one.",
     ),
     click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
     click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
@@ -181,6 +182,18 @@ how_stored = _together(
     ),
 )  # fmt: skip
 """The options that say how a target is stored."""
+
+how_written = _together(
+    click.option(
+        "--ome-version", "ome_zarr_version", type=click.Choice(["0.4", "0.5"]), default="0.5", show_default=True,
+        help="Of an OME-Zarr target; 0.4 is Zarr 2.",
+    ),
+    click.option("--keep-order", is_flag=True, help="Leave the axes in SOURCE's order: colours last."),
+    click.option(
+        "--window", type=RATIOS, metavar="0,4095", help="Of a picture: the values that become black and white."
+    ),
+)  # fmt: skip
+"""The options that say as what a result is written."""
 
 how_run = _together(
     click.option("--memory-limit", metavar="2GiB", help="For all tasks together; 320 MiB per thread by default."),

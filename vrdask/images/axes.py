@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from vrdask.images.checked import short
+from vrdask.images.colours import channels_of, has_colours, of_channel
 from vrdask.images.image import Image
+from vrdask.images.ome_zarr import ATTRIBUTE as ATTRIBUTE
 from vrdask.images.ome_zarr import read_axes
 
-ATTRIBUTE = "vrdask"
-GEOMETRY = ("axes", "affine")
+GEOMETRY = ("axes", "affine", "omero")
 """Of the attribute: what is not true of an array that is made from this one."""
 TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
 _RANK = {"time": 0, "channel": 1, "space": 2}
@@ -48,7 +49,7 @@ def image_of(names: Sequence[str], sizes: Mapping[str, tuple[float, str | None]]
 
 
 def may_be_ome_zarr(image: Image) -> bool:
-    """Whether OME-Zarr 0.5 allows these axes, and every scale is known."""
+    """Whether OME-Zarr 0.5 allows these axes, and every scale is known; a picture in colours needs none."""
     ranks = [_RANK.get(axis.get("type", ""), 1) for axis in image.axes]
     return (
         ranks == sorted(ranks)
@@ -56,7 +57,7 @@ def may_be_ome_zarr(image: Image) -> bool:
         and ranks.count(1) <= 1
         and ranks.count(2) in (2, 3)
         and len(set(image.axis_names)) == len(ranks)
-        and all(map(math.isfinite, image.scale))
+        and (all(map(math.isfinite, image.scale)) or has_colours(image))
     )
 
 
@@ -75,7 +76,8 @@ def attributes_of(image: Image) -> dict[str, Any]:
         }
         for axis, scale, shift in zip(image.axes, image.scale, image.translation, strict=True)
     ]
-    return {ATTRIBUTE: {"axes": axes}}
+    channels = {"omero": dict(image.extra["omero"])} if channels_of(image) else {}
+    return {ATTRIBUTE: {"axes": axes, **channels}}
 
 
 def image_from(attributes: Mapping[str, Any]) -> Image | None:
@@ -97,7 +99,8 @@ def image_from(attributes: Mapping[str, Any]) -> Image | None:
     except ValueError as error:
         raise ValueError(f"the attribute {ATTRIBUTE!r} must be as it was written, or absent: {error}") from None
     rest = tuple({k: v for k, v in axis.items() if k not in ("scale", "translation")} for axis in axes)
-    return Image(rest, "", scale, translation, None, {})
+    extra = {"omero": said["omero"]} if isinstance(said.get("omero"), Mapping) else {}
+    return Image(rest, "", scale, translation, None, extra)
 
 
 def _number(axis: Mapping[str, Any], key: str) -> float:
@@ -110,10 +113,22 @@ def _number(axis: Mapping[str, Any], key: str) -> float:
     return float(value)
 
 
-def without_axis(image: Image, axis: int) -> Image:
+def without_axis(image: Image, axis: int, index: int = 0) -> Image:
     """The image of one place along an axis."""
 
     def cut(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return values[:axis] + values[axis + 1 :]
 
-    return replace(image, axes=cut(image.axes), scale=cut(image.scale), translation=cut(image.translation), extra={})
+    return replace(
+        image, axes=cut(image.axes), scale=cut(image.scale), translation=cut(image.translation),
+        extra=of_channel(image.extra, index),
+    )  # fmt: skip
+
+
+def reordered_image(image: Image, order: Sequence[int]) -> Image:
+    """An image with its axes in another order; those of space stay in theirs among themselves."""
+
+    def cut(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(values[axis] for axis in order)
+
+    return replace(image, axes=cut(image.axes), scale=cut(image.scale), translation=cut(image.translation))

@@ -4,6 +4,7 @@ as 0.4 or 0.5.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -21,6 +22,9 @@ _OF_OME = ("omero", "image-label", "_creator")
 _OF_THE_PLACE = ("version", "multiscales", "labels", "plate", "well", "series", "bioformats2raw.layout")
 """What holds for a group and the groups in it, and not for what is made from its image."""
 _WITH_VERSION = ("omero", "image-label")
+ATTRIBUTE = "vrdask"
+UNKNOWN = "unknown"
+"""Of the attribute of a group: axes whose scale is written as 1, for OME-Zarr asks for a number and nobody knows it."""
 
 
 def group_attributes(images: Image | Sequence[Image], version: str = "0.5", **said: Any) -> dict[str, Any]:
@@ -40,6 +44,9 @@ def group_attributes(images: Image | Sequence[Image], version: str = "0.5", **sa
     }
     ome = {"multiscales": [multiscale], **_of_version(full.extra, version)}
     beside = deepcopy(dict(full.beside))
+    unknown = [name for name, scale in zip(full.axis_names, full.scale, strict=True) if not math.isfinite(scale)]
+    if unknown:
+        beside[ATTRIBUTE] = {**beside.get(ATTRIBUTE, {}), UNKNOWN: unknown}
     return {**beside, **ome} if version == "0.4" else {**beside, "ome": {"version": version, **ome}}
 
 
@@ -56,9 +63,12 @@ def require_version(version: str) -> None:
 
 
 def _dataset(level: Image) -> dict[str, Any]:
-    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": list(level.scale)}]
-    if any(level.translation):
-        transformations.append({"type": "translation", "translation": list(level.translation)})
+    known = [math.isfinite(scale) for scale in level.scale]
+    scale = [size if is_known else 1.0 for size, is_known in zip(level.scale, known, strict=True)]
+    shift = [first if is_known else 0.0 for first, is_known in zip(level.translation, known, strict=True)]
+    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if any(shift):
+        transformations.append({"type": "translation", "translation": shift})
     return {"path": level.path, "coordinateTransformations": transformations}
 
 
@@ -83,6 +93,17 @@ def carried(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
         extra = {key: attributes[key] for key in _OF_OME if key in attributes}
         beside = {key: v for key, v in attributes.items() if key not in (*_OF_OME, *_OF_THE_PLACE)}
     return extra, beside
+
+
+def _unknown(beside: dict[str, Any]) -> list[Any]:
+    """Axes of which it is said that the distance between their samples is not known; nothing is left of that."""
+    said = beside.get(ATTRIBUTE)
+    if not isinstance(said, Mapping) or not isinstance(said.get(UNKNOWN), list):
+        return []
+    beside[ATTRIBUTE] = {key: value for key, value in said.items() if key != UNKNOWN}
+    if not beside[ATTRIBUTE]:
+        del beside[ATTRIBUTE]
+    return list(said[UNKNOWN])
 
 
 def read_multiscale(
@@ -117,8 +138,9 @@ def read_multiscale(
         axes = _axes_of(multiscale, _version_of(ome, multiscale), datasets[level], coordinate_system)
         way = composed(datasets[level], multiscale, len(axes), coordinate_system)
         extra, beside = carried(attributes)
-        name = multiscale.get("name")
-        return Image(axes, paths[level], way.scale, way.translation, name, extra, beside=beside)
+        unknown, name = _unknown(beside), multiscale.get("name")
+        scale = tuple(math.nan if axis["name"] in unknown else s for axis, s in zip(axes, way.scale, strict=True))
+        return Image(axes, paths[level], scale, way.translation, name, extra, beside=beside)
     return None
 
 

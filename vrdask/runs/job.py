@@ -15,6 +15,7 @@ import zarr
 from vrdask.boxes import size_of
 from vrdask.compute import threads
 from vrdask.images.image import Image
+from vrdask.images.ome_zarr import require_version
 from vrdask.planning.choose_blocks import plan_blocks
 from vrdask.planning.plan import ByAxis
 from vrdask.planning.run_plan import RunPlan
@@ -34,6 +35,7 @@ from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
 from vrdask.storage.places import normal
 from vrdask.targets import Request, Target, format_of, open_target
+from vrdask.targets.shown import picture_window
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.transform import Transform
 
@@ -115,6 +117,10 @@ def prepare_job(
     overwrite: bool = False,
     progress: Any = None,
     num_threads: int | None = None,
+    ome_zarr_version: str = "0.5",
+    keep_order: bool = False,
+    window: Any = None,
+    keeps_numbers: bool = False,
 ) -> Job:
     """Check how a result is to be stored and the run to be done, plan it, and write nothing.
 
@@ -127,7 +133,11 @@ def prepare_job(
         format_of(target)
     require_apart(given, source, target)
     chunks, shards = chunks_and_shards(source, chunks, shards, transform.out_shape)
-    request = Request(chunks, shards, compressors, limit, resume, overwrite)
+    require_version(ome_zarr_version)
+    shown = picture_window(target, window)
+    request = Request(
+        chunks, shards, compressors, limit, resume, overwrite, ome_zarr_version, keep_order, shown, keeps_numbers
+    )  # fmt: skip
     made = open_target(target, source.layout, image, transform, request)
     client = _client(source, made)
     concurrent = threads.resolve_tasks(num_threads) if client is None else max(client.nthreads().values(), default=1)
@@ -139,7 +149,7 @@ def prepare_job(
     blocks = plan_blocks(
         transform,
         made.unit,
-        made.array.chunks,
+        made.chunks,
         source.edges,
         concurrent,
         limit,

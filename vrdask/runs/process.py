@@ -18,7 +18,7 @@ from vrdask.planning.sharing import Sharing
 from vrdask.runs.cache_policies import ByPlan, ByRecency
 from vrdask.runs.chunk_cache import ChunkCache, Policy
 from vrdask.runs.record import Units
-from vrdask.storage.chunk_array import ChunkIO, Reader
+from vrdask.storage.chunk_array import Reader
 from vrdask.storage.cropped import Chunks, chunk_io
 from vrdask.targets import Target
 
@@ -38,7 +38,7 @@ class StoreAccess:
     """
 
     source: Chunks | ChunkCache
-    target: ChunkIO
+    target: Any
     memory: Pool
     pool: ThreadPoolExecutor | None
 
@@ -77,7 +77,7 @@ def written(access: StoreAccess, target: Target, box: Box, settles: bool) -> Uni
     """What each unit of a box of whole units holds, once it has been written. settles : whether to wait until it is on
     the disk.
     """
-    units = access.target.written(target.keys(box))
+    units: Units = access.target.written(target.keys(box))
     if settles:
         target.settle([box])
     return units
@@ -121,7 +121,7 @@ def store_access(
             if (shared := sharing()) is not None:
                 policy = ByPlan(shared, source.dtype, cache_bytes, memory.empty)
             reader = ChunkCache(chunks, policy, source.dtype, memory.empty)
-        return StoreAccess(reader, ChunkIO(target.array), memory, piece_threads(threads))
+        return StoreAccess(reader, target.io(), memory, piece_threads(threads))
 
     return held(run, make)
 

@@ -24,6 +24,8 @@ silently give as zeros is refused when it is opened: every tile of the level mus
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 def open_source(
     source: Any,
     *,
-    level: int = 0,
+    level: int | None = None,
     series: int = 0,
     channel: int | None = None,
     region: Mapping[Any, Any] | str | None = None,
@@ -63,7 +65,8 @@ def open_source(
 
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source; or an array of numpy, dask, h5py, tensorstore
         or xarray. Anything else is refused by its name.
-    level : of a pyramid (OME-Zarr, TIFF); 0 is the full size.
+    level : of a pyramid (OME-Zarr, TIFF); 0 is the full size, which is read where none is given, except for pictures,
+        which are made from the nearest larger one.
     series : of a TIFF, one of its images.
     channel : only this one, without the channel axis.
     region : only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
@@ -85,7 +88,11 @@ def open_source(
     ModuleNotFoundError
         A package that reads the format is not installed.
     """
-    for name, number in (("level", level), ("series", series), ("channel", 0 if channel is None else channel)):
+    for name, number in (
+        ("level", 0 if level is None else level),
+        ("series", series),
+        ("channel", 0 if channel is None else channel),
+    ):
         if not hasattr(number, "__index__") or isinstance(number, bool):
             raise TypeError(f"{name} must be an integer; got {number!r}")
     if isinstance(source, Source):
@@ -98,10 +105,18 @@ def open_source(
         require_source(source)
         place = places.normal(source)
         with opening(place_of(place)):
-            opened = _open(place, level, series, coordinate_system)
+            opened = _open(place, level or 0, series, coordinate_system)
+        if level is None and region is None and pixel_size is None and opened.level_shapes is not None:
+            opened = replace(opened, at_level=partial(_at_level, source, series, channel, coordinate_system))
     opened = opened if channel is None else one_channel(opened, channel)
     opened = opened if pixel_size is None else with_pixel_size(opened, pixel_size)
     return opened if region is None else one_region(opened, region)
+
+
+def _at_level(source: Any, series: int, channel: int | None, coordinate_system: str | None, level: int) -> Source:
+    return open_source(
+        source, level=level, series=series, channel=channel, coordinate_system=coordinate_system
+    )  # fmt: skip
 
 
 def held_source(x: Any) -> Source | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vrdask.dtypes import DType
 from vrdask.images.axes import without_axis
+from vrdask.sources.seen import seen_alone
 from vrdask.sources.source import Readable, Source
 
 
@@ -68,7 +69,7 @@ def one_channel(source: Source, index: int) -> Source:
         shards=rest(layout.shards),
         dimension_names=rest(layout.dimension_names),
     )
-    image = source.image and without_axis(source.image, axis)
+    image = source.image and without_axis(source.image, axis, index)
     details = (*source.details, ("channel", f"{index} of 0 to {count - 1}"))
 
     def stamp() -> Any:
@@ -76,7 +77,7 @@ def one_channel(source: Source, index: int) -> Source:
 
     return Source(
         ChannelArray(source.array, axis, index), layout, source.place, stamp, image, details,
-        lambda: tuple(rest(shape) for shape in source.levels),
+        lambda: tuple(rest(shape) for shape in source.levels), seen_alone(source.seen), source.at_level,
     )  # fmt: skip
 
 

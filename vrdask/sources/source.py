@@ -52,6 +52,8 @@ class Source:
     stamp : tells, as JSON, the state in which the source is now: equal as long as it has not changed.
     details : what `vrdask info` says beyond that: names and values.
     level_shapes : gives the shapes of all levels of the image that it is one of; None where it is the only one.
+    seen : how eyes see it; None where that is as it is, or not known.
+    at_level : opens another level of the image, where none was asked for by its number.
     """
 
     array: Readable
@@ -61,6 +63,8 @@ class Source:
     image: Image | None = None
     details: tuple[tuple[str, str], ...] = ()
     level_shapes: Callable[[], tuple[tuple[int, ...], ...]] | None = None
+    seen: Any = None
+    at_level: Callable[[int], Source] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

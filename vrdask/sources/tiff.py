@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,15 @@ from vrdask.boxes import Index
 from vrdask.buffers import Empty
 from vrdask.cores import usable_cores
 from vrdask.dtypes import DType, plain
-from vrdask.images.axes import image_of
+from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.image import Image
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import is_damage, quiet, reason_of
+from vrdask.sources.seen import as_rgb
 from vrdask.sources.source import Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
+from vrdask.sources.tiff_colours import is_stored_as_ycbcr, seen_as, with_channels
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
 from vrdask.storage.layout import Layout
@@ -147,7 +150,9 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
     one = levels[level]
     _require_readable(one, path)
     require_numbers(plain(one.dtype), path, "a TIFF source")
-    image = _image(file, series).resampled(chosen.shape, one.shape, align_corners=False)
+    full = with_channels(_image(file, series), file, series, tuple(chosen.shape), plain(one.dtype))
+    full = replace(full, path="0") if may_be_ome_zarr(full) else full
+    image = full.resampled(chosen.shape, one.shape, align_corners=False)
     array: Readable
     layout: Layout
     if one.dataoffset is not None:
@@ -167,9 +172,13 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
             layout = Layout(tuple(map(min, chunks, array.shape)), dimension_names=image.axis_names)
+    if is_stored_as_ycbcr(one.keyframe) and image.axis_names[-3:] == ("y", "x", "c"):
+        array = as_rgb(array, len(array.shape) - 1)
     stamp = file_stamp(path, series=series, level=level)
     shapes = tuple(one.shape for one in levels)
-    return Source(array, layout, str(path), stamp, image, tuple(_details(file, series, level)), lambda: shapes)
+    details = tuple(_details(file, series, level))
+    how = seen_as(one.keyframe)
+    return Source(array, layout, str(path), stamp, image, details, lambda: shapes, how)
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:

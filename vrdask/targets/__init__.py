@@ -2,7 +2,7 @@
 
     zarr      arrays, OME-Zarr images       paths, URLs, stores, arrays that are there
     nifti     .nii, .nii.gz                 local files, larger than memory; vrdask[nifti]
-    picture   PNG, TIFF                     local files, for results that fit in memory; vrdask[images], vrdask[tiff]
+    picture   PNG, JPEG, TIFF               local files, for results that fit in memory; vrdask[images], vrdask[tiff]
 
 Each module opens one format, which it describes in its `FORMAT`, and gives a `Target`.
 """

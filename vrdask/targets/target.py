@@ -22,6 +22,7 @@ from vrdask.images.image import Image
 from vrdask.images.ome_zarr import group_attributes
 from vrdask.images.orientation import lost
 from vrdask.storage import durable, objects, zarr_internals
+from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.layout import Layout
 from vrdask.targets.made import with_digests
 
@@ -47,6 +48,13 @@ class Request:
     memory_limit: int | None = None
     resume: bool = False
     overwrite: bool = False
+    ome_zarr_version: str = "0.5"
+    keep_order: bool = False
+    """Whether axes stay in the result's order, where OME-Zarr has them in another."""
+    window: tuple[float, float] | None = None
+    """Of a picture: the values that become black and white."""
+    keeps_numbers: bool = False
+    """Of a picture: whether a type was asked for, whose numbers are to be kept."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,15 @@ class Target:
     def unit(self) -> tuple[int, ...]:
         """What one task must write whole: a shard, or a chunk where there are none."""
         return self.array.shards or self.array.chunks
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """What is encoded at a time."""
+        return self.array.chunks
+
+    def io(self) -> Any:
+        """What writes boxes of the result, in the thread that asks."""
+        return ChunkIO(self.array)
 
     @property
     def is_local(self) -> bool:
@@ -133,7 +150,9 @@ class Target:
         assert self.root is not None
         put_metadata(self.array.store_path, self.array.metadata, made)
         if self.image is not None:
-            group = zarr.create_group(MemoryStore(), attributes=group_attributes(self.image))
+            zarr_format = self.array.metadata.zarr_format
+            attributes = group_attributes(self.image, "0.4" if zarr_format == 2 else "0.5")
+            group = zarr.create_group(MemoryStore(), attributes=attributes, zarr_format=zarr_format)
             put_metadata(self.root, group.metadata)
 
 
@@ -161,9 +180,11 @@ class TargetFormat:
 
 def put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = None) -> None:
     """Write the metadata of an array or a group. made : digests that an array's attributes are to say."""
-    for key, value in zarr_internals.metadata_objects(metadata).items():
-        if made:
+    stored = zarr_internals.metadata_objects(metadata)
+    for key, value in sorted(stored.items(), key=lambda one: one[0] != ".zattrs"):  # what makes it an array last
+        if made and key in ("zarr.json", ".zattrs"):
             said = json.loads(value)
-            said["attributes"] = with_digests(said.get("attributes", {}), made)
+            attributes = with_digests(said.get("attributes", {}) if key == "zarr.json" else said, made)
+            said = {**said, "attributes": attributes} if key == "zarr.json" else attributes
             value = json.dumps(said, indent=2).encode()
         durable.put(at / key, value)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import zarr
 from zarr.storage import MemoryStore
 
 from vrdask.boxes import ceil_div
-from vrdask.dtypes import native, plain
-from vrdask.images.axes import ATTRIBUTE, GEOMETRY, attributes_of, is_group
+from vrdask.dtypes import DType, native, plain
+from vrdask.images.axes import ATTRIBUTE, GEOMETRY, attributes_of, is_group, may_be_ome_zarr, reordered_image
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import fields_of, with_fields
 from vrdask.images.orientation import beside
+from vrdask.images.pyramid_metadata import order_for_ome_zarr
 from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
 from vrdask.targets.made import without_digests
+from vrdask.targets.reordered import ReorderedTarget, turned
 from vrdask.targets.target import Form, Request, Target, TargetFormat
+
+KINDS = ("time", "channel", "space")
+"""Of axes that OME-Zarr puts in an order."""
 
 
 def new_target(place: Any, image: Image | None, **array_arguments: Any) -> Target:
@@ -30,7 +35,7 @@ def new_target(place: Any, image: Image | None, **array_arguments: Any) -> Targe
     array_arguments : of `zarr.create_array`.
     """
     root = store_path(place, "a")
-    blank = zarr.create_array(MemoryStore(), zarr_format=3, **array_arguments)
+    blank = zarr.create_array(MemoryStore(), **{"zarr_format": 3, **array_arguments})
     at = root / image.path if image is not None else root
     return Target(zarr_internals.array_at(blank.metadata, at), root, image)
 
@@ -56,8 +61,66 @@ def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Tar
 
 def open_zarr_target(place: Any, layout: Layout, image: Image | None, form: Form, request: Request) -> Target:
     """A result's new array; an OME-Zarr image where enough is known of its axes."""
+    if request.ome_zarr_version == "0.4" and request.shards is not None:
+        raise ValueError(f"shards must be None for OME-Zarr 0.4, which is Zarr 2; got {request.shards}")
+    order = None if request.keep_order else _order(image)
+    if order is not None:
+        layout, image, form, request = _turned(layout, image, form, request, order)
     arguments = array_arguments(layout, image, form, request.chunks, request.shards, request.compressors)
-    return new_target(place, replace(image, path="0") if image is not None and is_group(image) else None, **arguments)
+    arguments = _of_zarr_2(arguments) if request.ome_zarr_version == "0.4" else arguments
+    is_image = image is not None and is_group(image)
+    made = new_target(place, replace(image, path="0") if image is not None and is_image else None, **arguments)
+    return made if order is None else ReorderedTarget(made.array, made.root, made.image, order)
+
+
+def _order(image: Image | None) -> tuple[int, ...] | None:
+    """The order of axes that makes an image of a result; None where it is one, or is none in any order."""
+    order = order_for_ome_zarr(image)
+    if image is None or order is None or any(axis.get("type", "other") not in KINDS for axis in image.axes):
+        return None
+    return order if may_be_ome_zarr(reordered_image(image, order)) else None
+
+
+def _turned(
+    layout: Layout, image: Image | None, form: Form, request: Request, order: tuple[int, ...]
+) -> tuple[Layout, Image, Form, Request]:
+    """The same with axes in another order."""
+    assert image is not None
+    layout = replace(
+        layout,
+        chunks=turned(layout.chunks, order),
+        shards=layout.shards and turned(layout.shards, order),
+        dimension_names=layout.dimension_names and turned(layout.dimension_names, order),
+    )
+    request = replace(
+        request,
+        chunks=turned(request.chunks, order) if isinstance(request.chunks, Sequence) else request.chunks,
+        shards=turned(request.shards, order) if isinstance(request.shards, Sequence) else request.shards,
+    )
+    form = _Form(form.in_dtype, form.out_dtype, turned(form.out_shape, order))
+    return layout, replace(reordered_image(image, order), path="0"), form, request
+
+
+@dataclass(frozen=True)
+class _Form:
+    in_dtype: DType
+    out_dtype: DType
+    out_shape: tuple[int, ...]
+
+
+def _of_zarr_2(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for an array as OME-Zarr 0.4 has it: Zarr 2, whose axes are named in an attribute that xarray reads."""
+    names = arguments["dimension_names"]
+    named = {"_ARRAY_DIMENSIONS": list(names)} if names and all(names) else {}
+    return {
+        **arguments,
+        "zarr_format": 2,
+        "shards": None,
+        "compressors": codecs.of_zarr_2(arguments["compressors"]),
+        "dimension_names": None,
+        "attributes": {**arguments["attributes"], **named},
+        "chunk_key_encoding": {"name": "v2", "separator": "/"},
+    }
 
 
 def array_arguments(

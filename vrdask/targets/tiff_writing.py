@@ -1,0 +1,125 @@
+"""An array as a TIFF: axes, pixel sizes, colours, and channels with their names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrdask.dtypes import DType
+from vrdask.images.colours import channel_axis, channels_of, has_colours
+from vrdask.images.image import Image
+
+MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
+OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64", "complex64", "complex128",
+             "bool")  # fmt: skip
+ORDER = "QTCZYXS"
+
+
+def is_ome(name: str) -> bool:
+    """Whether a file's name promises an OME-TIFF."""
+    return name.lower().endswith((".ome.tif", ".ome.tiff"))
+
+
+def require_ome(shape: Sequence[int], dtype: DType, image: Image | None, name: str) -> None:
+    """Refuse what OME-TIFF has no words for.
+
+    Raises
+    ------
+    ValueError
+        Its axes, each once, must be among t, c, z, y, x, with rows and columns; its type one of `OME_TYPES`.
+    """
+    codes = tiff_axes(shape, image)
+    if "Q" in codes or len(set(codes)) < len(codes) or not {"Y", "X"} <= set(codes):
+        axes = ", ".join(image.axis_names) if image is not None else f"{len(shape)} axes without names"
+        raise ValueError(
+            f"an OME-TIFF must have rows and columns (y, x) and at most z, c and t besides, each once; got {axes} for "
+            f"{name}: write .tif or Zarr"
+        )
+    if dtype.name not in OME_TYPES:
+        raise ValueError(
+            f"an OME-TIFF must hold one of {', '.join(OME_TYPES)}; got {dtype} for {name}: ask for a dtype"
+        )
+
+
+def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | None) -> None:
+    """Write a TIFF, in tiles where its last axes are rows and columns."""
+    import tifffile
+
+    codes = tiff_axes(data.shape, image)
+    sizes = {code: size for code, size in zip(codes, _micrometres(image, data.ndim), strict=True) if size is not None}
+    is_planar = codes == "CYX" and has_colours(image)
+    order = sorted(range(data.ndim), key=lambda axis: (ORDER.index(codes[axis]), axis))
+    data, codes = data.transpose(order), "".join(codes[axis] for axis in order)
+    codes = "SYX" if is_planar else codes
+    metadata: dict[str, Any] = {"axes": codes}
+    options: dict[str, Any] = {}
+    if is_ome(name):
+        for code in sizes.keys() & set("XYZ"):
+            metadata |= {f"PhysicalSize{code}": sizes[code], f"PhysicalSize{code}Unit": "µm"}
+        if "C" in codes:
+            metadata |= _channels(image, data.shape[codes.index("C")])
+    elif {"X", "Y"} <= sizes.keys():
+        options = {"resolution": (1e4 / sizes["X"], 1e4 / sizes["Y"]), "resolutionunit": "CENTIMETER"}
+    if codes.endswith(("YX", "YXS")):
+        options |= {"tile": (256, 256), "compression": "zlib"}
+    colours_last = codes.endswith("S")
+    is_rgb = colours_last and data.shape[-1] in (3, 4) and data.dtype in (np.uint8, np.uint16)
+    is_planar = is_planar and data.shape[0] in (3, 4) and data.dtype in (np.uint8, np.uint16)
+    options |= {"photometric": "rgb" if is_rgb or is_planar else "minisblack"}
+    options |= {"planarconfig": "contig"} if colours_last else {"planarconfig": "separate"} if codes == "SYX" else {}
+    tifffile.imwrite(file, data, ome=is_ome(name), metadata=metadata, **options)
+
+
+def _channels(image: Image | None, count: int) -> dict[str, Any]:
+    """Names and colours of channels, as OME-XML says them."""
+    channels = channels_of(image)
+    if len(channels) != count:
+        return {}
+    labels = [str(one.get("label", f"Channel {k}")) for k, one in enumerate(channels)]
+    colours = [_colour(one.get("color")) for one in channels]
+    known = {"Color": colours} if None not in colours else {}
+    return {"Channel": {"Name": labels, **known}}
+
+
+def _colour(said: Any) -> int | None:
+    """A signed number of 32 bits, RRGGBBAA, from RRGGBB.
+
+    >>> _colour("FF0000"), _colour("00FF00"), _colour("red")
+    (-16776961, 16711935, None)
+    """
+    try:
+        number = (int(str(said), 16) << 8) | 0xFF
+    except ValueError:
+        return None
+    if not 0 <= number < 1 << 32:
+        return None
+    return number - (1 << 32) if number >> 31 else number
+
+
+def tiff_axes(shape: Sequence[int], image: Image | None) -> str:
+    """tifffile's letters of the axes; S for colours that stand last, C for channels elsewhere."""
+    if image is None:
+        return "YXS" if len(shape) == 3 and shape[-1] in (3, 4) else "QQQQQQQQZYX"[-len(shape) :]
+    kinds = {"time": "T", "channel": "C"}
+    codes = []
+    for axis, said in zip(image.axis_names, image.axes, strict=True):
+        letter = axis.upper() if len(axis) == 1 and axis.lower() in "xyzct" else kinds.get(str(said.get("type")), "Q")
+        codes.append(letter if letter not in codes else "Q")
+    channel = channel_axis(image)
+    if codes and codes[-1] == "C" and channel == len(codes) - 1 and {"Y", "X"} <= set(codes):
+        codes[-1] = "S" if has_colours(image) or (shape[-1] <= 4 and not channels_of(image)) else "C"
+    return "".join(codes)
+
+
+def _micrometres(image: Image | None, ndim: int) -> list[float | None]:
+    if image is None:
+        return [None] * ndim
+    return [
+        scale * MICROMETRES[axis["unit"]] if axis.get("unit") in MICROMETRES and math.isfinite(scale) else None
+        for axis, scale in zip(image.axes, image.scale, strict=True)
+    ]
