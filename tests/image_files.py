@@ -114,3 +114,8 @@ def sizes_of(path, **which):
     image = open_source(path, **which).image
     found = {axis["name"]: (s, axis.get("unit")) for axis, s in zip(image.axes, image.scale, strict=True)}
     return {name: size for name, size in found.items() if name != "c"}
+
+
+def channels_first(data, axes: str):
+    """Samples as a Zarr target has them: colours that come last in a file come first."""
+    return np.moveaxis(data, -1, 0) if axes.endswith("c") else data

@@ -33,17 +33,18 @@ def _source(source: Source) -> str:
 
 
 def _result(job: Job) -> str:
-    what, target, image = job.transform, job.target, job.image
-    if target.image is not None:
-        kind = "OME-Zarr 0.5 image"
-    elif isinstance(job.at.place, zarr.Array):
+    what, target, image, shape = job.transform, job.target, job.image, job.transform.out_shape
+    if isinstance(job.at.place, zarr.Array):
         kind = "the array that was there"
     elif target.is_whole or target.file is not None:
         kind = format_of(job.at.place).name
+    elif target.image is not None:
+        version = "0.4" if target.array.metadata.zarr_format == 2 else "0.5"
+        kind, image, shape = f"OME-Zarr {version} image", target.image, target.array.shape
     else:
         kind = f"plain Zarr array, because {why_plain(image)}"
     names = job.source.layout.dimension_names or ()
-    return _line(what.out_shape, what.out_dtype, kind, geometry(image, names))
+    return _line(shape, what.out_dtype, kind, geometry(image, names))
 
 
 def _line(shape: tuple[int, ...], dtype: object, kind: str, told: str) -> str:
