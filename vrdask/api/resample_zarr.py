@@ -9,7 +9,7 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
-from vrdask.api.labels import mode_for
+from vrdask.api.labels import holds_labels, mode_for, whole_factors
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import for_axes
@@ -19,7 +19,8 @@ from vrdask.sources.levels import nearest_larger
 from vrdask.sources.seen import seen
 from vrdask.sources.source import axes_of
 from vrdask.targets.shown import is_for_eyes
-from vrdask.transforms.resampling import resampling
+from vrdask.transforms.blocks import Blocks, blocks
+from vrdask.transforms.resampling import Resampling, resampling
 
 
 def prepare(
@@ -47,21 +48,28 @@ def prepare(
     ome_zarr_version: str = "0.5",
     keep_order: bool = False,
     window: Sequence[float] | None = None,
+    labels: bool = False,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
-    mode = mode_for(mode, opened.image)
+    opened, is_labels = holds_labels(opened, labels)
+    by_majority, mode = is_labels and mode is None and not align_corners, mode_for(mode, is_labels)
     for_eyes = is_for_eyes(target)
     opened = seen(opened) if for_eyes else opened
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     if for_eyes and sizes.steps is None:
         opened = nearest_larger(opened, sizes.axes, sizes.shape)
-    array = opened.array
-    what = resampling(
-        array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
-        axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
-    )  # fmt: skip
-    image = opened.image and opened.image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)
+    array, image = opened.array, opened.image
+    what: Resampling | Blocks
+    if by_majority and (factors := whole_factors(array.shape, sizes.axes, sizes.shape)) is not None:
+        what = blocks(array.shape, factors, "majority", axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype)
+        image = image and image.stepped(what.steps, what.starts)
+    else:
+        what = resampling(
+            array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
+            axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
+        )  # fmt: skip
+        image = image and image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
@@ -96,8 +104,9 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
         (OME-Zarr images, and files that give it) or in units of its own, ``"2um"``: one number for every resampled
         axis, or one per axis of `axes`, or by name, ``{"z": 1, "y": 0.5}``. Numbers are exact decimals: 0.1 is 1/10.
-    mode, align_corners, dtype, exact : as in `resample`; by default linear, and nearest for labels (an image with
-        `image-label`), which must not be mixed: another mode for them warns. With `exact`, 5 samples at 1 mm and a
+    mode, align_corners, dtype, exact : as in `resample`; by default linear. Labels (an image with
+        `image-label`, or `labels`) must not be mixed: by default they shrink by majority, where the ratio is whole on
+        every axis, else they take the nearest; another mode for them warns. With `exact`, 5 samples at 1 mm and a
         spacing of 2 give samples 2 mm apart; without, the sizes' ratio, 5 / 3, decides.
     region : only these samples of the source, ``{"z": (0, 100), "y": (50, 900)}``; nothing else is read. The region is
         resampled as if it were the source, and stays where it is.

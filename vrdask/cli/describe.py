@@ -1,66 +1,12 @@
-"""What `vrdask info` and `--dry-run` print."""
+"""What runs and `--dry-run` print."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
-import zarr
-
-from vrdask.images.axes import is_group
+from vrdask.cli.codecs import codec_name
 from vrdask.runs.cluster import active_client
 from vrdask.runs.job import Job
 from vrdask.runs.summary import before_and_after
-from vrdask.sources import Source
 from vrdask.text import by_axis, counted, format_bytes
-
-
-def describe_source(source: Source) -> list[tuple[str, str]]:
-    """Name and value, a line each."""
-    array, image = source.array, source.image
-    is_zarr = isinstance(array, zarr.Array)
-    rows = [
-        *source.details,
-        ("shape", by_axis(array.shape) or "()"),
-        ("dtype", str(array.dtype)),
-        ("size", format_bytes(math.prod(array.shape) * array.dtype.itemsize)),
-        ("chunks", "none" if array.chunks is None else by_axis(array.chunks)),
-    ]
-    if isinstance(array, zarr.Array):
-        rows += [
-            ("shards", "none" if array.shards is None else by_axis(array.shards)),
-            ("compressors", ", ".join(map(_codec, array.compressors)) or "none"),
-            ("zarr format", str(array.metadata.zarr_format)),
-        ]
-        if is_group(image) and image is not None:
-            rows.append(("OME-Zarr level", image.path))
-    if image is not None:
-        origin = [
-            f"{t:g} {axis.get('unit', '')}".strip() for t, axis in zip(image.translation, image.axes, strict=True)
-        ]
-        rows.append(("axes", ", ".join(image.axis_names)))
-        if is_zarr:
-            rows += [("spacing", ", ".join(map(_size, image.axes, image.scale))), ("origin", ", ".join(origin))]
-        else:
-            named = [
-                f"{image.axis_names[axis]} {_size(image.axes[axis], image.scale[axis])}" for axis in image.space_axes
-            ]
-            rows.append(("pixel size", ", ".join(named)))
-    elif any(names := source.layout.dimension_names or ()):
-        rows.append(("axes", ", ".join(str(name) for name in names)))
-    return rows
-
-
-def _size(axis: Mapping[str, Any], scale: float) -> str:
-    return f"{scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else "unknown"
-
-
-def _codec(codec: Any) -> str:
-    """A codec for people: its name, and its level where it has one."""
-    level = getattr(codec, "level", getattr(codec, "clevel", None))
-    name = type(codec).__name__.removesuffix("Codec")
-    return name if level is None else f"{name} level {level}"
 
 
 def describe_ends(job: Job, source: str, target: str) -> str:
@@ -73,7 +19,7 @@ def describe_job(job: Job) -> str:
     """The plan of a run, with what it costs and on what it runs."""
     target, blocks = job.target.array, job.blocks
     shards = "" if target.shards is None else f", shards {by_axis(target.shards)}"
-    codecs = ", ".join(map(_codec, target.compressors)) or "no compression"
+    codecs = ", ".join(map(codec_name, target.compressors)) or "no compression"
     rows = [*before_and_after(job), ("target", f"chunks {by_axis(target.chunks)}{shards}, {codecs}")]
     plan = str(job.plan).splitlines()
     if blocks.part != blocks.block or blocks.by_chunk:

@@ -98,6 +98,7 @@ def main(traceback: bool) -> None:
     type=ByAxis(MODES),
     help="For all axes, or by name: z=nearest,y=cubic,x=cubic. By default linear, for labels nearest.",
 )
+@click.option("--labels", is_flag=True, help="The samples are labels: majority or nearest, unless --mode is given.")
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
@@ -121,6 +122,7 @@ def resample(
     from vrdask.api.resample_zarr import prepare
     from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
+    from vrdask.sources.above import ome_zarr_of
     from vrdask.transforms.hints import aliasing
     from vrdask.transforms.resampling import Resampling
 
@@ -131,7 +133,8 @@ def resample(
         )  # fmt: skip
         with warned():
             job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
-        mixes = isinstance(job.transform, Resampling) and not (opened.image and opened.image.is_labels)
+        is_labels = options["labels"] or (opened.image is not None and opened.image.is_labels)
+        mixes = isinstance(job.transform, Resampling) and not is_labels
         if not quiet and mixes and (hint := aliasing(job.transform)):
             click.echo(f"Hint: {hint}", err=True)
         if dry_run:
@@ -141,24 +144,9 @@ def resample(
         (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(describe_ends(job, source, target))
-
-
-@main.command()
-@click.argument("source")
-@which_array
-def info(source: str, **which: Any) -> None:
-    """Print shape, axes, dtype, chunks, levels and pixel size of the array at SOURCE, or the images that it holds."""
-    from vrdask.cli.describe import describe_source
-    from vrdask.sources import open_source
-    from vrdask.sources.zarr_holdings import ImagesWithinError
-
-    with about(source):
-        try:
-            rows = describe_source(open_source(source, **which))
-        except ImagesWithinError as within:
-            rows = [("kind", within.kind), *(("image", f"{source.rstrip('/')}/{path}") for path in within.paths())]
-        for name, value in rows:
-            click.echo(f"{name:<16}{value}")
+            beside = ome_zarr_of(opened)
+            if beside is not None and beside.labels:
+                click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside.labels)}")
 
 
 @main.command()
@@ -185,4 +173,5 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
 
 import vrdask.cli.affine  # noqa: E402 (adds its command)
 import vrdask.cli.downsample  # noqa: E402 (adds its command)
+import vrdask.cli.info  # noqa: E402 (adds its command)
 import vrdask.cli.pyramid  # noqa: E402, F401 (adds its command)

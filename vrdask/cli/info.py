@@ -1,0 +1,136 @@
+"""The command `vrdask info`: what a place says of itself, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from vrdask.cli.main import main
+from vrdask.cli.options import OneOfEach, about, which_array
+
+
+@main.command(cls=OneOfEach)
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs; null for what is not known.")
+@which_array
+def info(source: str, as_json: bool, **which: Any) -> None:
+    """Print shape, type, axes, spacing, levels, channels and labels of the array at SOURCE, or the images it holds."""
+    from vrdask.sources import open_source
+    from vrdask.sources.zarr_holdings import ImagesWithinError
+
+    with about(source):
+        try:
+            opened = open_source(source, **which)
+        except ImagesWithinError as within:
+            paths = [f"{source.rstrip('/')}/{path}" for path in within.paths()]
+            found: dict[str, Any] = {"kind": within.kind, "images": paths}
+            rows = [("kind", within.kind), *(("image", path) for path in paths)]
+        else:
+            found = known(opened)
+            rows = told(opened, found)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for name, value in rows:
+        click.echo(f"{name:<16}{value}")
+
+
+def known(source: Any) -> dict[str, Any]:
+    """What is known of a source, as JSON has it: the same keys for every kind of source."""
+    import zarr
+
+    from vrdask.cli.codecs import codec_name
+    from vrdask.sources.above import OmeZarr, ome_zarr_of
+
+    array, image = source.array, source.image
+    stored = isinstance(array, zarr.Array)
+    group = ome_zarr_of(source) or OmeZarr(None, (), ())
+    levels: list[dict[str, Any]] = [
+        {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
+        for one, shape in zip(group.levels, source.levels, strict=False)
+    ]
+    channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
+    return {
+        "kind": _kind(source, stored),
+        "details": dict(source.details),
+        "shape": list(source.shape),
+        "dtype": str(source.dtype),
+        "bytes": math.prod(source.shape) * source.dtype.itemsize,
+        "chunks": None if array.chunks is None else list(array.chunks),
+        "shards": list(array.shards) if stored and array.shards is not None else None,
+        "compressors": list(map(codec_name, array.compressors)) if stored else None,
+        "zarr_format": array.metadata.zarr_format if stored else None,
+        "ome_zarr_version": group.version,
+        "axes": list(source.axes),
+        "types": None if image is None else [axis.get("type") for axis in image.axes],
+        "units": list(source.units),
+        "spacing": _finite(source.spacing),
+        "origin": _finite(source.origin),
+        "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
+        "level": image.path if image is not None and image.path else None,
+        "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
+        "channels": [one.get("label", str(k)) for k, one in enumerate(channels) if isinstance(one, Mapping)],
+        "is_labels": image is not None and image.is_labels,
+        "labels": list(group.labels),
+    }
+
+
+def told(source: Any, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same for people: name and value, a line each."""
+    from vrdask.text import by_axis, format_bytes
+
+    rows = [
+        *source.details,
+        ("shape", by_axis(source.shape) or "()"),
+        ("dtype", found["dtype"]),
+        ("size", format_bytes(found["bytes"])),
+        ("chunks", "none" if found["chunks"] is None else by_axis(found["chunks"])),
+    ]
+    if found["zarr_format"] is not None:
+        rows += [
+            ("shards", "none" if found["shards"] is None else by_axis(found["shards"])),
+            ("compressors", ", ".join(found["compressors"]) or "none"),
+            ("zarr format", str(found["zarr_format"])),
+        ]
+        if found["level"] is not None:
+            version = f" {found['ome_zarr_version']}" if found["ome_zarr_version"] else ""
+            rows.append((f"OME-Zarr{version}", f"level {found['level']}"))
+    image = source.image
+    if image is not None:
+        rows.append(("axes", ", ".join(image.axis_names)))
+        if found["zarr_format"] is not None:
+            origin = zip(image.axes, image.translation, strict=True)
+            rows.append(("spacing", ", ".join(map(_size, image.axes, image.scale))))
+            rows.append(("origin", ", ".join(f"{shift:g} {axis.get('unit', '')}".strip() for axis, shift in origin)))
+        else:
+            sizes = [f"{image.axis_names[k]} {_size(image.axes[k], image.scale[k])}" for k in image.space_axes]
+            rows.append(("pixel size", ", ".join(sizes)))
+    elif any(source.axes):
+        rows.append(("axes", ", ".join(map(str, source.axes))))
+    for one in found["levels"] if len(found["levels"]) > 1 and found["zarr_format"] is not None else ():
+        spacing = ", ".join("unknown" if size is None else f"{size:g}" for size in one.get("spacing", ()))
+        rows.append((f"level {one['path']}", f"{by_axis(one['shape'])}, spacing {spacing}"))
+    for name in ("channels", "labels"):
+        if found[name]:
+            rows.append((name, ", ".join(found[name])))
+    if found["is_labels"]:
+        rows.append(("samples", "labels, which are not mixed"))
+    return rows
+
+
+def _kind(source: Any, stored: bool) -> str:
+    if not stored:
+        return str(dict(source.details).get("format", "array"))
+    return "OME-Zarr image" if source.image is not None and source.image.path else "Zarr array"
+
+
+def _finite(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _size(axis: Mapping[str, Any], scale: float) -> str:
+    return f"{scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else "unknown"
