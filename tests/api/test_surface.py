@@ -31,10 +31,10 @@ SIGNATURES = {  # positional or keyword; keyword only
     "resample_zarr": (
         {"source": REQUIRED, "target": REQUIRED, "shape": None},
         {
-            "factor": None, "spacing": None, "mode": "linear", "align_corners": False, "axes": None,
+            "factor": None, "spacing": None, "mode": None, "align_corners": False, "axes": None,
             "exact": False, "region": None, "dtype": None, "chunks": None, "shards": None, "compressors": "auto",
             "memory_limit": None, "overwrite": False, "progress": None, "num_threads": None, "pixel_size": None,
-            "ome_zarr_version": "0.5", "keep_order": False, "window": None,
+            "ome_zarr_version": "0.5", "keep_order": False, "window": None, "labels": False,
         },
     ),
     "grid_sample": (

@@ -50,7 +50,7 @@ GEOMETRY = [  # positional and keyword arguments; the exception; thing, conditio
     ((4,), {"axes": -3}, ValueError, "axes must lie in [-2, 2) for an array of 2 axes; got -3"),
     ((4,), {"axes": 1.5}, TypeError, "axes must .*integer.*; got 1.5"),
     ((4, "trilinear"), {}, ValueError, "mode must be one of nearest, linear, .*; got 'trilinear'"),
-    ((4, None), {}, ValueError, "mode must be one of nearest, linear, area, area_exact, cubic.*; got None"),
+    ((4, 1.5), {}, ValueError, "mode must be one of nearest, linear, area, area_exact, cubic.*; got 1.5"),
     ((4, ["linear", "cubic"]), {}, ValueError, "mode must be one name, or one per axis; got .* for 1 axes"),
     ((4, "area", True), {}, ValueError, "align_corners must be False with mode 'area' (it is defined for nearest"),
     ((4,), {"dtype": object}, TypeError, "dtype must .*; got object"),

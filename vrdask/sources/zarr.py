@@ -77,13 +77,14 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
             f"level {level} of an OME-Zarr image must be an array; got {found} at {image.path!r} of {place}"
         )
     _said(place, array.ndim, lambda: image)
-    return replace(_source(array, image), level_shapes=partial(_level_shapes, node, attributes))
+    return replace(_source(array, image), level_shapes=partial(_level_shapes, node, attributes, place))
 
 
-def _level_shapes(group: zarr.Group, attributes: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+def _level_shapes(group: zarr.Group, attributes: Mapping[str, Any], place: str) -> tuple[tuple[int, ...], ...]:
     """Of an image's levels, as its metadata list them."""
     datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
-    return tuple(level.shape for one in datasets if isinstance(level := group.get(one["path"]), zarr.Array))
+    with opening(place):
+        return tuple(level.shape for one in datasets if isinstance(level := group.get(one["path"]), zarr.Array))
 
 
 def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:
