@@ -93,13 +93,15 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
         level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
-        the target becomes an OME-Zarr image if the file's pixel size is known and the order of its axes allows it, else
+        the target becomes an OME-Zarr image if the file's pixel size is known or its channels are colours, else
         an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
         is another level, series or channel.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
         ends in .nii or .nii.gz becomes NIfTI, of any size: until it is complete, its samples stand in a folder beside
-        it. One that ends in .png, .tif or .tiff becomes a picture, for results that fit in memory.
+        it. One that ends in .png, .jpg, .jpeg, .tif or .tiff
+        becomes a picture, for results that fit in memory. PNG and JPEG show what eyes see: palettes, CMYK, CIELab and
+        orientation as Pillow shows them, made from the nearest larger level where `source` is a place.
     shape, factor, spacing : exactly one of them
         Target sizes; or output samples per input sample; or the distance between output samples in the source's units
         (OME-Zarr images, and files that give it) or in units of its own, ``"2um"``: one number for every resampled

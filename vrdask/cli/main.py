@@ -114,7 +114,7 @@ def resample(
 
     SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
     array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes
-    NIfTI, one in .png or .tif a picture.
+    NIfTI, one in .png, .jpg or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:

@@ -1,8 +1,9 @@
 """Axes and pixel sizes of images that come from files, and of plain Zarr arrays made from them.
 
 Zarr to Zarr, an OME-Zarr image stays one. A file becomes one where OME-Zarr allows its axes (time, channels, then two
-or three of space) and the pixel size is known. Anything else (colours last, above all) becomes a plain array that says
-the same under one attribute, "vrdask", from which `image_from` reads it back.
+or three of space) and the pixel size is known, or its channels are colours. Anything else (colours that are to stay
+last, above all) becomes a plain array that says the same under one attribute, "vrdask", from which `image_from` reads
+it back.
 """
 
 from __future__ import annotations

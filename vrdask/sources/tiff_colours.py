@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -73,8 +74,6 @@ def with_channels(image: Image, file: TiffFile, series: int, shape: tuple[int, .
 
 def with_omero(image: Image, said: dict[str, Any]) -> Image:
     """An image of which more is said."""
-    from dataclasses import replace
-
     return replace(image, extra={**image.extra, "omero": said})
 
 
