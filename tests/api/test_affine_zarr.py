@@ -195,3 +195,10 @@ def test_refusals_leave_no_trace(source, tmp_path):
 def test_on_a_cluster(source, tmp_path, client):
     expected = vrdask.affine_transform(zarr.open_array(source)[:], MATRIX, OFFSET, mode="cubic")
     assert_array_equal(affine_zarr(source, tmp_path / "target.zarr", MATRIX, OFFSET, mode="cubic")[:], expected)
+
+
+def test_a_region_is_the_source(tmp_path):
+    x = np.random.default_rng(5).random((9, 12, 10)).astype("f4")
+    source = zarr.create_array({}, data=x, chunks=(4, 4, 4), dimension_names=("z", "y", "x"))
+    made = vrdask.affine_zarr(source, tmp_path / "out.zarr", np.eye(2) * 0.5, mode="linear", region={"y": (3, 11)})
+    assert_array_equal(made[:], vrdask.affine_transform(x[:, 3:11], np.eye(2) * 0.5, mode="linear"))

@@ -47,9 +47,11 @@ def prepare(
     ome_zarr_version: str = "0.5",
     keep_order: bool = False,
     window: Sequence[float] | None = None,
+    region: Mapping[str, Any] | str | None = None,
+    pixel_size: Any = None,
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
-    opened = taken.opened(source)
+    opened = taken.opened(source, region=region, pixel_size=pixel_size)
     opened = seen(opened) if is_for_eyes(target) else opened
     grid = None
     if like is not None:
@@ -124,6 +126,7 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     padding_mode, fill_value, axes, dtype : as in `affine_transform`.
     chunks, shards, compressors, memory_limit : as in `resample_zarr`.
     resume, overwrite, progress, num_threads : as in `resample_zarr`.
+    region, pixel_size : as in `resample_zarr`; positions count from the region's first samples.
 
     Examples
     --------
