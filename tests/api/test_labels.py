@@ -84,3 +84,16 @@ def test_a_run_names_the_labels_that_it_leaves(cells, tmp_path):
     said = CliRunner().invoke(main, ["resample", str(cells), str(tmp_path / "out.zarr"), "--factor", "0.5"])
     assert said.exit_code == 0, said.output
     assert f"labels beside {cells}, which were not resampled: cells" in said.output
+
+
+def test_a_level_called_by_its_own_path_belongs_to_its_image(cells, tmp_path):
+    for place in (cells / "0", cells / "1"):
+        said = CliRunner().invoke(
+            main, ["resample", str(place), str(tmp_path / f"{place.name}.zarr"), "--factor", "0.5"]
+        )
+        assert said.exit_code == 0, said.output
+        assert f"labels beside {place}, which were not resampled: cells" in said.output
+        found = json.loads(CliRunner().invoke(main, ["info", str(place), "--json"]).output)
+        assert (found["level"], found["labels"], len(found["levels"])) == (place.name, ["cells"], 2)
+    made = vrdask.write_pyramid(cells / "0", tmp_path / "pyramid.zarr", levels=1)
+    assert sorted(made["labels"]) == ["cells"]

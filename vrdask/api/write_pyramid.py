@@ -17,9 +17,10 @@ from vrdask.images.pyramid_metadata import image_for_ome_zarr, images_of_levels,
 from vrdask.planning.pyramid_levels import levels_of
 from vrdask.runs.apart import require_apart
 from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
-from vrdask.runs.pyramid_target import LABELS, in_place_target, label_sources, new_target, stored_attributes
+from vrdask.runs.pyramid_target import in_place_target, label_sources, new_target, stored_attributes
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.sources import Source
+from vrdask.sources.above import LABELS
 from vrdask.sources.reordered import reordered
 from vrdask.sources.source import axes_of
 from vrdask.storage.places import normal

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from vrdask.cli.main import main
-from vrdask.cli.options import OneOfEach, about, which_array
+from vrdask.cli.options import about, which_array
 
 
-@main.command(cls=OneOfEach)
+@main.command()
 @click.argument("source")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs; null for what is not known.")
 @which_array
@@ -44,14 +44,14 @@ def known(source: Any) -> dict[str, Any]:
     import zarr
 
     from vrdask.cli.codecs import codec_name
-    from vrdask.sources.above import OmeZarr, ome_zarr_of
+    from vrdask.sources.above import OmeZarr, labels_beside, ome_zarr_of
 
     array, image = source.array, source.image
     stored = isinstance(array, zarr.Array)
-    group = ome_zarr_of(source) or OmeZarr(None, (), ())
+    whole = ome_zarr_of(source) or OmeZarr(None, ())
     levels: list[dict[str, Any]] = [
         {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
-        for one, shape in zip(group.levels, source.levels, strict=False)
+        for one, shape in whole.levels
     ]
     channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
     return {
@@ -64,7 +64,7 @@ def known(source: Any) -> dict[str, Any]:
         "shards": list(array.shards) if stored and array.shards is not None else None,
         "compressors": list(map(codec_name, array.compressors)) if stored else None,
         "zarr_format": array.metadata.zarr_format if stored else None,
-        "ome_zarr_version": group.version,
+        "ome_zarr_version": whole.version,
         "axes": list(source.axes),
         "types": None if image is None else [axis.get("type") for axis in image.axes],
         "units": list(source.units),
@@ -75,7 +75,7 @@ def known(source: Any) -> dict[str, Any]:
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
         "channels": [one.get("label", str(k)) for k, one in enumerate(channels) if isinstance(one, Mapping)],
         "is_labels": image is not None and image.is_labels,
-        "labels": list(group.labels),
+        "labels": list(labels_beside(source)),
     }
 
 

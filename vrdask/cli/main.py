@@ -122,7 +122,7 @@ def resample(
     from vrdask.api.resample_zarr import prepare
     from vrdask.cli.describe import describe_ends, describe_job
     from vrdask.sources import open_source
-    from vrdask.sources.above import ome_zarr_of
+    from vrdask.sources.above import labels_beside
     from vrdask.transforms.hints import aliasing
     from vrdask.transforms.resampling import Resampling
 
@@ -131,6 +131,7 @@ def resample(
             source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
             coordinate_system=coordinate_system,
         )  # fmt: skip
+        beside = () if quiet else labels_beside(opened)
         with warned():
             job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         is_labels = options["labels"] or (opened.image is not None and opened.image.is_labels)
@@ -144,9 +145,8 @@ def resample(
         (without_sync(job) if no_sync else job).run()
         if not quiet:
             click.echo(describe_ends(job, source, target))
-            beside = ome_zarr_of(opened)
-            if beside is not None and beside.labels:
-                click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside.labels)}")
+            if beside:
+                click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside)}")
 
 
 @main.command()

@@ -25,6 +25,8 @@ from vrdask.images.pyramid_metadata import (
 from vrdask.runs import record
 from vrdask.runs.standing import Kind, Standing
 from vrdask.sources import Source, open_source
+from vrdask.sources.above import LABELS, listed_labels
+from vrdask.sources.zarr_above import group_of_level
 from vrdask.storage import compressors as codecs
 from vrdask.storage import objects, zarr_internals
 from vrdask.storage.layout import Layout
@@ -36,8 +38,6 @@ from vrdask.targets.zarr import kept_beside
 from vrdask.transforms.pyramid import Pyramid
 
 Sizes = Sequence[int] | None
-LABELS = "labels"
-"""The group beside the levels of an image that holds its label images."""
 
 
 def stored_attributes(source: Source) -> dict[str, Any]:
@@ -51,8 +51,7 @@ def _group_of(source: Source) -> StorePath:
     """The group that holds the level which a source is."""
     assert isinstance(source.array, zarr.Array)
     assert source.image is not None
-    at, inner = source.array.store_path, source.image.path.strip("/")
-    return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+    return group_of_level(source.array.store_path, source.image.path)
 
 
 def label_sources(source: Source) -> list[tuple[str, Source]]:
@@ -67,15 +66,13 @@ def label_sources(source: Source) -> list[tuple[str, Source]]:
     if not attributes or source.image is None or source.image.is_labels:
         return []
     at = _group_of(source) / LABELS
-    said = attributes_at(at)
-    names = said.get("ome", said).get(LABELS, [])
     found = []
-    for name in names if isinstance(names, list) else []:
-        opened = open_source(at / str(name))
+    for name in listed_labels(attributes_at(at)):
+        opened = open_source(at / name)
         if opened.image is None or not opened.image.path:
             raise ValueError(f"labels must be OME-Zarr images; got {opened.place}: with_labels=False leaves them out")
         extra = {IMAGE_LABEL: {}, **opened.image.extra}
-        found.append((str(name), replace(opened, image=replace(opened.image, extra=extra))))
+        found.append((name, replace(opened, image=replace(opened.image, extra=extra))))
     return found
 
 
@@ -83,8 +80,7 @@ def list_labels(target: PyramidTarget, labels: Sequence[Any]) -> None:
     """Write the group of label images, which lists them."""
     zarr_format, at = target.array.metadata.zarr_format, target.base / LABELS
     names = [one.target.base.path.rsplit("/", 1)[-1] for one in labels]
-    said = attributes_at(at)
-    if set(said.get("ome", said).get(LABELS, [])) >= set(names):
+    if set(listed_labels(attributes_at(at))) >= set(names):
         return
     put_group(at, zarr_format, {"ome": {"version": "0.5", LABELS: names}} if zarr_format == 3 else {LABELS: names})
 

@@ -10,37 +10,58 @@ import zarr
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources.source import Source, innermost
+from vrdask.sources.zarr_above import group_of_level
+
+LABELS = "labels"
+"""The group beside the levels of an image that holds its label images, and what it lists them as."""
+
+
+class Level(NamedTuple):
+    """A level of an image."""
+
+    image: Image
+    shape: tuple[int, ...]
 
 
 class OmeZarr(NamedTuple):
     """An OME-Zarr image as a whole."""
 
     version: str | None
-    levels: tuple[Image, ...]
-    labels: tuple[str, ...]
-    """Names of the label images beside it."""
+    levels: tuple[Level, ...]
 
 
 def ome_zarr_of(source: Source) -> OmeZarr | None:
     """The image that a source is a level of; None for another kind of source."""
-    array, image = innermost(source), source.image
-    if not isinstance(array, zarr.Array) or image is None or not image.path:
+    group = _group_of(source)
+    if group is None:
         return None
-    at = array.store_path
-    root = at.path.removesuffix(image.path).rstrip("/")
-    group = zarr.open_group(at.store, path=root, mode="r", zarr_format=array.metadata.zarr_format)
     attributes: dict[str, Any] = dict(group.attrs)
     ome: Mapping[str, Any] = attributes.get("ome", attributes)
     multiscale = ome["multiscales"][0]
-    version = ome.get("version", multiscale.get("version"))
-    levels = (read_multiscale(attributes, level) for level in range(len(multiscale["datasets"])))
-    return OmeZarr(version, tuple(one for one in levels if one is not None), _labels_in(group))
+    levels = []
+    for number in range(len(multiscale["datasets"])):
+        image = read_multiscale(attributes, number)
+        if image is not None and isinstance(array := group.get(image.path), zarr.Array):
+            levels.append(Level(image, array.shape))
+    return OmeZarr(ome.get("version", multiscale.get("version")), tuple(levels))
 
 
-def _labels_in(group: zarr.Group) -> tuple[str, ...]:
-    beside = group.get("labels")
-    if not isinstance(beside, zarr.Group):
-        return ()
-    said: Any = dict(beside.attrs)
-    listed = said.get("ome", said).get("labels", [])
-    return tuple(map(str, listed)) if isinstance(listed, list) else ()
+def labels_beside(source: Source) -> tuple[str, ...]:
+    """Names of the label images beside the image that a source is a level of."""
+    group = _group_of(source)
+    beside = None if group is None else group.get(LABELS)
+    return listed_labels(dict(beside.attrs)) if isinstance(beside, zarr.Group) else ()
+
+
+def listed_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names that a group of label images lists."""
+    said = attributes.get("ome", attributes).get(LABELS, [])
+    return tuple(map(str, said)) if isinstance(said, list) else ()
+
+
+def _group_of(source: Source) -> zarr.Group | None:
+    array, image = innermost(source), source.image
+    if not isinstance(array, zarr.Array) or image is None or not image.path:
+        return None
+    at = group_of_level(array.store_path, image.path)
+    return zarr.open_group(at, mode="r", zarr_format=array.metadata.zarr_format)

@@ -41,6 +41,23 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
     return None
 
 
+def group_of_level(at: StorePath, path: str) -> StorePath:
+    """The group of which the array at a place is the level with this path, through whatever store it was opened.
+
+    Raises
+    ------
+    ValueError
+        The place does not end in the path.
+    """
+    inner = path.strip("/")
+    if f"/{at.path}".endswith(f"/{inner}"):
+        return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+    for group, way in islice(_above(at), MOST_ABOVE):
+        if way == inner:
+            return group
+    raise ValueError(f"a level must lie at {inner} of its image; got {objects.url(at)}")
+
+
 def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
     """The places above, the nearest first, and the way from each."""
     store = zarr_internals.unwrapped(at.store)
