@@ -10,10 +10,10 @@ import zarr
 
 from vrdask.api import taken
 from vrdask.api.downsample import Factors
+from vrdask.api.labels import block_mode_for
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import of_axes
 from vrdask.runs.job import Job, prepare_job
-from vrdask.sources import Source
 from vrdask.sources.source import axes_of
 from vrdask.transforms.blocks import MODES, blocks
 
@@ -46,8 +46,10 @@ def prepare(
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
     array = opened.array
     numbers, values = of_axes("factors", factors, axes, axes_of(opened))
+    if mode is None or mode in MODES:  # `blocks` refuses others
+        mode = block_mode_for(mode, opened, KEEPING, force)
     what = blocks(
-        array.shape, values or 1, _mode(opened, mode, force),
+        array.shape, values or 1, mode,
         axes=numbers, in_dtype=array.dtype, out_dtype=dtype, sparse=sparse,
     )  # fmt: skip
     image = opened.image and opened.image.stepped(what.steps, what.starts)
@@ -56,18 +58,6 @@ def prepare(
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
         overwrite=overwrite, progress=progress, num_threads=num_threads,
     )  # fmt: skip
-
-
-def _mode(source: Source, mode: str | None, force: bool) -> str:
-    labels = source.image is not None and source.image.is_labels
-    if mode is None:
-        return "majority" if labels else "mean"
-    if labels and mode == "mean" and not force:
-        raise ValueError(
-            f"mode must be one of {', '.join(KEEPING)} for labels, which must not be mixed; got {mode!r}: "
-            "force=True (--force) mixes them all the same"
-        )
-    return mode
 
 
 @with_parameters_of(prepare)

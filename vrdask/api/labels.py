@@ -28,6 +28,27 @@ def mode_for(mode: Modes | None, is_labels: bool) -> Modes:
     return mode
 
 
+def block_mode_for(mode: str | None, source: Source, keeping: Sequence[str], force: bool) -> str:
+    """The mode of a run by whole blocks: as asked for, else mean, and majority for labels.
+
+    keeping : the modes whose results are all samples of the source. force : lets labels be mixed by others.
+
+    Raises
+    ------
+    ValueError
+        Labels would be mixed.
+    """
+    is_labels = source.image is not None and source.image.is_labels
+    if mode is None:
+        return "majority" if is_labels else "mean"
+    if is_labels and mode not in keeping and not force:
+        raise ValueError(
+            f"mode must be one of {', '.join(keeping)} for labels, which must not be mixed; got {mode!r}: "
+            "force=True (--force) mixes them all the same"
+        )
+    return mode
+
+
 def holds_labels(source: Source, labels: bool) -> tuple[Source, bool]:
     """A source, and whether its samples are labels: it says so, or the caller does."""
     image = source.image

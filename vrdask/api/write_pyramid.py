@@ -10,6 +10,7 @@ from typing import Any
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.labels import block_mode_for
 from vrdask.api.signatures import with_parameters_of
 from vrdask.dtypes import native
 from vrdask.images.image import Image
@@ -130,19 +131,11 @@ def _scale_of(image: Image | None, shown: Image) -> tuple[float, ...]:
 
 def _mode_of(source: Source, mode: str | None, force: bool) -> str:
     """The mode, by default what suits the source."""
-    labels = source.image is not None and source.image.is_labels
-    if labels and source.array.dtype.kind not in "biu":
+    if source.image is not None and source.image.is_labels and source.array.dtype.kind not in "biu":
         raise TypeError(f"labels must be integers; got {source.array.dtype} in {source.place}")
-    if mode is None:
-        return "majority" if labels else "mean"
-    if not isinstance(mode, str) or (mode not in BLOCK_MODES and mode not in MODES):
+    if mode is not None and (not isinstance(mode, str) or (mode not in BLOCK_MODES and mode not in MODES)):
         raise ValueError(f"mode must be one of {', '.join([*BLOCK_MODES, *MODES])}; got {mode!r}")
-    if labels and mode not in KEEPING and not force:
-        raise ValueError(
-            f"mode must be one of {', '.join(KEEPING)} for labels, which must not be mixed; got {mode!r}: "
-            "force=True (--force) mixes them nevertheless"
-        )
-    return mode
+    return block_mode_for(mode, source, KEEPING, force)
 
 
 @with_parameters_of(prepare)

@@ -18,9 +18,7 @@ from vrdask.cli.options import (
     how_run,
     how_stored,
     how_written,
-    untold,
     which_array,
-    without_sync,
 )
 
 PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"]
@@ -49,9 +47,7 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @which_array
 def affine(
     source: str, target: str, matrix: Path | None, like: str | None, offset: Any, threads: int | None,
-    workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int | None,
-    series: int, channel: int | None, region: str | None, pixel_size: Any, coordinate_system: str | None,
-    **options: Any,
+    workers: int | None, scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE, seen through an affine map, to TARGET.
 
@@ -66,26 +62,16 @@ def affine(
     if like is not None and given:
         raise click.UsageError(f"--like says the grid; leave out {', '.join(given)}")
     from vrdask.api.affine_zarr import prepare
-    from vrdask.cli.describe import describe_ends, describe_job
-    from vrdask.sources import open_source
+    from vrdask.cli.running import carry_out, open_chosen
 
     numbers = None if matrix is None else _read_matrix(matrix, like is not None)
     with cluster(scheduler, workers, threads), about(source, target, *filter(None, [like])):
-        opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
-            coordinate_system=coordinate_system,
-        )  # fmt: skip
+        opened = open_chosen(source, options)
         job = prepare(
             opened, target, numbers, 0.0 if offset is None else offset, like=like, num_threads=threads,
             progress=not quiet, **options,
         )  # fmt: skip
-        if dry_run:
-            click.echo(describe_job(job))
-            return
-        job = untold(job) if quiet else job
-        (without_sync(job) if no_sync else job).run()
-        if not quiet:
-            click.echo(describe_ends(job, source, target))
+        carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync)
 
 
 def _read_matrix(path: Path, is_world: bool) -> Any:

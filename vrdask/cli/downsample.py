@@ -14,9 +14,7 @@ from vrdask.cli.options import (
     cluster,
     how_run,
     how_stored,
-    untold,
     which_array,
-    without_sync,
 )
 
 MODES = ["mean", "majority", "median", "min", "max", "stride"]
@@ -39,9 +37,7 @@ MODES = ["mean", "majority", "median", "min", "max", "stride"]
 @which_array
 def downsample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
-    quiet: bool, no_sync: bool, level: int, series: int, channel: int | None, region: str | None, pixel_size: Any,
-    coordinate_system: str | None,
-    **options: Any,
+    quiet: bool, no_sync: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE to TARGET with every block of samples made one sample.
 
@@ -49,19 +45,9 @@ def downsample(
     `vrdask resample` takes.
     """
     from vrdask.api.downsample_zarr import prepare
-    from vrdask.cli.describe import describe_ends, describe_job
-    from vrdask.sources import open_source
+    from vrdask.cli.running import carry_out, open_chosen
 
     with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
-            coordinate_system=coordinate_system,
-        )  # fmt: skip
+        opened = open_chosen(source, options)
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
-        if dry_run:
-            click.echo(describe_job(job))
-            return
-        job = untold(job) if quiet else job
-        (without_sync(job) if no_sync else job).run()
-        if not quiet:
-            click.echo(describe_ends(job, source, target))
+        carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync)

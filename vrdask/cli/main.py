@@ -27,10 +27,8 @@ from vrdask.cli.options import (
     how_run,
     how_stored,
     how_written,
-    untold,
     warned,
     which_array,
-    without_sync,
 )  # fmt: skip
 from vrdask.cli.signals import said_of, status_of, stopping
 
@@ -107,8 +105,7 @@ def main(traceback: bool) -> None:
 @which_array
 def resample(
     source: str, target: str, threads: int | None, workers: int | None, scheduler: str | None, dry_run: bool,
-    quiet: bool, no_sync: bool, level: int | None, series: int, channel: int | None, region: str | None,
-    pixel_size: Any, coordinate_system: str | None, **options: Any,
+    quiet: bool, no_sync: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
@@ -120,17 +117,13 @@ def resample(
     if len(given) != 1:
         raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
     from vrdask.api.resample_zarr import prepare
-    from vrdask.cli.describe import describe_ends, describe_job
-    from vrdask.sources import open_source
+    from vrdask.cli.running import carry_out, open_chosen
     from vrdask.sources.above import labels_beside
     from vrdask.transforms.hints import aliasing
     from vrdask.transforms.resampling import Resampling
 
     with cluster(scheduler, workers, threads), about(source, target):
-        opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
-            coordinate_system=coordinate_system,
-        )  # fmt: skip
+        opened = open_chosen(source, options)
         beside = () if quiet else labels_beside(opened)
         with warned():
             job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
@@ -138,15 +131,8 @@ def resample(
         mixes = isinstance(job.transform, Resampling) and not is_labels
         if not quiet and mixes and (hint := aliasing(job.transform)):
             click.echo(f"Hint: {hint}", err=True)
-        if dry_run:
-            click.echo(describe_job(job))
-            return
-        job = untold(job) if quiet else job
-        (without_sync(job) if no_sync else job).run()
-        if not quiet:
-            click.echo(describe_ends(job, source, target))
-            if beside:
-                click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside)}")
+        if carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync) and beside:
+            click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside)}")
 
 
 @main.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -209,16 +208,6 @@ how_run = _together(
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
 )
 """The options that say how a run is done."""
-
-
-def untold(job: Any) -> Any:
-    """A run that does not tell what is lost."""
-    return replace(job, notes=())
-
-
-def without_sync(job: Any) -> Any:
-    """A run that does not wait for the disk."""
-    return replace(job, at=replace(job.at, durable=False))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vrdask.cli.main import MODES, main
-from vrdask.cli.options import SIZES, Names, about, cluster, how_run, which_array, without_sync
+from vrdask.cli.options import SIZES, Names, about, cluster, how_run, which_array
 
 if TYPE_CHECKING:
     from vrdask.runs.pyramid_job import PyramidJob
@@ -81,9 +81,7 @@ def _number(text: str) -> int | float:
 @which_array
 def pyramid(
     source: str, target: str | None, factors: tuple[Any, ...], threads: int | None, workers: int | None,
-    scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, level: int, series: int, channel: int | None,
-    region: str | None, pixel_size: Any, coordinate_system: str | None,
-    **options: Any,
+    scheduler: str | None, dry_run: bool, quiet: bool, no_sync: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Write the array at SOURCE as an OME-Zarr image with smaller and smaller levels, all of one read, to TARGET.
 
@@ -93,13 +91,10 @@ def pyramid(
     if (target is None) != options["in_place"]:
         raise click.UsageError(f"give exactly one of TARGET and --in-place; got {'both' if target else 'neither'}")
     from vrdask.api.write_pyramid import prepare
-    from vrdask.sources import open_source
+    from vrdask.cli.running import open_chosen, without_sync
 
     with cluster(scheduler, workers, threads), about(source, target or source):
-        opened = open_source(
-            source, level=level, series=series, channel=channel, region=region, pixel_size=pixel_size,
-            coordinate_system=coordinate_system,
-        )  # fmt: skip
+        opened = open_chosen(source, options)
         steps = [_by_name(one, opened) for one in factors]
         chosen: dict[str, Any] = {} if not steps else {"factors": steps[0] if len(steps) == 1 else steps}
         job = prepare(opened, target, num_threads=threads, progress=not quiet, **chosen, **options)

@@ -22,7 +22,8 @@ from vrdask.images.ome_zarr import read_axes
 GEOMETRY = ("axes", "affine", "omero")
 """Of the attribute: what is not true of an array that is made from this one."""
 TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel", "s": "channel"}
-_RANK = {"time": 0, "channel": 1, "space": 2}
+RANK = {"time": 0, "channel": 1, "space": 2}
+"""The order of kinds of axes in OME-Zarr; all others are as channels."""
 UNITS = {
     "pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "\u03bcm": "micrometer",
     "um": "micrometer", "micron": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "meter": "meter",
@@ -51,7 +52,7 @@ def image_of(names: Sequence[str], sizes: Mapping[str, tuple[float, str | None]]
 
 def may_be_ome_zarr(image: Image) -> bool:
     """Whether OME-Zarr 0.5 allows these axes, and every scale is known; a picture in colours needs none."""
-    ranks = [_RANK.get(axis.get("type", ""), 1) for axis in image.axes]
+    ranks = [RANK.get(axis.get("type", ""), 1) for axis in image.axes]
     return (
         ranks == sorted(ranks)
         and ranks.count(0) <= 1

@@ -13,11 +13,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from vrdask.images.axes import RANK
 from vrdask.images.image import Image, Number
 
-VERSIONS = ("0.4", "0.5")
 USUAL_NAMES = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
-_RANK = {"time": 0, "channel": 1, "space": 2}
 _TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel"}
 COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
 IMAGE_LABEL = "image-label"
@@ -40,7 +39,7 @@ def image_for_ome_zarr(image: Image | None, names: Sequence[str | None] | None, 
         axes = tuple({"name": name, "type": _TYPES[str(name)]} for name in names)
         image = Image(axes, "", (1.0,) * ndim, (0.0,) * ndim, None, {})
     kinds = [str(axis.get("type", "other")) for axis in image.axes]
-    ranks = [_RANK.get(kind, 1) for kind in kinds]
+    ranks = [RANK.get(kind, 1) for kind in kinds]
     if ranks != sorted(ranks) or ranks.count(2) not in (2, 3) or ranks.count(0) > 1 or ranks.count(1) > 1:
         said = ", ".join(f"{name} ({kind})" for name, kind in zip(image.axis_names, kinds, strict=True))
         raise ValueError(
@@ -62,7 +61,7 @@ def order_for_ome_zarr(image: Image | None) -> tuple[int, ...] | None:
     """The order in which OME-Zarr has an image's axes; None where it is theirs. Colours come last in files."""
     if image is None:
         return None
-    ranks = [_RANK.get(str(axis.get("type", "other")), 1) for axis in image.axes]
+    ranks = [RANK.get(str(axis.get("type", "other")), 1) for axis in image.axes]
     order = tuple(sorted(range(len(ranks)), key=lambda axis: (ranks[axis], axis)))
     return None if order == tuple(range(len(ranks))) else order
 

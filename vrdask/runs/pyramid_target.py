@@ -11,10 +11,9 @@ from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import ceil_div
 from vrdask.images.image import Image
-from vrdask.images.ome_zarr import read_multiscale
+from vrdask.images.ome_zarr import VERSIONS, read_multiscale
 from vrdask.images.pyramid_metadata import (
     IMAGE_LABEL,
-    VERSIONS,
     attributes_of_pyramid,
     attributes_with_levels,
     images_of_levels,

@@ -1,0 +1,38 @@
+"""What every command that makes a target does: opens its source, tells its plan or runs it, and tells its ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+CHOOSING = ("level", "series", "channel", "region", "pixel_size", "coordinate_system")
+"""Options that choose an array of a source (see `options.which_array`)."""
+
+
+def open_chosen(source: str, options: dict[str, Any]) -> Any:
+    """The source that the options choose: these are taken out of them."""
+    from vrdask.sources import open_source
+
+    return open_source(source, **{name: options.pop(name) for name in CHOOSING})
+
+
+def carry_out(job: Any, source: str, target: str, *, dry_run: bool, quiet: bool, no_sync: bool) -> bool:
+    """Tell the plan of a run, or do it and tell its ends; whether it was done."""
+    from vrdask.cli.describe import describe_ends, describe_job
+
+    if dry_run:
+        click.echo(describe_job(job))
+        return False
+    if quiet:
+        job = replace(job, notes=())
+    (without_sync(job) if no_sync else job).run()
+    if not quiet:
+        click.echo(describe_ends(job, source, target))
+    return True
+
+
+def without_sync(job: Any) -> Any:
+    """A run that does not wait for the disk."""
+    return replace(job, at=replace(job.at, durable=False))
