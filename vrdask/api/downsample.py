@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
-from vrdask import buffers
+from vrdask.api.by_axis import made
 from vrdask.api.known import is_of_xarray, is_source, known_of, numbered_chunks
 from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
-from vrdask.compute import threads
-from vrdask.compute.box import compute_box
 from vrdask.images.asked import of_axes
-from vrdask.lazy.arrays import is_dask_array
 from vrdask.transforms.blocks import Blocks, blocks
 
 if TYPE_CHECKING:
@@ -130,7 +127,7 @@ def downsample(
         return downsample_labelled(x, factors, mode, axes, chunks, dtype, num_threads, sparse)
     array, lazily = taken(x)
     what = asked_blocks(array, factors, mode, axes, dtype, sparse, x)
-    return downsampled(what, array, lazily, numbered_chunks(x, chunks), num_threads)
+    return made(what, array, lazily, numbered_chunks(x, chunks), num_threads)
 
 
 def asked_blocks(
@@ -140,17 +137,3 @@ def asked_blocks(
     known, _ = known_of(given if is_of_xarray(given) or is_source(given) else x)
     numbers, values = of_axes("factors", factors, axes, known)
     return blocks(x.shape, values or 1, mode, axes=numbers, in_dtype=x.dtype, out_dtype=dtype, sparse=sparse)
-
-
-def downsampled(what: Blocks, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:
-    """A checked downsampling of an array that has been taken."""
-    if not lazily:
-        if chunks is not None:
-            raise ValueError(f"chunks must be None for a numpy array, which is downsampled at once; got {chunks!r}")
-        return compute_box(what, x, *what.whole, threads.resolve(num_threads, x.size), buffers.empty)
-    from vrdask.lazy import resample as lazy
-
-    task_threads = 1 if num_threads is None else threads.resolve(num_threads)
-    if is_dask_array(x):
-        return lazy.resample_dask(what, x, chunks, task_threads)
-    return lazy.resample_stored(what, x, chunks, task_threads)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.api.by_axis import made
 from vrdask.api.known import asked_resampling, by_dimension, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.sources.labelled import Line, is_dataset, line_of, numbers_of
@@ -157,8 +158,6 @@ def resample_labelled(
     num_threads: int | None,
 ) -> Any:
     """`resample` of a DataArray, or of each variable of a Dataset. asked : shape, factor, spacing."""
-    from vrdask.api.resample import resampled
-
     if is_dataset(x):
         name, by_dim = by_dimension(asked, axes)
         options = (mode, align_corners, exact, None, chunks, dtype, num_threads)
@@ -169,14 +168,14 @@ def resample_labelled(
     )
     grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
     lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
-    return labelled_as(x, resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
+    return labelled_as(x, made(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
 
 
 def downsample_labelled(
     x: Any, factors: Any, mode: str, axes: Any, chunks: Any, dtype: Any, num_threads: int | None, sparse: bool
 ) -> Any:
     """`downsample` of a DataArray, or of each variable of a Dataset."""
-    from vrdask.api.downsample import asked_blocks, downsampled
+    from vrdask.api.downsample import asked_blocks
 
     if is_dataset(x):
         _, by_dim = by_dimension({"factors": factors}, axes)
@@ -187,7 +186,7 @@ def downsample_labelled(
     along = zip(what.out_shape, what.steps, what.starts, strict=True)
     grids = tuple(Grid(size, step, start) for size, step, start in along)
     lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
-    return labelled_as(x, downsampled(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
+    return labelled_as(x, made(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
 
 
 def of_each_variable(dataset: Any, by_dim: dict[Any, Any], function: Callable[[Any, dict[Any, Any]], Any]) -> Any:

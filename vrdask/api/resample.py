@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy.typing as npt
 
-from vrdask.api.in_memory import resample_in_memory
+from vrdask.api.by_axis import made
 from vrdask.api.known import asked_resampling, is_of_xarray, numbered_chunks
 from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
-from vrdask.compute import threads
-from vrdask.lazy.arrays import is_dask_array
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from vrdask.api.taken import Lazy
-    from vrdask.transforms.resampling import Resampling
 
 Shape: TypeAlias = Sequence[int] | int | Mapping[str, int]
 Asked: TypeAlias = float | str | Sequence[float | str] | Mapping[str, float | str]
@@ -178,19 +174,4 @@ def resample(
         return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads)
     array, lazily = taken(x)
     what = asked_resampling(array, shape, factor, spacing, mode, align_corners, exact, axes, dtype, given=x)
-    return resampled(what, array, lazily, numbered_chunks(x, chunks), num_threads)
-
-
-def resampled(what: Resampling, x: Any, lazily: bool, chunks: Any, num_threads: int | None) -> Any:
-    """A checked resampling of an array that has been taken."""
-    if not lazily:
-        if chunks is not None:
-            raise ValueError(f"chunks must be None for a numpy array, which is resampled at once; got {chunks!r}")
-        elements = max(x.size, prod(what.out_shape))
-        return resample_in_memory(what, x, threads.resolve(num_threads, elements))
-    from vrdask.lazy import resample as lazy
-
-    task_threads = 1 if num_threads is None else threads.resolve(num_threads)
-    if is_dask_array(x):
-        return lazy.resample_dask(what, x, chunks, task_threads)
-    return lazy.resample_stored(what, x, chunks, task_threads)
+    return made(what, array, lazily, numbered_chunks(x, chunks), num_threads)
