@@ -25,6 +25,8 @@ def is_of_xarray(x: Any) -> bool:
 
 
 def is_source(x: Any) -> bool:
+    if type(x) is np.ndarray:
+        return False
     sources = sys.modules.get("vrdask.sources.source")
     return sources is not None and isinstance(x, sources.Source)
 
@@ -82,6 +84,8 @@ def asked_resampling(
 
 def _names(shape: Any, axes: Any, mode: Any) -> bool:
     """Whether axes are called by name."""
+    if axes is None and type(shape) in (int, tuple, list) and type(mode) is str:  # most calls: looked at in no time
+        return False
     several = [*(axes if isinstance(axes, Iterable) else (axes,)), *(mode if isinstance(mode, Mapping) else ())]
     return isinstance(shape, Mapping | str) or any(isinstance(axis, str) for axis in several)
 
