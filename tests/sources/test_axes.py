@@ -9,9 +9,9 @@ import pytest
 import zarr
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
+from ome_images import SCALE, SHIFT, write
 
 import vrdask
-from tests.ome_images import SCALE, SHIFT, write
 from vrdask.cli import main
 from vrdask.sources import open_source
 

@@ -9,6 +9,7 @@ import zarr
 
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
+from vrdask.sources.opening import opening
 from vrdask.sources.source import Source, innermost
 from vrdask.sources.zarr_above import group_of_level
 
@@ -32,9 +33,12 @@ class OmeZarr(NamedTuple):
 
 def ome_zarr_of(source: Source) -> OmeZarr | None:
     """The image that a source is a level of; None for another kind of source."""
-    group = _group_of(source)
-    if group is None:
-        return None
+    with opening(source.place):
+        group = _group_of(source)
+        return None if group is None else _whole(group)
+
+
+def _whole(group: zarr.Group) -> OmeZarr:
     attributes: dict[str, Any] = dict(group.attrs)
     ome: Mapping[str, Any] = attributes.get("ome", attributes)
     multiscale = ome["multiscales"][0]
@@ -48,9 +52,10 @@ def ome_zarr_of(source: Source) -> OmeZarr | None:
 
 def labels_beside(source: Source) -> tuple[str, ...]:
     """Names of the label images beside the image that a source is a level of."""
-    group = _group_of(source)
-    beside = None if group is None else group.get(LABELS)
-    return listed_labels(dict(beside.attrs)) if isinstance(beside, zarr.Group) else ()
+    with opening(source.place):
+        group = _group_of(source)
+        beside = None if group is None else group.get(LABELS)
+        return listed_labels(dict(beside.attrs)) if isinstance(beside, zarr.Group) else ()
 
 
 def listed_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:

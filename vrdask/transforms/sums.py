@@ -140,8 +140,8 @@ def window_lengths(n_in: int, n_out: int, step: Fraction | None = None) -> tuple
 
     >>> window_lengths(6, 2), window_lengths(7, 3), window_lengths(5, 2), window_lengths(2, 5)
     ((3, 3), (3, 3), (3, 3), (1, 2))
-    >>> window_lengths(5, 3, Fraction(2))
-    (2, 2, 1)
+    >>> window_lengths(5, 3, Fraction(2)), window_lengths(4, 1, Fraction(3)), window_lengths(2, 1, Fraction(3))
+    ((2, 2, 1), (3,), (2,))
     """
     inputs, outputs = ratio(n_in, n_out, step)
     common = gcd(inputs, outputs)
@@ -150,7 +150,7 @@ def window_lengths(n_in: int, n_out: int, step: Fraction | None = None) -> tuple
     if step is None:
         return lengths
     last = n_in - (n_out - 1) * p // q
-    return (last,) if n_out == 1 else (*lengths, min(last, lengths[1]))
+    return (min(last, lengths[0]),) if n_out == 1 else (*lengths, min(last, lengths[1]))
 
 
 def window_counts(n_in: int, n_out: int, writes: Interval, step: Fraction | None = None) -> npt.NDArray[np.int64]:
