@@ -66,7 +66,7 @@ def means(x: Array, stage: Tables, wide: bool, dtype: DType) -> Array:
     for axis, op in enumerate(stage):
         if op is not None:
             windows = [np.arange(start, start + count) for start, count in zip(op.start, op.count, strict=True)]
-            total = np.stack([total.take(window, axis).sum(axis) for window in windows], axis)
+            total = np.concatenate([total.take(window, axis).sum(axis, keepdims=True) for window in windows], axis)
             samples = samples * op.count.astype(object).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
 
     def mean(total: int, samples: int) -> Any:
