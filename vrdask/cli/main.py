@@ -160,4 +160,5 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
 import vrdask.cli.affine  # noqa: E402 (adds its command)
 import vrdask.cli.downsample  # noqa: E402 (adds its command)
 import vrdask.cli.info  # noqa: E402 (adds its command)
-import vrdask.cli.pyramid  # noqa: E402, F401 (adds its command)
+import vrdask.cli.pyramid  # noqa: E402 (adds its command)
+import vrdask.cli.view  # noqa: E402, F401 (adds its command)
