@@ -14,7 +14,7 @@ from browser import browser
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from ome_images import TYPED
-from test_view import CHANNEL, HOSTILE, cells, image_at
+from pages import CHANNEL, HOSTILE, cells, image_at
 
 from vrdask.cli import main
 
