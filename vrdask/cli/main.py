@@ -158,6 +158,7 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
 
 
 import vrdask.cli.affine  # noqa: E402 (adds its command)
+import vrdask.cli.bench  # noqa: E402 (adds its command)
 import vrdask.cli.downsample  # noqa: E402 (adds its command)
 import vrdask.cli.info  # noqa: E402 (adds its command)
 import vrdask.cli.pyramid  # noqa: E402 (adds its command)
