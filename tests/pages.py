@@ -8,7 +8,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import zarr
+from click.testing import CliRunner
 from ome_images import TYPED
+
+from vrdask.cli import main
 
 HOSTILE = "</script><script>document.title = 'gone'</script><!--<img src=x onerror=alert(1)>"
 CHANNEL = {"name": "c", "type": "channel"}
@@ -69,3 +72,13 @@ def cells(tmp_path, label=HOSTILE):
         **{"image-label": {"colors": colours}},
     )  # fmt: skip
     return tmp_path / "cells.zarr", data, labels
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["view", *map(str, arguments)])
+
+
+def made(tmp_path, source, *options):
+    done = run(source, "-o", tmp_path / "page.html", "--quiet", *options)
+    assert (done.exit_code, done.output) == (0, "")
+    return Page(tmp_path / "page.html")

@@ -5,27 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from ome_images import TYPED
-from pages import CHANNEL, HOSTILE, Page, cells, image_at, samples_of
+from pages import CHANNEL, HOSTILE, Page, cells, image_at, made, samples_of
 
 import vrdask
 from vrdask.cli import main
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["view", *map(str, arguments)])
-
-
-def made(tmp_path, source, *options):
-    done = run(source, "-o", tmp_path / "page.html", "--quiet", *options)
-    assert (done.exit_code, done.output) == (0, "")
-    return Page(tmp_path / "page.html")
 
 
 def test_a_page_holds_the_samples_and_what_is_known_of_them(tmp_path):
@@ -205,78 +194,50 @@ def test_a_scan_is_drawn_the_right_way_up(tmp_path):
     assert grid["backwards"] == [True, True, False]
 
 
-def test_a_page_is_replaced_only_where_asked_for(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
-    target = tmp_path / "page.html"
-    assert run(tmp_path / "x.npy", "-o", target).exit_code == 0
-    before = target.read_bytes()
-    again = run(tmp_path / "x.npy", "-o", target)
-    assert (again.exit_code, target.read_bytes()) == (1, before)
-    assert "target must not exist" in again.output
-    assert "--overwrite" in again.output
-    assert run(tmp_path / "x.npy", "-o", target, "--overwrite").exit_code == 0
-    target.write_text("my diary")
-    diary = run(tmp_path / "x.npy", "-o", target, "--overwrite")
-    assert (diary.exit_code, target.read_text()) == (1, "my diary")
-    assert "overwrite must replace a file of the format that its name promises" in diary.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "x.npy"]
+def test_proportions_take_units_into_account(tmp_path):
+    axes = [dict(axis) for axis in TYPED]
+    axes[0]["unit"] = "nanometer"
+    image_at(tmp_path / "x.zarr", np.zeros((4, 5, 6), "uint8"), axes, (40, 0.01, 0.02))
+    grid = made(tmp_path, tmp_path / "x.zarr").view["grid"]
+    assert_allclose(np.divide(grid["steps"], grid["steps"][1]), [4, 1, 2])
+    assert grid["spacing"] == [40, 0.01, 0.02]
+    np.save(tmp_path / "x.npy", np.zeros((4, 5, 6)))
+    assert made(tmp_path, tmp_path / "x.npy", "--overwrite").view["grid"]["steps"] is None
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
-    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
-    target = tmp_path / "page.html"
-    assert run(tmp_path / "x.npy", "-o", target).exit_code == 0
-    before = target.read_bytes()
-
-    def half(path, text, encoding):
-        path.write_bytes(text[:100].encode())
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", half)
-    done = run(tmp_path / "x.npy", "-o", target, "--overwrite")
-    assert (done.exit_code, target.read_bytes()) == (1, before)
-    assert "No space left" in done.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "x.npy"]
+def test_no_side_is_longer_than_a_browser_draws(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(100_000, dtype="uint16").reshape(2, 50_000))
+    page = made(tmp_path, tmp_path / "x.npy")
+    assert page.view["grid"]["sizes"] == [1, 2, 16_384]
+    assert page.view["grid"]["how"] == "resampled by area, 2x16384"
 
 
 @pytest.mark.parametrize(
-    ("data", "options", "status", "said"),
+    "omero",
     [
-        (np.zeros(5), (), 1, "a view must have two or three axes of space; got 0 of shape 5"),
-        (np.zeros((3, 4), complex), (), 1, "a view must be of real numbers; got complex128"),
-        (np.zeros((3, 4)), ("--embed", "much"), 1, "embed must be a number of bytes such as 2GiB or 500MB; got 'much'"),
-        (np.zeros((3, 4)), ("--embed", "-1"), 1, "embed must be positive; got '-1'"),
-        (np.zeros((3, 0)), (), 1, "a view must show at least one sample; got shape 3x0"),
-        (np.zeros((3, 4)), ("--level", "2"), 1, "level and series must be 0"),
+        [], "text", {"channels": {}}, {"channels": [None, 3]}, {"channels": [{}]},
+        {"channels": [{"label": None, "color": "red", "window": [], "active": 0}] * 2},
+        {"channels": [{"label": 7, "color": 255, "window": {"start": "0", "end": True}}] * 2},
+        {"channels": [{"label": ["<b>"], "color": "ff000", "window": {"start": 1e999, "end": -1e999}}] * 2},
     ],
-)
-def test_what_cannot_be_shown_is_refused_in_one_line(tmp_path, data, options, status, said):
-    np.save(tmp_path / "x.npy", data)
-    done = run(tmp_path / "x.npy", "-o", tmp_path / "page.html", *options)
-    assert done.exit_code == status
-    assert said in done.output
-    assert "x.npy" in done.output
-    assert len(done.output.strip().splitlines()) == 1
-    assert not (tmp_path / "page.html").exists()
+)  # fmt: skip
+def test_channels_that_say_nonsense_are_shown_as_usual(tmp_path, omero):
+    data = np.random.default_rng(7).integers(0, 255, (2, 6, 7)).astype("uint8")
+    image_at(tmp_path / "x.zarr", data, [CHANNEL, *TYPED[1:]], (1, 1, 1), omero=omero)
+    page = made(tmp_path, tmp_path / "x.zarr")
+    channels = page.view["image"]["channels"]
+    assert [one["colour"] for one in channels] == ["FFFFFF", "00FF00"]
+    assert all(one["active"] and one["window"][0] < one["window"][1] and one["label"] for one in channels)
+    assert "b" not in page.count
 
 
-@pytest.mark.parametrize(
-    ("target", "status", "said"),
-    [
-        ("page.txt", 1, "a page's name must end in .html or .htm; got"),
-        ("nowhere/page.html", 1, "the folder of a page must exist; got"),
-        ("folder.html", 1, "target must not exist; got"),
-    ],
-)
-def test_a_target_that_is_no_page_is_refused(tmp_path, target, status, said):
-    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
-    (tmp_path / "folder.html").mkdir()
-    done = run(tmp_path / "x.npy", "-o", tmp_path / target)
-    assert (done.exit_code, said in done.output) == (status, True), done.output
-    assert "Traceback" not in done.output
+def test_the_types_of_machine_learning_are_shown(tmp_path):
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed").bfloat16
+    from vrdask.cli.view import page_of
+    from vrdask.cli.view.shown import reduced
+    from vrdask.sources import open_source
 
-
-def test_a_source_that_is_not_there(tmp_path):
-    done = run(tmp_path / "no.zarr", "-o", tmp_path / "page.html")
-    assert (done.exit_code, "source must exist" in done.output) == (1, True)
-    assert run(tmp_path / "no.zarr").exit_code == 2
+    source = open_source(np.array([[0.5, 1], [2, 3]], bfloat16))
+    (tmp_path / "page.html").write_text(page_of(source, "an array", "8MiB", True, reduced))
+    image = Page(tmp_path / "page.html").view["image"]
+    assert_allclose(image["low"] + image["step"] * samples_of(image)[0, 0], [[0.5, 1], [2, 3]], rtol=1e-4)

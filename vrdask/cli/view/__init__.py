@@ -69,7 +69,11 @@ def page_of(opened: Any, place: str, embed: str, labels: bool, run: Any) -> str:
     is_labels = opened.image is not None and opened.image.is_labels
     each = limit if opened.dtype.itemsize == 1 else limit // 2
     base = shown(opened, each, run, is_labels)
-    beside = label_sources(opened)[:MOST_LABEL_IMAGES] if labels and not is_labels else []
+    try:
+        beside = label_sources(opened)[:MOST_LABEL_IMAGES] if labels and not is_labels else []
+    except (OSError, ValueError) as error:
+        error.add_note("--no-labels leaves label images out")
+        raise
     over = {name: shown(one, limit // 2 // len(beside), run, majority=True) for name, one in beside}
     view = {"place": place, "levels": levels_of(opened, info), **view_of(base, over, is_labels)}
     listed = {f"level {one['path']}" for one in info["levels"]}  # which the page lists by themselves

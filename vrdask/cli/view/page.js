@@ -72,8 +72,7 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-const known = grid.spacing.map((step, axis) => grid.sizes[axis] === 1 || step !== null);
-const steps = grid.spacing.map((step) => (known.every(Boolean) ? step || 1 : 1));
+const steps = grid.steps ?? [1, 1, 1];
 const extents = AXES.map((axis) => grid.sizes[axis] * steps[axis]);
 const scale = LARGEST / Math.max(...extents.filter((_, axis) => grid.sizes[0] > 1 || axis > 0));
 
@@ -295,7 +294,7 @@ function draw() {
 }
 
 document.querySelector("h1").textContent = view.place;
-document.getElementById("how").textContent = `Shown: ${grid.how}${known.every(Boolean) ? "" : "; spacing unknown, samples drawn as squares"}`;
+document.getElementById("how").textContent = `Shown: ${grid.how}${grid.steps ? "" : "; spacing unknown, samples drawn as squares"}`;
 document.getElementById("slices").className = grid.sizes[0] > 1 ? "" : "flat";
 readHash();
 const slices = (grid.sizes[0] > 1 ? AXES : [0]).map(makeSlice);

@@ -21,7 +21,7 @@ import numpy as np
 
 from vrdask import __version__
 from vrdask.cli.view.numbers import Labels, Numbers, as_labels, as_numbers, histogram, window_of
-from vrdask.cli.view.shown import Shown
+from vrdask.cli.view.shown import Shown, steps_of
 from vrdask.images.colours import PRIMARIES, USUAL, channels_of
 from vrdask.images.image import Image
 from vrdask.images.orientation import direction_of
@@ -93,13 +93,14 @@ def _grid(shown: Shown) -> dict[str, Any]:
             axes[place] = shown.image.axes[axis]
             spacing[place], origin[place] = shown.image.scale[axis], shown.image.translation[axis]
     names = [axis.get("name") or "zyx"[k] for k, axis in enumerate(axes)]
-    ends = [_ends(axis) for axis in axes]
+    ends, steps = [_ends(axis) for axis in axes], steps_of(shown.image, shown.space)
     return {
         "names": names,
         "sizes": list(shown.samples.shape[1:]),
         "spacing": [_known(step) for step in spacing],
         "origin": [_known(first) if math.isfinite(step) else None for first, step in zip(origin, spacing, strict=True)],
         "units": [axis.get("unit") for axis in axes],
+        "steps": None if steps is None else [1.0] * (3 - len(steps)) + list(steps),
         "ends": ends,
         "backwards": [one is not None and one[0] not in FIRST_DRAWN for one in ends],
         "how": shown.how,

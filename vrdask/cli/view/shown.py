@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import ceil_div
+from vrdask.dtypes import is_bfloat16
 from vrdask.images.colours import channel_axis
 from vrdask.images.image import Image
+from vrdask.images.orientation import millimetres_in
 from vrdask.sources.region import one_region
 from vrdask.sources.seen import seen
 from vrdask.sources.source import Source, axes_of
@@ -28,6 +30,8 @@ Array = npt.NDArray[Any]
 MOST_CHANNELS = 8
 FAR_SMALLER = 8
 """A level of less than this part of what fits is not shown where there is a larger one."""
+MOST_SIDE = 16_384
+"""Samples along an axis: browsers draw no larger canvas."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def shown(source: Source, most: int, run: Callable[..., Array], majority: bool =
     ValueError
         It has fewer than two axes to show, no samples, or complex ones.
     """
-    if source.dtype.kind not in "biuf":
+    if source.dtype.kind not in "biuf" and not is_bfloat16(source.dtype):
         raise ValueError(f"a view must be of real numbers; got {source.dtype} in {source.place}")
     if not math.prod(source.shape):
         raise ValueError(f"a view must show at least one sample; got shape {by_axis(source.shape)} in {source.place}")
@@ -76,6 +80,7 @@ def shown(source: Source, most: int, run: Callable[..., Array], majority: bool =
         image = held.image and _resampled(held.image, held.shape, samples.shape, roles.space, factors, majority)
         small = by_axis(samples.shape[axis] for axis in roles.space)
         how = f"{'majority of blocks' if majority else 'resampled by area'}, {small}"
+    samples = samples.astype(np.float32) if is_bfloat16(samples.dtype) else samples
     names = [*([f"level {number}"] if len(source.levels) > 1 else []), how, *note]
     return Shown(_in_order(samples, roles), image, roles.space, ", ".join(names))
 
@@ -102,24 +107,36 @@ def roles_of(source: Source) -> _Roles:
     return _Roles(space, channel, tuple(rest))
 
 
-def fitting(sizes: Sequence[int], spacing: Sequence[float], most: int) -> tuple[int, ...]:
+def steps_of(image: Image | None, space: Sequence[int]) -> tuple[float, ...] | None:
+    """Distances between samples along the axes of space, in one unit, whichever; None where they are not all known."""
+    if image is None or not all(math.isfinite(image.scale[axis]) and image.scale[axis] for axis in space):
+        return None
+    units = [image.axes[axis].get("unit") for axis in space]
+    lengths = [millimetres_in(unit) for unit in units]
+    same = len({*units}) == 1 or None in units or None in lengths
+    return tuple(
+        abs(image.scale[axis]) * (1.0 if same or length is None else length)
+        for axis, length in zip(space, lengths, strict=True)
+    )
+
+
+def fitting(sizes: Sequence[int], steps: Sequence[float] | None, most: int) -> tuple[int, ...]:
     """Sizes of at most so many samples, of which the distances along the axes are as equal as can be; none grows.
 
-    spacing : NaN where it is not known.
+    steps : the distances now; None where they are not known.
 
-    >>> fitting((100, 512, 512), (3.0, 0.75, 0.75), 1 << 20), fitting((30, 40), (1, 1), 5000)
-    ((86, 110, 110), (30, 40))
+    >>> fitting((100, 512, 512), (3.0, 0.75, 0.75), 1 << 20), fitting((2, 50_000), None, 5000)
+    ((86, 110, 110), (1, 5000))
     """
-    steps = [step if math.isfinite(step) and step > 0 else 1.0 for step in spacing]
-    if any(not math.isfinite(step) for step in spacing):
-        steps = [1.0] * len(steps)
+    steps = steps or (1.0,) * len(sizes)
     fine, coarse = min(steps), max(n * step for n, step in zip(sizes, steps, strict=True))
 
     def at(distance: float) -> tuple[int, ...]:
-        return tuple(max(1, min(n, int(n * step / distance))) for n, step in zip(sizes, steps, strict=True))
+        found = (max(1, min(n, int(n * step / distance))) for n, step in zip(sizes, steps, strict=True))
+        return tuple(min(n, MOST_SIDE) for n in found)
 
-    if math.prod(sizes) <= most:
-        return tuple(sizes)
+    if math.prod(at(fine)) <= most:
+        return at(fine)
     for _ in range(60):
         middle = math.sqrt(fine * coarse)
         fine, coarse = (fine, middle) if math.prod(at(middle)) <= most else (middle, coarse)
@@ -132,15 +149,18 @@ def _chosen(source: Source, roles: _Roles, most: int) -> tuple[int, Source, tupl
     most = max(1, most // channels)
     number, level = 0, source
 
-    def sizes(one: Source) -> tuple[int, ...]:
-        return tuple(one.shape[axis] for axis in roles.space)
+    def fits(one: Source) -> tuple[bool, tuple[int, ...]]:
+        sizes = tuple(one.shape[axis] for axis in roles.space)
+        wanted = fitting(sizes, steps_of(one.image, roles.space), most)
+        return wanted == sizes, wanted
 
-    while source.at_level is not None and math.prod(sizes(level)) > most and number + 1 < len(source.levels):
+    while source.at_level is not None and not fits(level)[0] and number + 1 < len(source.levels):
         following = as_eyes_see(source.at_level(number + 1))
-        if following.ndim != source.ndim or math.prod(sizes(following)) * FAR_SMALLER < most:
+        small = math.prod(following.shape[axis] for axis in roles.space) if following.ndim == source.ndim else 0
+        if small * FAR_SMALLER < most:
             break
         number, level = number + 1, following
-    return number, level, fitting(sizes(level), [level.spacing[axis] for axis in roles.space], most)
+    return number, level, fits(level)[1]
 
 
 def _held(source: Source, roles: _Roles) -> tuple[Source, list[str]]:
