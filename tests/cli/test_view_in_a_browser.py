@@ -79,6 +79,11 @@ def test_slices_have_the_proportions_of_the_world(tab, tmp_path, volume):
     sizes = [tab.value(f"[slices[{k}].canvas.offsetWidth, slices[{k}].canvas.offsetHeight]") for k in range(3)]
     depth, height, width = 27, 14, 10
     assert_allclose([w / h for w, h in sizes], [width / height, width / depth, height / depth], rtol=0.02)
+    tab.value("document.getElementById('size').focus()")
+    for _ in range(10):
+        tab.press("ArrowRight")  # to twice the size
+    larger = [tab.value(f"[slices[{k}].canvas.offsetWidth, slices[{k}].canvas.offsetHeight]") for k in range(3)]
+    assert_allclose(larger, np.multiply(sizes, 2), atol=1)
 
 
 def test_sliders_move_through_the_volume(tab, tmp_path, volume):
@@ -112,7 +117,7 @@ def test_an_address_names_the_point(tab, tmp_path, volume):
 def test_windows_make_values_black_and_white(tab, tmp_path, volume):
     place, data = volume
     shown(tab, tmp_path, place)
-    tab.value("""{ const [low, high] = document.querySelectorAll("fieldset input[type=range]");
+    tab.value("""{ const [low, high] = document.querySelectorAll("fieldset:nth-child(2) input[type=range]");
         low.value = 100; low.dispatchEvent(new Event("input"));
         high.value = 150; high.dispatchEvent(new Event("input")); }""")
     low, high = tab.value("channels[0].window")
@@ -129,7 +134,7 @@ def test_channels_add_up_in_their_colours_and_can_be_left_out(tab, tmp_path):
     red, other = data
     both = np.stack([red, other, np.rint(other * (128 / 255))], -1)
     assert_allclose(slice_of(tab, 0), both, atol=1)
-    tab.value("document.querySelector('fieldset input[type=checkbox]').click()")
+    tab.value("document.querySelector('fieldset:nth-child(2) input[type=checkbox]').click()")
     assert_allclose(slice_of(tab, 0), both * (0, 1, 1), atol=1)
     assert tab.value("document.querySelectorAll('#slices figure').length") == 1  # two axes, one slice
 
@@ -151,7 +156,7 @@ def test_text_of_metadata_is_shown_as_text(tab, tmp_path):
     place, *_ = cells(tmp_path)
     shown(tab, tmp_path, place)
     assert tab.value("document.title") == "cells.zarr - vrdask view"
-    assert HOSTILE in tab.value("document.querySelector('legend').textContent")
+    assert HOSTILE in tab.value("document.querySelector('fieldset:nth-child(2) legend').textContent")
     assert tab.value("document.querySelectorAll('img').length") == 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask view`, `vrdask demo`, ..
+"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask view` and others.
 
 Exit status 0; 1 for an error, told in one line; 2 for wrong usage; 130, 143 and 129 where Ctrl-C, SIGTERM or SIGHUP
 ended it.

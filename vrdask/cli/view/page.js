@@ -81,8 +81,6 @@ function makeSlice(axis) {
   const [rows, columns] = AXES.filter((other) => other !== axis);
   const [height, width] = [grid.sizes[rows], grid.sizes[columns]];
   const canvas = element("canvas", {width, height, id: `slice-${axis}`});
-  canvas.style.width = `${Math.max(1, extents[columns] * scale)}px`;
-  canvas.style.height = `${Math.max(1, extents[rows] * scale)}px`;
   const across = element("div", {className: "line across"});
   const down = element("div", {className: "line down"});
   const frame = element("div", {className: "frame"}, canvas, across, down);
@@ -114,6 +112,14 @@ function makeSlice(axis) {
     draw();
   }, {passive: false});
   return {axis, rows, columns, width, height, canvas, across, down, slider, where};
+}
+
+/** Give the slices the proportions of the world. magnified : over the size at which they fit. */
+function sizeSlices(magnified) {
+  for (const {canvas, rows, columns} of slices) {
+    canvas.style.width = `${Math.max(1, extents[columns] * scale * magnified)}px`;
+    canvas.style.height = `${Math.max(1, extents[rows] * scale * magnified)}px`;
+  }
 }
 
 function drawSlice(slice) {
@@ -201,6 +207,16 @@ function here() {
 }
 
 // ---- controls ----
+
+function sizeControl() {
+  const size = element("input", {type: "range", min: -2, max: 3, step: 0.1, id: "size"}); // powers of two
+  size.value = 0;
+  size.addEventListener("input", () => sizeSlices(2 ** size.value));
+  const lines = element("input", {type: "checkbox", checked: true});
+  lines.addEventListener("input", () => document.getElementById("slices").classList.toggle("plain", !lines.checked));
+  const legend = element("legend", {}, element("label", {textContent: "size", htmlFor: "size"}), " ", element("label", {}, lines, " lines"));
+  document.getElementById("controls").append(element("fieldset", {}, legend, size));
+}
 
 function control(one, ...children) {
   const box = element("input", {type: "checkbox", checked: one.active});
@@ -298,6 +314,8 @@ document.getElementById("how").textContent = `Shown: ${grid.how}${grid.steps ? "
 document.getElementById("slices").className = grid.sizes[0] > 1 ? "" : "flat";
 readHash();
 const slices = (grid.sizes[0] > 1 ? AXES : [0]).map(makeSlice);
+sizeSlices(1);
+sizeControl();
 channels.forEach(channelControl);
 labels.forEach(labelControl);
 tables();
