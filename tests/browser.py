@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PATIENCE = 120
 
 AT_3_AND_4 = """
 import fcntl, os, sys
@@ -31,7 +33,7 @@ class Tab:
     """A page that is open in the browser."""
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
-        self._out, self._in = os.fdopen(to_browser, "wb"), os.fdopen(from_browser, "rb")
+        self._out, self._in, self._came = os.fdopen(to_browser, "wb"), from_browser, b""
         self._number, self._session = 0, None
         self.said: list[str] = []
         """What the page told of errors."""
@@ -86,13 +88,15 @@ class Tab:
         self._session = None
         self.ask("Browser.close")
         self._out.close()
-        self._in.close()
+        os.close(self._in)
 
     def _next(self) -> dict[str, Any]:
-        whole = bytearray()
-        while (byte := self._in.read(1)) not in (b"\0", b""):
-            whole += byte
-        assert whole, "the browser has ended"
+        while b"\0" not in self._came:
+            assert select.select([self._in], [], [], PATIENCE)[0], f"the browser has said nothing for {PATIENCE} s"
+            piece = os.read(self._in, 1 << 16)
+            assert piece, "the browser has ended"
+            self._came += piece
+        whole, _, self._came = self._came.partition(b"\0")
         message = json.loads(whole)
         method, params = message.get("method"), message.get("params", {})
         if method == "Runtime.exceptionThrown":

@@ -33,11 +33,11 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     assert run(tmp_path / "x.npy", "-o", target).exit_code == 0
     before = target.read_bytes()
 
-    def half(path, text, encoding):
-        path.write_bytes(text[:100].encode())
+    def half(path, page):
+        path.write_text(page[:100].decode())
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     done = run(tmp_path / "x.npy", "-o", target, "--overwrite")
     assert (done.exit_code, target.read_bytes()) == (1, before)
     assert "No space left" in done.output

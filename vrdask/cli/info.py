@@ -73,7 +73,7 @@ def known(source: Any) -> dict[str, Any]:
         "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
         "level": image.path if image is not None and image.path else None,
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
-        "channels": [str(one.get("label", k)) for k, one in enumerate(channels_of(image))],
+        "channels": [str(one.get("label") or k) for k, one in enumerate(channels_of(image))],
         "is_labels": image is not None and image.is_labels,
         "labels": list(labels_beside(source)),
     }

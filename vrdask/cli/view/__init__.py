@@ -49,11 +49,11 @@ def view(
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"the folder of a page must exist; got {output}")
         run = partial(reduced, progress=not quiet, memory_limit=memory_limit, num_threads=threads)
-        text = page_of(open_chosen(source, options), source, embed, labels, run)
+        page = page_of(open_chosen(source, options), source, embed, labels, run).encode(errors="replace")
         with written_whole(path, overwrite, _is_page) as beside:
-            beside.write_text(text, "utf-8")
+            beside.write_bytes(page)
     if not quiet:
-        click.echo(f"{output}: {format_bytes(len(text))}, to be opened in a browser")
+        click.echo(f"{output}: {format_bytes(len(page))}, to be opened in a browser")
 
 
 def page_of(opened: Any, place: str, embed: str, labels: bool, run: Any) -> str:
