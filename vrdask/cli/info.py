@@ -44,6 +44,7 @@ def known(source: Any) -> dict[str, Any]:
     import zarr
 
     from vrdask.cli.codecs import codec_name
+    from vrdask.images.colours import channels_of
     from vrdask.sources.above import OmeZarr, labels_beside, ome_zarr_of
 
     array, image = source.array, source.image
@@ -53,7 +54,6 @@ def known(source: Any) -> dict[str, Any]:
         {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
         for one, shape in whole.levels
     ]
-    channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
     return {
         "kind": _kind(source, stored),
         "details": dict(source.details),
@@ -73,7 +73,7 @@ def known(source: Any) -> dict[str, Any]:
         "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
         "level": image.path if image is not None and image.path else None,
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
-        "channels": [one.get("label", str(k)) for k, one in enumerate(channels) if isinstance(one, Mapping)],
+        "channels": [str(one.get("label") or k) for k, one in enumerate(channels_of(image))],
         "is_labels": image is not None and image.is_labels,
         "labels": list(labels_beside(source)),
     }

@@ -1,4 +1,4 @@
-"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask demo`.
+"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask view` and others.
 
 Exit status 0; 1 for an error, told in one line; 2 for wrong usage; 130, 143 and 129 where Ctrl-C, SIGTERM or SIGHUP
 ended it.
@@ -158,6 +158,9 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
 
 
 import vrdask.cli.affine  # noqa: E402 (adds its command)
+import vrdask.cli.bench  # noqa: E402 (adds its command)
 import vrdask.cli.downsample  # noqa: E402 (adds its command)
 import vrdask.cli.info  # noqa: E402 (adds its command)
-import vrdask.cli.pyramid  # noqa: E402, F401 (adds its command)
+import vrdask.cli.pyramid  # noqa: E402 (adds its command)
+import vrdask.cli.serve  # noqa: E402 (adds its command)
+import vrdask.cli.view  # noqa: E402, F401 (adds its command)
