@@ -7,6 +7,7 @@
     nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
     metaimage .mha, .mhd                            local files
     npy      .npy                                   local files
+    slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
 
@@ -33,12 +34,15 @@ import numpy as np
 
 from vrdask.sources import metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
+from vrdask.sources.folders import beginning, files_at
 from vrdask.sources.given import given_array, given_source
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.pixel_size import with_pixel_size
 from vrdask.sources.region import one_region
+from vrdask.sources.slices import FORMATS as SLICES
+from vrdask.sources.slices import open_slices
 from vrdask.sources.source import Readable, Source
 from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
@@ -48,6 +52,9 @@ from vrdask.storage.open_place import ZIPPED, store_path
 FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
 """Of files. What a file begins with counts before its name."""
 
+OF_SLICES = tuple(one.form for one in SLICES)
+"""Of images that a folder or a pattern may be of."""
+
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
 
 
@@ -55,7 +62,7 @@ def open_source(
     source: Any,
     *,
     level: int | None = None,
-    series: int = 0,
+    series: int | str = 0,
     channel: int | None = None,
     region: Mapping[Any, Any] | str | None = None,
     pixel_size: Any = None,
@@ -67,7 +74,7 @@ def open_source(
         or xarray. Anything else is refused by its name.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size, which is read where none is given, except for pictures,
         which are made from the nearest larger one.
-    series : of a TIFF, one of its images.
+    series : of a TIFF, one of its images; of a folder of several DICOM series, one by its number, from 1, or its UID.
     channel : only this one, without the channel axis.
     region : only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
     "y=50:900,x=0:100". No others are read.
@@ -90,7 +97,7 @@ def open_source(
     """
     for name, number in (
         ("level", 0 if level is None else level),
-        ("series", series),
+        ("series", 0 if isinstance(series, str) else series),
         ("channel", 0 if channel is None else channel),
     ):
         if not hasattr(number, "__index__") or isinstance(number, bool):
@@ -113,7 +120,7 @@ def open_source(
     return opened if region is None else one_region(opened, region)
 
 
-def _at_level(source: Any, series: int, channel: int | None, coordinate_system: str | None, level: int) -> Source:
+def _at_level(source: Any, series: int | str, channel: int | None, coordinate_system: str | None, level: int) -> Source:
     return open_source(
         source, level=level, series=series, channel=channel, coordinate_system=coordinate_system
     )  # fmt: skip
@@ -132,20 +139,29 @@ def held_source(x: Any) -> Source | None:
     return None if array is None else given_source(array)
 
 
-def _open(source: Any, level: int, series: int, coordinate_system: str | None) -> Source:
+def _open(source: Any, level: int, series: int | str, coordinate_system: str | None) -> Source:
     if isinstance(source, str) and "://" in source:
         if any(one.is_named(source) for one in FORMATS):
             raise ValueError(f"a source other than Zarr must be a local file; got {source}")
     elif isinstance(source, str) and (path := Path(source)).is_file():
-        with path.open("rb") as file:
-            begins = file.read(8)
+        begins = beginning(path)
         found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(source)]
         if found:
             if (series or level) and not found[0].has_levels:
                 raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
+            if isinstance(series, str):
+                raise ValueError(f"series must be a number for {path}; got {series!r}")
             return found[0].open(path, level, series)
         if not source.lower().endswith(ZIPPED):
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
+    elif isinstance(source, str) and (files := files_at(source, OF_SLICES)) is not None:
+        return _open_files(place_of(source), files, level, series)
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     return open_zarr(source, level, coordinate_system)
+
+
+def _open_files(place: str, files: tuple[str, ...], level: int, series: int | str) -> Source:
+    if level or series:
+        raise ValueError(f"level and series must be 0 for {place}, a stack of slices; got {level} and {series}")
+    return open_slices(place, files)
