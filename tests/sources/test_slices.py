@@ -11,6 +11,7 @@ import pytest
 import zarr
 from image_files import run
 from numpy.testing import assert_array_equal
+from refusals import refused
 
 import vrdask
 from vrdask.images.ome_zarr import read_multiscale
@@ -185,21 +186,13 @@ def test_a_number_that_is_left_out_is_told(tmp_path):
 # What is refused
 
 
-def fails(place, said, *more, tmp_path):
-    for command in (["info", place, *more], ["resample", place, tmp_path / "out.zarr", "--factor", 0.5, *more]):
-        told = run(*command)
-        assert told.startswith("Error: ")
-        assert said in told
-    assert not (tmp_path / "out.zarr").exists()
-
-
 def test_a_slice_that_deviates_is_named(tmp_path):
     paths, _ = stack(tmp_path / "scan")
     for wrong, said in ((STACK[0, :-1], "39x50 uint16"), (BYTES[0], "40x50 uint8"), (COLOURS[0], "20x30x3 uint8")):
         tifffile.imwrite(paths[7], wrong, photometric="rgb" if wrong.ndim == 3 else "minisblack")
         told = f"slices must agree in size and type; got {said} in {paths[7]} of "
-        fails(tmp_path / "scan", f"{told}{tmp_path / 'scan'}, where {paths[0]} has 40x50 uint16", tmp_path=tmp_path)
-        fails(f"{tmp_path}/scan/*.tif", told, tmp_path=tmp_path)
+        assert f"{told}{tmp_path / 'scan'}, where {paths[0]} has 40x50 uint16" in refused(tmp_path / "scan", tmp_path)
+        assert told in refused(f"{tmp_path}/scan/*.tif", tmp_path)
 
 
 def test_a_slice_that_cannot_be_read_is_named(tmp_path):
@@ -207,12 +200,12 @@ def test_a_slice_that_cannot_be_read_is_named(tmp_path):
     whole = paths[7].read_bytes()
     for damaged in (whole[:-20], whole[:100], b"", b"nonsense", bytes(200)):
         paths[7].write_bytes(damaged)
-        fails(tmp_path / "scan", str(paths[7]), tmp_path=tmp_path)
+        assert str(paths[7]) in refused(tmp_path / "scan", tmp_path)
     paths, _ = stack(tmp_path / "pictures", "deep.png")
     whole = paths[7].read_bytes()
     for damaged in (whole[:30], b"", bytes(200)):
         paths[7].write_bytes(damaged)
-        fails(tmp_path / "pictures", str(paths[7]), tmp_path=tmp_path)
+        assert str(paths[7]) in refused(tmp_path / "pictures", tmp_path)
     paths[7].write_bytes(whole[:-1000])
     told = run("resample", tmp_path / "pictures", tmp_path / "out.zarr", "--factor", 0.5, "--quiet")
     assert f"a PNG source must have samples that can be decoded; got {paths[7]}" in told
@@ -226,18 +219,18 @@ def test_what_is_no_stack_is_refused_by_name(tmp_path):
     assert open_source(tmp_path / "scan").shape == STACK.shape
     png(tmp_path / "scan" / "preview.png", BYTES[0])
     said = f"must be a folder of images of one format; got {tmp_path / 'scan'} with 1 PNG, 12 TIFF: choose by a pattern"
-    fails(tmp_path / "scan", said, tmp_path=tmp_path)
-    fails(f"{tmp_path}/scan/*.jpg", "/scan/*.jpg, a pattern that matches no file", tmp_path=tmp_path)
-    fails(f"{tmp_path}/sc*", f"which matches the folder {tmp_path / 'scan'}", tmp_path=tmp_path)
-    fails(f"{tmp_path}/scan/*.txt", "slices must be TIFF, PNG, JPEG or DICOM files; got ", tmp_path=tmp_path)
-    fails(f"{tmp_path}/scan/plain*", "level and series must be 0", "--level", 1, tmp_path=tmp_path)
+    assert said in refused(tmp_path / "scan", tmp_path)
+    assert "/scan/*.jpg, a pattern that matches no file" in refused(f"{tmp_path}/scan/*.jpg", tmp_path)
+    assert f"which matches the folder {tmp_path / 'scan'}" in refused(f"{tmp_path}/sc*", tmp_path)
+    assert "slices must be TIFF, PNG, JPEG or DICOM files; got " in refused(f"{tmp_path}/scan/*.txt", tmp_path)
+    assert "level and series must be 0" in refused(f"{tmp_path}/scan/plain*", tmp_path, options=["--level", "1"])
     (tmp_path / "volumes").mkdir()
     tifffile.imwrite(tmp_path / "volumes" / "a.tif", STACK)
-    fails(tmp_path / "volumes", "a slice must be one image; got ", tmp_path=tmp_path)
+    assert "a slice must be one image; got " in refused(tmp_path / "volumes", tmp_path)
     Picture.fromarray(COLOURS[0]).convert("CMYK").save(tmp_path / "volumes" / "inks.jpg")
-    fails(f"{tmp_path}/volumes/*.jpg", "a slice must be grey, a palette or RGB; got ", tmp_path=tmp_path)
+    assert "a slice must be grey, a palette or RGB; got " in refused(f"{tmp_path}/volumes/*.jpg", tmp_path)
     (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "found neither at", tmp_path=tmp_path)
+    assert "found neither at" in refused(tmp_path / "empty", tmp_path)
 
 
 def test_a_name_with_a_star_is_a_name_where_there_is_such_a_file(tmp_path):

@@ -7,6 +7,7 @@
     nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
     metaimage .mha, .mhd                            local files
     npy      .npy                                   local files
+    dicom    a series in a folder, or a file        local files; vrdask[dicom]
     slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
@@ -32,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from vrdask.sources import metaimage, mgh, nifti, npy, nrrd, tiff
+from vrdask.sources import dicom, metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
 from vrdask.sources.folders import beginning, files_at
 from vrdask.sources.given import given_array, given_source
@@ -49,10 +50,10 @@ from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import ZIPPED, store_path
 
-FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
-"""Of files. What a file begins with counts before its name."""
+FORMATS = (dicom.FORMAT, tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
+"""Of files. What a file begins with counts before its name; DICOM's preamble may be that of a TIFF."""
 
-OF_SLICES = tuple(one.form for one in SLICES)
+OF_SLICES = (*(one.form for one in SLICES), dicom.FORMAT)
 """Of images that a folder or a pattern may be of."""
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
@@ -162,6 +163,10 @@ def _open(source: Any, level: int, series: int | str, coordinate_system: str | N
 
 
 def _open_files(place: str, files: tuple[str, ...], level: int, series: int | str) -> Source:
+    if dicom.FORMAT.begins(beginning(files[0])) or dicom.FORMAT.is_named(files[0]):
+        if level:
+            raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
+        return dicom.open_dicom_files(place, files, series)
     if level or series:
         raise ValueError(f"level and series must be 0 for {place}, a stack of slices; got {level} and {series}")
     return open_slices(place, files)

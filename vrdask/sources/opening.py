@@ -15,7 +15,7 @@ from typing import Any
 
 from vrdask.storage.retry import StoreError
 
-READABLE_FILES = "TIFF, NIfTI, MGH, NRRD, MetaImage or .npy file"
+READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"
 _OF_PLACES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _OF_THE_SYSTEM = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)
@@ -37,7 +37,7 @@ def opening(place: str) -> Iterator[None]:
         Anything else: the place holds nothing that can be read, or something damaged.
     """
     try:
-        with quiet(), _warnings_ignored():
+        with quiet(), warnings_ignored():
             yield
     except Exception as error:
         told = _told(error, place)
@@ -166,7 +166,8 @@ _hush = _Hush()
 
 
 @contextmanager
-def _warnings_ignored() -> Iterator[None]:
+def warnings_ignored() -> Iterator[None]:
+    """Nothing that a library warns of is shown."""
     if getattr(sys.flags, "context_aware_warnings", False):  # each thread has its own
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
