@@ -108,14 +108,16 @@ def tiffs(path: Path) -> None:
         tiff(path / f"s{number}.tif", one.view("u2"), compression=("zlib", None, "lzw")[number % 3])
 
 
-def pngs(path: Path) -> None:
+def picture(path: Path, data: Any) -> None:
     from PIL import Image
 
+    Image.fromarray(data).save(path)
+
+
+def pictures(path: Path) -> None:
     path.mkdir()
     for number, one in enumerate(VOLUME):
-        Image.fromarray(one.view("u2") if path.name == "pngs" else one.astype("u1")).save(
-            path / f"s{number}.{path.name[:3]}"
-        )
+        picture(path / f"s{number}.{path.name[:3]}", one.view("u2") if path.name == "pngs" else one.astype("u1"))
 
 
 def series(path: Path) -> None:
@@ -175,8 +177,10 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     "raw.mha": itk,
     "packed.mha": lambda path: itk(path, True),
     "tiffs": tiffs,
-    "pngs": pngs,
-    "jpgs": pngs,
+    "pngs": pictures,
+    "jpgs": pictures,
+    "colour.png": lambda path: picture(path, COLOUR),
+    "photo.jpg": lambda path: picture(path, COLOUR),
     "series": series,
     "frame.dcm": frame,
     "packed.dcm": packed_frame,

@@ -104,6 +104,9 @@ def test_damaged_files_are_named(tmp_path):
     for damaged in (data[:-100], data[:400], data[:140]):
         paths[4].write_bytes(damaged)
         assert str(tmp_path / "scan") in refused(tmp_path / "scan", tmp_path)
+    paths[0].write_bytes(data[:400])  # a file at the end of the row must not go without a word
+    paths[4].write_bytes(data)
+    assert str(paths[0]) in refused(tmp_path / "scan", tmp_path)
     (tmp_path / "a.dcm").write_bytes(b"nothing")
     assert "a DICOM source must have DICM at byte 128; got" in refused(tmp_path / "a.dcm", tmp_path)
     report = get_testdata_file("test-SR.dcm", download=False)

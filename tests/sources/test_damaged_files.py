@@ -34,6 +34,7 @@ FAMILIES = {
     "pyramids": ("volume.ome.tif", "pyramid.btf", "slide.svs"),
     "scanners": ("volume.mgh", "volume.mgz", "raw.nrrd", "packed.nrrd", "raw.mha", "packed.mha"),
     "stacks": ("tiffs", "pngs", "jpgs", "series"),
+    "pictures": ("colour.png", "photo.jpg"),
     "dicom": ("frame.dcm", "packed.dcm", "enhanced.dcm"),
     "volumes": ("volume.nii", "scaled.nii", "volume.nii.gz", "volume.npy", "picture.npy"),
 }

@@ -16,6 +16,7 @@ from refusals import refused
 import vrdask
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources import open_source, slices
+from vrdask.sources.tiff_slice import TIFF
 
 tifffile = pytest.importorskip("tifffile")
 pytest.importorskip("imagecodecs")
@@ -132,9 +133,9 @@ def test_each_file_is_read_once_whatever_the_tasks(tmp_path, monkeypatch, mode):
 
     def counting(path, form, empty):
         read[path] += 1
-        return slices.TIFF.read(path, form, empty)
+        return TIFF.read(path, form, empty)
 
-    monkeypatch.setitem(slices._BY_NAME, "TIFF", replace(slices.TIFF, read=counting))
+    monkeypatch.setattr(slices, "FORMATS", (replace(TIFF, read=counting),))
     source = open_source(tmp_path / "scan")
     assert not read
     options = {"factor": 0.75, "chunks": (3, 10, 10), "mode": mode, "num_threads": 1, "memory_limit": "1MiB"}
@@ -181,6 +182,30 @@ def test_a_number_that_is_left_out_is_told(tmp_path):
     said = run("info", tmp_path / "scan")
     assert f"numbers of files are left out: {paths[4]} is followed by {paths[6]}" in said
     assert "stack of 11 TIFF files" in said
+
+
+@pytest.mark.parametrize("kind", ["grey.png", "deep.png", "rgb.png", "mask.png", "palette.png", "photo.jpg"])
+def test_a_picture_by_itself_has_no_slices(tmp_path, kind):
+    paths, expected = stack(tmp_path / "scan", kind, count=1)
+    source = open_source(paths[0])
+    assert source.axes == ("y", "x", "c")[: expected.ndim - 1]
+    assert_array_equal(source.array[:, :], expected[0])
+    assert_array_equal(source.array[3:7, 2:5], expected[0, 3:7, 2:5])
+    shape = tuple(n // 2 for n in expected.shape[1:3])
+    result = vrdask.resample_zarr(paths[0], tmp_path / "out.zarr", factor=0.5, mode="area", keep_order=True)
+    assert_array_equal(np.asarray(result[:]), vrdask.resample(expected[0], shape, "area", axes=(0, 1)))
+    told = run("resample", paths[0], paths[0], "--factor", 0.5, "--overwrite")
+    assert "target must lie outside the source" in told
+
+
+def test_a_turned_photograph_is_shown_upright(tmp_path):
+    exif = Picture.Exif()
+    exif[0x0112] = 6
+    Picture.fromarray(COLOURS[0]).save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    stored = np.asarray(Picture.open(tmp_path / "photo.jpg"))
+    assert_array_equal(open_source(tmp_path / "photo.jpg").array[:, :], stored)
+    run("resample", tmp_path / "photo.jpg", tmp_path / "out.png", "--factor", 1, "--mode", "nearest", "--quiet")
+    assert_array_equal(np.asarray(Picture.open(tmp_path / "out.png")), np.rot90(stored, -1))
 
 
 # What is refused

@@ -8,6 +8,7 @@
     metaimage .mha, .mhd                            local files
     npy      .npy                                   local files
     dicom    a series in a folder, or a file        local files; vrdask[dicom]
+    picture  .png, .jpg                             local files; vrdask[images]
     slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
@@ -40,6 +41,7 @@ from vrdask.sources.given import given_array, given_source
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
+from vrdask.sources.picture_slice import JPEG, PNG
 from vrdask.sources.pixel_size import with_pixel_size
 from vrdask.sources.region import one_region
 from vrdask.sources.slices import FORMATS as SLICES
@@ -50,7 +52,17 @@ from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import ZIPPED, store_path
 
-FORMATS = (dicom.FORMAT, tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
+FORMATS = (
+    dicom.FORMAT,
+    tiff.FORMAT,
+    nifti.FORMAT,
+    mgh.FORMAT,
+    nrrd.FORMAT,
+    metaimage.FORMAT,
+    npy.FORMAT,
+    PNG.form,
+    JPEG.form,
+)
 """Of files. What a file begins with counts before its name; DICOM's preamble may be that of a TIFF."""
 
 OF_SLICES = (*(one.form for one in SLICES), dicom.FORMAT)

@@ -25,8 +25,8 @@ from vrdask.sources.folders import files_stamp
 from vrdask.sources.format import Format
 from vrdask.sources.opening import is_damage, reason_of, warnings_ignored
 from vrdask.sources.seen import Meaning, Seen
-from vrdask.sources.source import Source, file_layout
-from vrdask.sources.stack_array import StackArray
+from vrdask.sources.source import Source
+from vrdask.sources.stack_array import StackArray, stack_layout
 from vrdask.text import counted
 
 THREADS = 4
@@ -85,10 +85,10 @@ def _source(headers: Sequence[Header], place: str) -> Source:
         tuple((frame.path, frame.index) for frame in frames), first.form.shape, first.form.stored, dtype,
         tuple(frame.scaling for frame in frames) if is_scaled else None, any(one.syntax.is_deflated for one in headers),
     )  # fmt: skip
-    require_decodable(header, slices)
+    require_decodable(headers, slices)
     array = StackArray(slices, len(frames) if len(frames) > 1 else None, first.form.shape, dtype)
     return Source(
-        array, file_layout(array, image), place, files_stamp(slices.files, series=header.series), image,
+        array, stack_layout(array, image), place, files_stamp(slices.files, series=header.series), image,
         _details(headers, len(frames)), seen=_seen(header, bits),
     )  # fmt: skip
 

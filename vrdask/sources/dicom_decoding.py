@@ -108,36 +108,35 @@ def numbers_of(frames: Sequence[Frame]) -> tuple[DType, int, bool]:
     return np.dtype("float32" if bits <= EXACT_IN_FLOAT32 else "float64"), bits, True
 
 
-def require_decodable(header: Header, slices: DicomFrames) -> None:
-    """Refuse a compression that cannot be decoded here: by its name, or by the first frame.
+def require_decodable(headers: Sequence[Header], slices: DicomFrames) -> None:
+    """Refuse compressions that cannot be decoded here: by their names, or by a frame of each.
 
     Raises
     ------
     ValueError
         The message names what to install.
     """
+    for header in {one.syntax: one for one in headers if one.syntax.is_compressed}.values():
+        _require_decodable(header, slices)
+
+
+def _require_decodable(header: Header, slices: DicomFrames) -> None:
     pydicom_for(header.path)
     from pydicom.pixels import get_decoder
 
-    syntax = header.syntax
-    if not syntax.is_compressed:
-        return
-    begins = f"{WHAT} must have a compression that can be decoded; got {syntax.name} in {header.path}"
+    begins = f"{WHAT} must have a compression that can be decoded; got {header.syntax.name} in {header.path}"
     try:
-        is_there = get_decoder(syntax).is_available
+        is_there = get_decoder(header.syntax).is_available
     except NotImplementedError:
         raise ValueError(f"{begins}, which pydicom does not read: convert it") from None
     if not is_there:
         raise ValueError(f"{begins}: {PLUGINS}")
+    number = next(number for number, (path, _) in enumerate(slices.places) if path == header.path)
     try:
-        with warnings_ignored():
-            slices(0, np.empty)
+        slices(number, np.empty)
     except Exception as error:
         if not is_damage(error):
             raise
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        raise ValueError(f"{begins}: {_last(reason_of(cause))}; another decoder may do it: {PLUGINS}") from None
-
-
-def _last(text: str) -> str:
-    return text.rpartition("available plugins: ")[2]
+        said = reason_of(cause).rpartition("available plugins: ")[2]
+        raise ValueError(f"{begins}: {said}; another decoder may do it: {PLUGINS}") from None

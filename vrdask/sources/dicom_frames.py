@@ -114,6 +114,9 @@ def read_header(path: str) -> Header | None:
 
 def _header(found: Any, path: str, samples_at: int) -> Header | None:
     if not found.get("Rows") or not found.get("Columns"):
+        kind = getattr(found.get("SOPClassUID", found.file_meta.get("MediaStorageSOPClassUID")), "name", "")
+        if not kind.endswith("Storage") or "Image" in kind:
+            raise ValueError(f"{WHAT} must say its rows and columns; got {path}, {kind or 'of no class'}, without")
         return None
     syntax = found.file_meta.get("TransferSyntaxUID")
     if syntax is None:

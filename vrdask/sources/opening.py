@@ -15,7 +15,7 @@ from typing import Any
 
 from vrdask.storage.retry import StoreError
 
-READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage or .npy file"
+READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage, PNG, JPEG or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"
 _OF_PLACES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _OF_THE_SYSTEM = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)

@@ -1,22 +1,27 @@
-"""A slice in a PNG or JPEG, which Pillow decodes."""
+"""Pictures, PNG and JPEG, which Pillow decodes whole: by themselves, or slices of a stack."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vrdask.buffers import Empty
-from vrdask.images.axes import image_of
+from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.colours import with_colours
 from vrdask.images.image import Image
+from vrdask.sources.folders import beginning
 from vrdask.sources.format import Format
 from vrdask.sources.seen import Meaning, Seen
-from vrdask.sources.slice_format import Slice, SliceFormat
+from vrdask.sources.slice_format import ImageFiles, Slice, SliceFormat, header_of
+from vrdask.sources.source import Source, file_stamp
+from vrdask.sources.stack_array import StackArray, stack_layout
 
 MODES = {
     "1": ((), "bool"), "L": ((), "uint8"), "P": ((), "uint8"), "LA": ((2,), "uint8"), "RGB": ((3,), "uint8"),
@@ -27,6 +32,8 @@ COLOURS = ("RGB", "RGBA")
 MOST_PER_BYTE = 2048
 """Samples that a stored byte can stand for: of deflate 1032, and of JPEG where all is one colour about as many."""
 PIECE_BYTES = 1 << 20
+ORIENTATION = 0x0112
+"""The tag of EXIF that tells where the first row is."""
 
 
 @contextmanager
@@ -75,17 +82,27 @@ def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
     with _opened(path) as picture:
         if picture.mode in COLOURS:
             image = with_colours(image, form.shape[2], form.dtype)
+        image = replace(image, path="0") if may_be_ome_zarr(image) else image
+        orientation = int(picture.getexif().get(ORIENTATION, 1))
         if picture.mode == "P":
-            palette = bytes(picture.getpalette("RGB") or ())
-            return image, Seen(Meaning.PALETTE, 8, palette, name="palette")
-    return image, None
+            return image, Seen(Meaning.PALETTE, 8, bytes(picture.getpalette("RGB") or ()), orientation, "palette")
+    return image, Seen(Meaning.PLAIN, 8, None, orientation)
 
 
-def _not_alone(path: Any, level: int, series: int) -> Any:
-    raise NotImplementedError("a PNG or JPEG by itself is no source")
+def open_picture(path: Path) -> Source:
+    """The picture in a PNG or JPEG; nothing but its header is read."""
+    kind = PNG if PNG.form.begins(beginning(path)) else JPEG
+    place = str(path)
+    form = header_of(kind, place, place)
+    image, how = kind.known(place, form, ("y", "x", "c")[: len(form.shape)])
+    array = StackArray(ImageFiles((place,), kind, form), None, form.shape, form.dtype)
+    details = (("format", f"{kind.form.name}, decoded whole"),)
+    return Source(array, stack_layout(array, image), place, file_stamp(path), image, details, seen=how)
 
 
-PNG = SliceFormat(Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _not_alone), "a PNG source", _slice, _read, _known)
-JPEG = SliceFormat(
-    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _not_alone), "a JPEG source", _slice, _read, _known
-)
+def _open(path: Path, level: int, series: int) -> Source:
+    return open_picture(path)
+
+
+PNG = SliceFormat(Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _open), "a PNG source", _slice, _read, _known)
+JPEG = SliceFormat(Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _open), "a JPEG source", _slice, _read, _known)

@@ -6,46 +6,23 @@ tell: no samples are read before. How far apart they lie no file says but an OME
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from vrdask.boxes import MOST_CHUNKS
-from vrdask.buffers import Empty
 from vrdask.cores import mapped
 from vrdask.images.axes import may_be_ome_zarr
 from vrdask.sources.folders import beginning, files_stamp, left_out
-from vrdask.sources.opening import decoding, is_damage, quiet, reason_of
 from vrdask.sources.picture_slice import JPEG, PNG
-from vrdask.sources.slice_format import Slice, SliceFormat
-from vrdask.sources.source import Source, file_layout
-from vrdask.sources.stack_array import Array, StackArray
+from vrdask.sources.slice_format import ImageFiles, SliceFormat, header_of
+from vrdask.sources.source import Source
+from vrdask.sources.stack_array import StackArray, stack_layout
 from vrdask.sources.tiff_slice import TIFF
 from vrdask.text import counted
 
 FORMATS = (TIFF, PNG, JPEG)
 THREADS = 4
 """That read headers: what a file system takes for each counts on a network."""
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """The slices in files of one format; travels as their paths."""
-
-    files: tuple[str, ...]
-    kind: str
-    form: Slice
-
-    def __call__(self, number: int, empty: Empty) -> Array:
-        path, kind = self.files[number], _BY_NAME[self.kind]
-        with decoding(kind.what, path):
-            samples = kind.read(path, self.form, empty)
-        if (samples.shape, samples.dtype) != tuple(self.form):
-            found = Slice(samples.shape, samples.dtype)
-            raise ValueError(f"a slice must be as it was when it was opened, {self.form}; got {found} in {path}")
-        return samples
-
-
-_BY_NAME = {one.form.name: one for one in FORMATS}
 
 
 def open_slices(place: str, files: tuple[str, ...]) -> Source:
@@ -61,7 +38,7 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
     if len(files) > MOST_CHUNKS:
         raise ValueError(f"source must have at most {MOST_CHUNKS} slices; got {len(files)} for {place}")
     kind = _kind_of(files[0], place)
-    found = mapped(partial(_slice, kind, place), files, THREADS, "vrdask-headers")
+    found = mapped(partial(header_of, kind, place), files, THREADS, "vrdask-headers")
     first = found[0]
     for file, one in zip(files, found, strict=True):
         if one != first:
@@ -71,14 +48,14 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
     names = ("z", "y", "x", *(("c",) if len(first.shape) > 2 else ()))
     image, how = kind.known(files[0], first, names)
     image = replace(image, path="0") if may_be_ome_zarr(image) else image
-    array = StackArray(ImageFiles(files, kind.form.name, first), len(files), first.shape, first.dtype)
+    array = StackArray(ImageFiles(files, kind, first), len(files), first.shape, first.dtype)
     gap = left_out(files)
     details = (
         ("format", f"stack of {counted(len(files), f'{kind.form.name} file')}, each decoded whole"),
         ("slices", files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}"),
         *((("note", gap),) if gap is not None else ()),
     )
-    return Source(array, file_layout(array, image), place, files_stamp(files), image, details, seen=how)
+    return Source(array, stack_layout(array, image), place, files_stamp(files), image, details, seen=how)
 
 
 def _kind_of(file: str, place: str) -> SliceFormat:
@@ -87,16 +64,3 @@ def _kind_of(file: str, place: str) -> SliceFormat:
         if one.form.begins(begins):
             return one
     raise ValueError(f"slices must be TIFF, PNG, JPEG or DICOM files; got {file} of {place}, which is none of these")
-
-
-def _slice(kind: SliceFormat, place: str, file: str) -> Slice:
-    """What the header of a file says; errors name the file and the place."""
-    try:
-        with quiet():
-            return kind.slice(file)
-    except Exception as error:
-        if not is_damage(error):
-            raise
-        said = str(error) if isinstance(error, ValueError) and " must " in str(error) else ""
-        said = said or f"{kind.what} must be whole and undamaged; got {file}: {reason_of(error)}"
-        raise ValueError(said if place in said else f"{said}: of {place}") from error

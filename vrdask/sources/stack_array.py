@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +12,15 @@ import numpy.typing as npt
 from vrdask.boxes import Index
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
+from vrdask.images.image import Image
+from vrdask.sources.source import square_chunks
+from vrdask.storage.layout import Layout
 
 Array = npt.NDArray[Any]
+SLAB_BYTES = 64 << 20
+"""Of slices, as many of which a chunk of a target made from a stack is long: those of a task and of the tasks beside it
+are held, so that none is decoded twice.
+"""
 
 
 class Slices(Protocol):
@@ -69,3 +77,19 @@ class StackArray:
 
     def _within(self, box: tuple[slice, ...]) -> Any:
         return zip(self.form, (*box, *(slice(None),) * (len(self.form) - len(box))), strict=True)
+
+
+def stack_layout(array: StackArray, image: Image) -> Layout:
+    """The layout of a target made from a stack: as of other files, but shorter along the stack where slices are large.
+
+    >>> from vrdask.images.axes import image_of
+    >>> array = StackArray(lambda number, empty: None, 1000, (4096, 4096), np.dtype("uint8"))
+    >>> stack_layout(array, image_of("zyx", {})).chunks
+    (4, 512, 512)
+    """
+    shape, itemsize = array.shape, array.dtype.itemsize
+    length = square_chunks(shape, itemsize)[0]
+    while array.count is not None and length > 1 and length * prod(array.form) * itemsize > SLAB_BYTES:
+        length //= 2
+    chunks = square_chunks(shape if array.count is None else (length, *array.form), itemsize)
+    return Layout(chunks, dimension_names=image.axis_names)

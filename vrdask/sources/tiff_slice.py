@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +59,7 @@ def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
         image = image_of(names, sizes)
         if int(page.photometric) in (RGB, YCBCR) and form.shape[2:] in ((3,), (4,)):
             image = with_colours(image, form.shape[2], form.dtype)
-        how = replace(seen_as(page), orientation=1)
-        return image, how
+        return image, seen_as(page)
 
 
 TIFF = SliceFormat(FORMAT, "a TIFF source", _slice, _read, _known)
