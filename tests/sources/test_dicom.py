@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ def test_a_series_is_what_simpleitk_reads_where_simpleitk_has_it(tmp_path, direc
     values = SimpleITK.GetArrayFromImage(expected)
     assert_array_equal(whole(source), values)
     assert_array_equal(whole(source), STORED.astype(int) - 1024)
+    assert_array_equal(pickle.loads(pickle.dumps(source.array)).chunk((4, 0, 0), np.empty)[0], values[4])
     assert (source.dtype, source.axes, source.units) == (np.dtype("int16"), ("z", "y", "x"), ("millimeter",) * 3)
     assert source.spacing == pytest.approx((2.5, *SPACING))
     assert source.spacing == pytest.approx(expected.GetSpacing()[::-1])

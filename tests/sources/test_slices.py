@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -81,7 +82,7 @@ def test_a_folder_and_a_pattern_are_the_stack_of_their_images(tmp_path, kind):
         assert_array_equal(source.array[:, :, :], expected)
         assert_array_equal(source.array[3:9:1, 5:20, 7:9], expected[3:9, 5:20, 7:9])
         assert source.array[3:3, 5:20, 7:9].shape == (0, 15, 2, *expected.shape[3:])
-        made = source.array.chunk((4, 0, 0, 0)[: expected.ndim], np.empty)
+        made = pickle.loads(pickle.dumps(source.array)).chunk((4, 0, 0, 0)[: expected.ndim], np.empty)
         assert_array_equal(made, expected[4:5])
     axes = (0, 1, 2)
     result = vrdask.resample_zarr(
@@ -247,13 +248,14 @@ def test_what_is_no_stack_is_refused_by_name(tmp_path):
     assert said in refused(tmp_path / "scan", tmp_path)
     assert "/scan/*.jpg, a pattern that matches no file" in refused(f"{tmp_path}/scan/*.jpg", tmp_path)
     assert f"which matches the folder {tmp_path / 'scan'}" in refused(f"{tmp_path}/sc*", tmp_path)
+    assert "slices must be TIFF, PNG, JPEG or DICOM files; got " in refused(f"{tmp_path}/**", tmp_path)
     assert "slices must be TIFF, PNG, JPEG or DICOM files; got " in refused(f"{tmp_path}/scan/*.txt", tmp_path)
     assert "level and series must be 0" in refused(f"{tmp_path}/scan/plain*", tmp_path, options=["--level", "1"])
     (tmp_path / "volumes").mkdir()
     tifffile.imwrite(tmp_path / "volumes" / "a.tif", STACK)
     assert "a slice must be one image; got " in refused(tmp_path / "volumes", tmp_path)
     Picture.fromarray(COLOURS[0]).convert("CMYK").save(tmp_path / "volumes" / "inks.jpg")
-    assert "a slice must be grey, a palette or RGB; got " in refused(f"{tmp_path}/volumes/*.jpg", tmp_path)
+    assert "a picture must be grey, a palette or RGB; got " in refused(f"{tmp_path}/volumes/*.jpg", tmp_path)
     (tmp_path / "empty").mkdir()
     assert "found neither at" in refused(tmp_path / "empty", tmp_path)
 

@@ -19,9 +19,10 @@ axes, and how a target made from it is stored.
 *Files*: a format's module makes a `Source`, and the Zarr to Zarr executor knows no formats. An array of a file
 travels as the file's path, and whoever reads opens it. TIFF tiles are decoded by the thread that wants them (behind
 tifffile's Zarr view, a tile's way through Zarr's event loop costs as much as decoding it); strips and the rest come
-by that view; whatever lies uncompressed in one piece is copied out of a map, box by box, and the map's pages are
-given back at once: they count as memory, and of short rows they hold many times the box. What a truncated file would
-silently give as zeros is refused when it is opened: every tile of the level must lie within the file.
+by that view. Slices of a stack, and pictures, are decoded whole. Whatever lies uncompressed in one piece is copied out
+of a map, box by box, and the map's pages are given back at once: they count as memory, and of short rows they hold many
+times the box. What a truncated file would silently give as zeros is refused when it is opened: every tile of the level
+must lie within the file.
 """
 
 from __future__ import annotations

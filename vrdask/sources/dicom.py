@@ -8,29 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vrdask.boxes import MOST_CHUNKS
-from vrdask.cores import mapped
 from vrdask.images.axes import may_be_ome_zarr
 from vrdask.images.colours import with_colours
 from vrdask.sources.dicom_decoding import DicomFrames, numbers_of, require_decodable
 from vrdask.sources.dicom_frames import WHAT, Header, pydicom_for, read_header
 from vrdask.sources.dicom_series import chosen, image_of_frames, in_order
-from vrdask.sources.folders import files_stamp
+from vrdask.sources.folders import files_stamp, headers_of
 from vrdask.sources.format import Format
-from vrdask.sources.opening import is_damage, reason_of, warnings_ignored
+from vrdask.sources.opening import warnings_ignored
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.source import Source
 from vrdask.sources.stack_array import StackArray, stack_layout
 from vrdask.text import counted
-
-THREADS = 4
-"""That read headers."""
 
 
 def open_dicom(path: Path) -> Source:
@@ -48,8 +43,7 @@ def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) ->
     ModuleNotFoundError
         pydicom is not installed.
     """
-    found = mapped(partial(_header, place), files, THREADS, "vrdask-headers")
-    headers = [one for one in found if one is not None]
+    headers = [one for one in headers_of(files, place, read_header, WHAT) if one is not None]
     if not headers:
         raise ValueError(f"{WHAT} must hold an image; got none in {counted(len(files), 'file')} of {place}")
     headers = chosen(headers, series, place)
@@ -57,18 +51,6 @@ def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) ->
         return _source(headers, place)
     except ValueError as error:
         raise (error if place in str(error) else ValueError(f"{error}: of {place}")) from None
-
-
-def _header(place: str, file: str) -> Header | None:
-    """What a file says; errors name the file and the place."""
-    try:
-        return read_header(file)
-    except Exception as error:
-        if not is_damage(error):
-            raise
-        said = str(error) if isinstance(error, ValueError) and " must " in str(error) else ""
-        said = said or f"{WHAT} must be whole and undamaged; got {file}: {reason_of(error)}"
-        raise ValueError(said if place in said else f"{said}: of {place}") from error
 
 
 def _source(headers: Sequence[Header], place: str) -> Source:
@@ -118,9 +100,9 @@ def _palette(path: str) -> bytes:
 
         found: Any = pydicom.dcmread(path, stop_before_pixels=True)
         count, first, _ = map(int, found.RedPaletteColorLookupTableDescriptor)
-        numbers = np.clip(np.arange(max(0, first) + (count or 1 << 16)), max(0, first), None)
-        table = apply_color_lut(numbers, found)
-    return bytes(((table >> 8) if table.dtype.itemsize > 1 else table).astype(np.uint8).tobytes())
+        table = apply_color_lut(np.arange(max(0, first) + (count or 1 << 16)), found)
+    eight: bytes = (table >> 8 * (table.itemsize - 1)).astype(np.uint8).tobytes()
+    return eight
 
 
 FORMAT = Format(

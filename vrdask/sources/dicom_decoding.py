@@ -83,7 +83,8 @@ def scaled(samples: Array, scaling: tuple[float, float], to: Array, path: str) -
             info = np.iinfo(to.dtype)
             if numbers.min() < info.min or numbers.max() > info.max:
                 raise ValueError(f"{WHAT} must have samples of as many bits as it says; got more in {path}")
-        to[start : start + rows] = numbers
+        with np.errstate(over="ignore"):
+            to[start : start + rows] = numbers
     return to
 
 

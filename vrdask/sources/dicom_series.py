@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vrdask.images.axes import image_of
 from vrdask.images.image import Image
@@ -77,9 +78,10 @@ def in_order(headers: Sequence[Header], place: str) -> list[Frame]:
             )
         return frames
     along = normal(first.directions)
-    heights = {id(frame): float(np.dot(along, frame.position)) for frame in frames}  # type: ignore[arg-type]
-    frames.sort(key=lambda frame: heights[id(frame)])
-    _require_even(frames, [heights[id(frame)] for frame in frames])
+    heights = np.array([frame.position for frame in frames]) @ along
+    order = np.argsort(heights, kind="stable")
+    frames = [frames[k] for k in order]
+    _require_even(frames, heights[order])
     return frames
 
 
@@ -99,7 +101,7 @@ def _require_alike(frame: Frame, first: Frame) -> None:
             )
 
 
-def _require_even(frames: Sequence[Frame], heights: Sequence[float]) -> None:
+def _require_even(frames: Sequence[Frame], heights: npt.NDArray[np.float64]) -> None:
     if len(frames) < 2:
         return
     distances = np.diff(heights)
@@ -108,7 +110,8 @@ def _require_even(frames: Sequence[Frame], heights: Sequence[float]) -> None:
         a, b = frames[k], frames[k + 1]
         if distance <= SAME_POSITION * usual:
             raise ValueError(
-                f"slices must lie at different positions; got {a} and {b}, both at {heights[k]:g} mm along the normal"
+                f"slices must lie at different positions; got {a} and {b}, both at {heights[k]:g} mm along the normal: "
+                "choose the files of one time, echo or segment by a pattern"
             )
         if abs(distance - usual) > EQUAL * usual:
             what = "a slice is missing, or there is one too many" if distance > usual else "there is one too many"

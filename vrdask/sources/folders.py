@@ -9,13 +9,19 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from vrdask.cores import mapped
 from vrdask.sources.format import Format
+from vrdask.sources.opening import is_damage, quiet, reason_of
 
 OF_ZARR = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 """Files of which a folder that is Zarr has one."""
-MOST_BYTES_OF_MAGIC = 132
+MAGIC_BYTES = 132
+THREADS = 4
+"""That read headers: what a file system takes for each counts on a network."""
+
+Header = TypeVar("Header")
 
 
 def files_at(place: str, formats: Sequence[Format]) -> tuple[str, ...] | None:
@@ -28,19 +34,19 @@ def files_at(place: str, formats: Sequence[Format]) -> tuple[str, ...] | None:
     FileNotFoundError
         A pattern matches nothing.
     ValueError
-        It matches folders, or there are images of several formats in a folder.
+        It matches folders alone, or there are images of several formats in a folder.
     """
     if os.path.isdir(place):
         return _in_folder(place, formats)
     if not glob.has_magic(place) or os.path.lexists(place):
         return None
-    found = sorted(map(os.path.normpath, glob.glob(place, recursive=True)), key=natural)
+    found = sorted({os.path.normpath(one) for one in glob.glob(place, recursive=True)}, key=natural)
+    files = tuple(one for one in found if os.path.isfile(one))
     if not found:
         raise FileNotFoundError(f"source must exist; got {place}, a pattern that matches no file")
-    for one in found:
-        if not os.path.isfile(one):
-            raise ValueError(f"source must be a pattern of files; got {place}, which matches the folder {one}")
-    return tuple(found)
+    if not files:
+        raise ValueError(f"source must be a pattern of files; got {place}, which matches the folder {found[0]}")
+    return files
 
 
 def _in_folder(place: str, formats: Sequence[Format]) -> tuple[str, ...] | None:
@@ -76,7 +82,30 @@ def _format_of(file: str, formats: Sequence[Format]) -> Format | None:
 def beginning(file: str | Path) -> bytes:
     """As much of a file as tells its format."""
     with open(file, "rb") as opened:
-        return opened.read(MOST_BYTES_OF_MAGIC)
+        return opened.read(MAGIC_BYTES)
+
+
+def headers_of(files: Sequence[str], place: str, read: Callable[[str], Header], what: str) -> list[Header]:
+    """What the headers of files say. place : by which they were found, which errors name beside the file.
+
+    Raises
+    ------
+    ValueError
+        One is damaged, or not understood.
+    """
+
+    def one(file: str) -> Header:
+        try:
+            with quiet():
+                return read(file)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            said = str(error) if isinstance(error, ValueError) and " must " in str(error) else ""
+            said = said or f"{what} must be whole and undamaged; got {file}: {reason_of(error)}"
+            raise ValueError(said if place in said else f"{said}: of {place}") from error
+
+    return mapped(one, files, THREADS, "vrdask-headers")
 
 
 def natural(name: str) -> tuple[list[Any], str]:

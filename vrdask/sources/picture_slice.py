@@ -16,10 +16,10 @@ from vrdask.buffers import Empty
 from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.colours import with_colours
 from vrdask.images.image import Image
-from vrdask.sources.folders import beginning
+from vrdask.sources.folders import beginning, headers_of
 from vrdask.sources.format import Format
 from vrdask.sources.seen import Meaning, Seen
-from vrdask.sources.slice_format import ImageFiles, Slice, SliceFormat, header_of
+from vrdask.sources.slice_format import ImageFiles, Slice, SliceFormat
 from vrdask.sources.source import Source, file_stamp
 from vrdask.sources.stack_array import StackArray, stack_layout
 
@@ -50,7 +50,7 @@ def _slice(path: str) -> Slice:
     with _opened(path) as picture:
         mode, (columns, rows) = picture.mode, picture.size
         if mode not in MODES:
-            raise ValueError(f"a slice must be grey, a palette or RGB; got {path} of mode {mode}: write TIFF")
+            raise ValueError(f"a picture must be grey, a palette or RGB; got {path} of mode {mode}: write TIFF")
         stored = str(picture.tile[0][3]) if picture.tile else ""
         if "16" in stored and mode in (*COLOURS, "LA"):
             raise ValueError(f"colours of a PNG must have 8 bits to be read here; got 16 in {path}: write TIFF")
@@ -58,7 +58,7 @@ def _slice(path: str) -> Slice:
         form = Slice((rows, columns, *samples), np.dtype(dtype))
     if prod(form.shape) > MOST_PER_BYTE * 8 ** (mode == "1") * os.path.getsize(path):
         raise ValueError(
-            f"a slice must hold all its samples; got {path} of {rows}x{columns} in {os.path.getsize(path)} bytes: "
+            f"a picture must hold all its samples; got {path} of {rows}x{columns} in {os.path.getsize(path)} bytes: "
             "it is truncated or damaged"
         )
     return form
@@ -82,7 +82,6 @@ def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
     with _opened(path) as picture:
         if picture.mode in COLOURS:
             image = with_colours(image, form.shape[2], form.dtype)
-        image = replace(image, path="0") if may_be_ome_zarr(image) else image
         orientation = int(picture.getexif().get(ORIENTATION, 1))
         if picture.mode == "P":
             return image, Seen(Meaning.PALETTE, 8, bytes(picture.getpalette("RGB") or ()), orientation, "palette")
@@ -93,8 +92,9 @@ def open_picture(path: Path) -> Source:
     """The picture in a PNG or JPEG; nothing but its header is read."""
     kind = PNG if PNG.form.begins(beginning(path)) else JPEG
     place = str(path)
-    form = header_of(kind, place, place)
+    (form,) = headers_of((place,), place, kind.slice, kind.what)
     image, how = kind.known(place, form, ("y", "x", "c")[: len(form.shape)])
+    image = replace(image, path="0") if may_be_ome_zarr(image) else image
     array = StackArray(ImageFiles((place,), kind, form), None, form.shape, form.dtype)
     details = (("format", f"{kind.form.name}, decoded whole"),)
     return Source(array, stack_layout(array, image), place, file_stamp(path), image, details, seen=how)

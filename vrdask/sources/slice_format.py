@@ -10,7 +10,7 @@ from vrdask.buffers import Empty
 from vrdask.dtypes import DType
 from vrdask.images.image import Image
 from vrdask.sources.format import Format
-from vrdask.sources.opening import decoding, is_damage, quiet, reason_of
+from vrdask.sources.opening import decoding
 from vrdask.sources.stack_array import Array
 from vrdask.text import by_axis
 
@@ -57,16 +57,3 @@ class ImageFiles:
             found = Slice(samples.shape, samples.dtype)
             raise ValueError(f"an image must be as it was when it was opened, {self.form}; got {found} in {path}")
         return samples
-
-
-def header_of(kind: SliceFormat, place: str, file: str) -> Slice:
-    """What the header of a file says; errors name the file and the place that it was found by."""
-    try:
-        with quiet():
-            return kind.slice(file)
-    except Exception as error:
-        if not is_damage(error):
-            raise
-        said = str(error) if isinstance(error, ValueError) and " must " in str(error) else ""
-        said = said or f"{kind.what} must be whole and undamaged; got {file}: {reason_of(error)}"
-        raise ValueError(said if place in said else f"{said}: of {place}") from error

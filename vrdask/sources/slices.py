@@ -7,22 +7,18 @@ tell: no samples are read before. How far apart they lie no file says but an OME
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from vrdask.boxes import MOST_CHUNKS
-from vrdask.cores import mapped
 from vrdask.images.axes import may_be_ome_zarr
-from vrdask.sources.folders import beginning, files_stamp, left_out
+from vrdask.sources.folders import beginning, files_stamp, headers_of, left_out
 from vrdask.sources.picture_slice import JPEG, PNG
-from vrdask.sources.slice_format import ImageFiles, SliceFormat, header_of
+from vrdask.sources.slice_format import ImageFiles, SliceFormat
 from vrdask.sources.source import Source
 from vrdask.sources.stack_array import StackArray, stack_layout
 from vrdask.sources.tiff_slice import TIFF
 from vrdask.text import counted
 
 FORMATS = (TIFF, PNG, JPEG)
-THREADS = 4
-"""That read headers: what a file system takes for each counts on a network."""
 
 
 def open_slices(place: str, files: tuple[str, ...]) -> Source:
@@ -38,7 +34,7 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
     if len(files) > MOST_CHUNKS:
         raise ValueError(f"source must have at most {MOST_CHUNKS} slices; got {len(files)} for {place}")
     kind = _kind_of(files[0], place)
-    found = mapped(partial(header_of, kind, place), files, THREADS, "vrdask-headers")
+    found = headers_of(files, place, kind.slice, kind.what)
     first = found[0]
     for file, one in zip(files, found, strict=True):
         if one != first:
