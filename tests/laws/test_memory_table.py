@@ -22,6 +22,7 @@ import zarr
 tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
 pytest.importorskip("pydicom")
+Picture = pytest.importorskip("PIL.Image")
 
 pytestmark = [
     pytest.mark.slow,
@@ -177,6 +178,13 @@ def _dicom(place: Path, dtype: str) -> Path:
     return place
 
 
+def _png(place: Path, dtype: str) -> Path:
+    stored = "uint16" if dtype == "float32" else dtype
+    path = place.with_suffix(".png")
+    Picture.fromarray(_noise(_sized(4096, dtype=stored), stored)).save(path, compress_level=1)
+    return path
+
+
 SOURCES = {
     "zarr, chunks": _plain,
     "zarr, shards": _shards,
@@ -193,6 +201,7 @@ SOURCES = {
     "tiff slices": _slices,
     "tiff slices, packed": _packed_slices,
     "dicom series": _dicom,
+    "png": _png,
 }
 
 

@@ -42,7 +42,7 @@ from vrdask.sources.given import given_array, given_source
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
-from vrdask.sources.picture_slice import JPEG, PNG
+from vrdask.sources.picture import JPEG, PNG
 from vrdask.sources.pixel_size import with_pixel_size
 from vrdask.sources.region import one_region
 from vrdask.sources.slices import FORMATS as SLICES

@@ -11,7 +11,7 @@ from dataclasses import replace
 from vrdask.boxes import MOST_CHUNKS
 from vrdask.images.axes import may_be_ome_zarr
 from vrdask.sources.folders import beginning, files_stamp, headers_of, left_out
-from vrdask.sources.picture_slice import JPEG, PNG
+from vrdask.sources.picture import JPEG, PNG
 from vrdask.sources.slice_format import ImageFiles, SliceFormat
 from vrdask.sources.source import Source
 from vrdask.sources.stack_array import StackArray, stack_layout
