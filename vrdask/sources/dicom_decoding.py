@@ -18,7 +18,7 @@ from vrdask.sources.stack_array import Array
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 EXACT_IN_FLOAT32 = 24
 """Bits of an integer."""
-PIECE_SAMPLES = 1 << 17
+PIECE_SAMPLES = 1 << 15
 """That are scaled at a time."""
 PLUGINS = "pip install 'pylibjpeg[all]', or python-gdcm"
 
