@@ -50,10 +50,10 @@ def files_at(place: str, formats: Sequence[Format]) -> tuple[str, ...] | None:
 
 
 def _in_folder(place: str, formats: Sequence[Format]) -> tuple[str, ...] | None:
-    with os.scandir(place) as entries:
-        files = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     if any(os.path.exists(os.path.join(place, name)) for name in OF_ZARR):
         return None
+    with os.scandir(place) as entries:
+        files = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     by_format: dict[str, list[str]] = {}
     for file in files:
         form = _format_of(file, formats)
