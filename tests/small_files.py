@@ -102,6 +102,52 @@ def mgh(path: Path) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".mgz" else data)
 
 
+def tiffs(path: Path) -> None:
+    path.mkdir()
+    for number, one in enumerate(VOLUME):
+        tiff(path / f"s{number}.tif", one.view("u2"), compression=("zlib", None, "lzw")[number % 3])
+
+
+def picture(path: Path, data: Any) -> None:
+    from PIL import Image
+
+    Image.fromarray(data).save(path)
+
+
+def pictures(path: Path) -> None:
+    path.mkdir()
+    for number, one in enumerate(VOLUME):
+        picture(path / f"s{number}.{path.name[:3]}", one.view("u2") if path.name == "pngs" else one.astype("u1"))
+
+
+def series(path: Path) -> None:
+    from dicom_files import OBLIQUE
+    from dicom_files import series as write
+
+    write(path, VOLUME, directions=OBLIQUE, RescaleSlope=2, RescaleIntercept=-3)
+
+
+def frame(path: Path) -> None:
+    from dicom_files import ct
+
+    ct(COLOUR).save_as(path)
+
+
+def enhanced(path: Path) -> None:
+    from dicom_files import enhanced as write
+
+    write(VOLUME, scalings=[(0.5, k) for k in range(len(VOLUME))]).save_as(path)
+
+
+def packed_frame(path: Path) -> None:
+    from dicom_files import ct
+    from pydicom.uid import RLELossless
+
+    file = ct(VOLUME[0])
+    file.compress(RLELossless)
+    file.save_as(path)
+
+
 OME = {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}}
 SHARDS = {"shards": (12, 14, 10), "compressors": "auto"}
 FORMATS: dict[str, Callable[[Path], None]] = {
@@ -130,6 +176,15 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     "packed.nrrd": lambda path: itk(path, True),
     "raw.mha": itk,
     "packed.mha": lambda path: itk(path, True),
+    "tiffs": tiffs,
+    "pngs": pictures,
+    "jpgs": pictures,
+    "colour.png": lambda path: picture(path, COLOUR),
+    "photo.jpg": lambda path: picture(path, COLOUR),
+    "series": series,
+    "frame.dcm": frame,
+    "packed.dcm": packed_frame,
+    "enhanced.dcm": enhanced,
     "volume.npy": lambda path: np.save(path, VOLUME),
     "picture.npy": lambda path: np.save(path, COLOUR),
 }

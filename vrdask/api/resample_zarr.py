@@ -92,7 +92,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     ----------
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
+        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), DICOM, NIfTI,
+        .npy, ..; a folder with a DICOM series, or a folder or a pattern ("scan/*.tif") of TIFF, PNG or JPEG slices;
         the target becomes an OME-Zarr image if the file's pixel size is known or its channels are colours, else
         an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
         is another level, series or channel.

@@ -54,8 +54,9 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
             with said_of(f"opening {place}"):
                 node = _open_node(source)
         except FileNotFoundError:
+            images = ", nor images" if local and Path(source).is_dir() else ""
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{images}"
             ) from None
     attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,13 @@ def _identities(path: Path) -> set[tuple[int, int]]:
     """Device and inode of a path and of all folders that hold it, by any of its names."""
     found = (_identity(one) for way in _ways(path) for one in (way, *way.parents))
     return {identity for identity in found if identity is not None}
+
+
+def is_among(address: Address, files: Iterable[str]) -> bool:
+    """Whether a place is one of many files, by whatever name; asks the system once for each."""
+    if address.path is None or (identity := _identity(address.path)) is None:
+        return False
+    return any(_identity(Path(file)) == identity for file in files)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
