@@ -7,6 +7,7 @@
     nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
     metaimage .mha, .mhd                            local files
     npy      .npy                                   local files
+    hdf5     HDF5 (`vol.h5::/path`), Imaris         local files; vrdask[hdf5]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
 
@@ -31,9 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from vrdask.sources import metaimage, mgh, nifti, npy, nrrd, tiff
+from vrdask.sources import hdf5, metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
+from vrdask.sources.format import Format
 from vrdask.sources.given import given_array, given_source
+from vrdask.sources.hdf5_array import GivenDataset
+from vrdask.sources.hdf5_axes import image_of_dataset
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
@@ -45,7 +49,7 @@ from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import ZIPPED, store_path
 
-FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
+FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT, hdf5.FORMAT)
 """Of files. What a file begins with counts before its name."""
 
 __all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
@@ -129,23 +133,44 @@ def held_source(x: Any) -> Source | None:
             "dask.array.ma.filled(source, value)"
         )
     array = given_array(x)
+    if isinstance(array, GivenDataset):
+        return given_source(array, image_of_dataset(x))
     return None if array is None else given_source(array)
 
 
 def _open(source: Any, level: int, series: int, coordinate_system: str | None) -> Source:
-    if isinstance(source, str) and "://" in source:
-        if any(one.is_named(source) for one in FORMATS):
-            raise ValueError(f"a source other than Zarr must be a local file; got {source}")
-    elif isinstance(source, str) and (path := Path(source)).is_file():
-        with path.open("rb") as file:
-            begins = file.read(8)
-        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(source)]
-        if found:
-            if (series or level) and not found[0].has_levels:
-                raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
-            return found[0].open(path, level, series)
-        if not source.lower().endswith(ZIPPED):
-            raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
+    if isinstance(source, str):
+        file, within = places.split(source)
+        if (found := _format_of(file, within)) is not None:
+            if (series or level) and not found.has_levels:
+                raise ValueError(f"level and series must be 0 for {file}, a single array; got {level} and {series}")
+            if within is None:
+                return found.open(Path(file), level, series)
+            if found.open_within is None:
+                raise ValueError(f"a path within a file must be of HDF5; got {source}, which is {found.name}")
+            return found.open_within(Path(file), level, series, within)
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     return open_zarr(source, level, coordinate_system)
+
+
+def _format_of(file: str, within: str | None) -> Format | None:
+    """The format of a file; None for Zarr. within : a path within it, which Zarr has not."""
+    if "://" in file:
+        if any(one.is_named(file) for one in FORMATS):
+            raise ValueError(f"a source other than Zarr must be a local file; got {file}")
+        return None
+    if (path := Path(file)).is_file():
+        with path.open("rb") as stream:
+            begins = stream.read(8)
+        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(file)]
+        if found:
+            return found[0]
+        if not file.lower().endswith(ZIPPED):
+            raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
+    elif within is not None and not path.exists():
+        raise FileNotFoundError(f"source must exist; got {file}{places.MARK}{within}")
+    if within is not None:
+        way_out = f"{file.rstrip('/')}/{within.lstrip('/')}"
+        raise ValueError(f"a path within a file must be of HDF5; got {file}{places.MARK}{within}: of Zarr, {way_out}")
+    return None

@@ -69,9 +69,11 @@ def line_of(x: Any, dim: Any) -> Line | None:
     ValueError
         They are not evenly spaced, or no numbers.
     """
-    if dim not in x.coords:
-        return None
-    values = x.coords[dim].values
+    return None if dim not in x.coords else line_through(x.coords[dim].values, dim)
+
+
+def line_through(values: npt.NDArray[Any], dim: Any) -> Line:
+    """The same of a coordinate's values."""
     numbers = numbers_of(values)
     if numbers is None:
         raise ValueError(f"coordinate {dim!r} must hold numbers or times; got {values.dtype}: {_way_out(dim)}")
@@ -113,7 +115,7 @@ def image_of_labelled(x: Any) -> Image:
         origin.append(0.0 if line is None else line.first)
         if line is not None:
             in_time = x.coords[dim].dtype.kind in "mM"
-            unit = "second" if in_time else _unit(x.coords[dim].attrs)
+            unit = "second" if in_time else unit_of(x.coords[dim].attrs)
             sizes[name] = abs(line.step) / 1e9 if in_time else abs(line.step), unit
     image = image_of(names, sizes)
     axes = tuple({**axis, "type": _type(x, dim)} for axis, dim in zip(image.axes, x.dims, strict=True))
@@ -135,10 +137,16 @@ def _said(x: Any, dim: Any) -> Line | None:
 def _type(x: Any, dim: Any) -> str:
     if dim in x.coords and x.coords[dim].dtype.kind in "mM":
         return "time"
-    return NOT_OF_SPACE.get(str(dim).lower(), "space")
+    return kind_of(str(dim))
 
 
-def _unit(attributes: Mapping[Any, Any]) -> str | None:
+def kind_of(dim: str) -> str:
+    """The type of a dimension by its name."""
+    return NOT_OF_SPACE.get(dim.lower(), "space")
+
+
+def unit_of(attributes: Mapping[Any, Any]) -> str | None:
+    """The unit that a coordinate's attributes say."""
     unit = attributes.get("units", attributes.get("unit"))
     return UNITS.get(unit, unit) if isinstance(unit, str) and unit else None
 

@@ -106,7 +106,7 @@ def _copy(part: npt.NDArray[Any], to: npt.NDArray[Any], change: Change | None, p
         pages.madvise(mmap.MADV_DONTNEED, start, min(first + reach + AROUND_BYTES, len(pages)) - start)
 
 
-def require_numbers(dtype: DType, path: Path, what: str) -> None:
+def require_numbers(dtype: DType, path: Path | str, what: str) -> None:
     """Refuse samples that are no numbers, or that Zarr cannot store: records, objects, long doubles, texts."""
     if dtype.kind in "biufcmM" and dtype.itemsize in (1, 2, 4, 8, 16) and dtype.char not in ("g", "G"):
         return
