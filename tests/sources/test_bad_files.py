@@ -52,7 +52,7 @@ def test_files_without_an_image_are_refused(tmp_path):
     (tmp_path / "empty.tif").write_bytes(b"II*\0" + struct.pack("<I", 0))
     assert "a TIFF source must hold an image; got none" in run("info", tmp_path / "empty.tif")
     (tmp_path / "notes.txt").write_text("no image at all")
-    assert "source must be Zarr, or a TIFF, NIfTI, MGH, NRRD, MetaImage or .npy file" in run(
+    assert "source must be Zarr, or a TIFF, NIfTI, MGH, NRRD, MetaImage, HDF5 or .npy file" in run(
         "info", tmp_path / "notes.txt"
     )
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
