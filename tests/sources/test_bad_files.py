@@ -57,7 +57,6 @@ def test_files_without_an_image_are_refused(tmp_path):
     )
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     assert "a .npy source must hold numbers" in run("info", tmp_path / "objects.npy")
-    assert "must be a local file" in run("info", "https://example.org/slide.svs")
 
 
 def test_a_compression_that_cannot_be_read_is_named(tmp_path, monkeypatch):

@@ -1,13 +1,13 @@
 """What can be read: a file per format.
 
     zarr     Zarr arrays, OME-Zarr images           paths, URLs, stores, arrays
-    tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
-    nifti    .nii, .nii.gz                          local files; vrdask[nifti]
-    mgh      FreeSurfer's .mgh, .mgz                local files; vrdask[nifti]
-    nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
-    metaimage .mha, .mhd                            local files
-    npy      .npy                                   local files
-    hdf5     HDF5 (`vol.h5::/path`), Imaris         local files; vrdask[hdf5]
+    tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   files; vrdask[tiff]
+    nifti    .nii, .nii.gz                          files; vrdask[nifti]
+    mgh      FreeSurfer's .mgh, .mgz                files; vrdask[nifti]
+    nrrd     .nrrd, .nhdr                           files; vrdask[nrrd]
+    metaimage .mha, .mhd                            files
+    npy      .npy                                   files
+    hdf5     HDF5 (`vol.h5::/path`), Imaris         files; vrdask[hdf5]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
 
@@ -19,7 +19,8 @@ travels as the file's path, and whoever reads opens it. TIFF tiles are decoded b
 tifffile's Zarr view, a tile's way through Zarr's event loop costs as much as decoding it); strips and the rest come
 by that view; whatever lies uncompressed in one piece is copied out of a map, box by box, and the map's pages are
 given back at once: they count as memory, and of short rows they hold many times the box. What a truncated file would
-silently give as zeros is refused when it is opened: every tile of the level must lie within the file.
+silently give as zeros is refused when it is opened: every tile of the level must lie within the file. Behind a URL a
+file is read in blocks, of which some are kept (`storage.remote_file`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import ZIPPED, store_path
+from vrdask.storage.remote_file import file_at, is_remote
 
 FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT, hdf5.FORMAT)
 """Of files. What a file begins with counts before its name."""
@@ -145,10 +146,10 @@ def _open(source: Any, level: int, series: int, coordinate_system: str | None) -
             if (series or level) and not found.has_levels:
                 raise ValueError(f"level and series must be 0 for {file}, a single array; got {level} and {series}")
             if within is None:
-                return found.open(Path(file), level, series)
+                return found.open(file_at(file), level, series)
             if found.open_within is None:
                 raise ValueError(f"a path within a file must be of HDF5; got {source}, which is {found.name}")
-            return found.open_within(Path(file), level, series, within)
+            return found.open_within(file_at(file), level, series, within)
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     return open_zarr(source, level, coordinate_system)
@@ -156,20 +157,19 @@ def _open(source: Any, level: int, series: int, coordinate_system: str | None) -
 
 def _format_of(file: str, within: str | None) -> Format | None:
     """The format of a file; None for Zarr. within : a path within it, which Zarr has not."""
-    if "://" in file:
-        if any(one.is_named(file) for one in FORMATS):
-            raise ValueError(f"a source other than Zarr must be a local file; got {file}")
+    path = file_at(file)
+    if is_remote(file) and within is None and not any(one.is_named(path.name) for one in FORMATS):
         return None
-    if (path := Path(file)).is_file():
+    if path.is_file():
         with path.open("rb") as stream:
             begins = stream.read(8)
-        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(file)]
+        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(path.name)]
         if found:
             return found[0]
         if not file.lower().endswith(ZIPPED):
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
-    elif within is not None and not path.exists():
-        raise FileNotFoundError(f"source must exist; got {file}{places.MARK}{within}")
+    elif is_remote(file) or (within is not None and not path.exists()):
+        raise FileNotFoundError(f"source must exist; got {file}{'' if within is None else places.MARK + within}")
     if within is not None:
         way_out = f"{file.rstrip('/')}/{within.lstrip('/')}"
         raise ValueError(f"a path within a file must be of HDF5; got {file}{places.MARK}{within}: of Zarr, {way_out}")

@@ -23,6 +23,7 @@ from vrdask.dtypes import DType, native, plain
 from vrdask.sources.given import GivenArray
 from vrdask.sources.opening import is_damage, reason_of
 from vrdask.sources.source import file_stamp
+from vrdask.storage.remote_file import file_at, is_remote, remote_file
 
 Array = npt.NDArray[Any]
 FILTERS = {
@@ -60,7 +61,11 @@ class Hdf5Array(GivenArray):
 
     @property
     def identity(self) -> Any:
-        return {"hdf5": str(Path(self.path).resolve()), "names": self.names, **file_stamp(Path(self.path))()}
+        return {
+            "hdf5": self.path if is_remote(self.path) else str(Path(self.path).resolve()),
+            "names": self.names,
+            **file_stamp(file_at(self.path))(),
+        }
 
     def __getitem__(self, box: tuple[slice, ...], /) -> Array:
         parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
@@ -113,8 +118,21 @@ class Hdf5Chunks(Hdf5Array):
         assert self.edges is not None
         box = tuple((int(edges[k]), int(edges[k + 1])) for edges, k in zip(self.edges, index, strict=True))
         result = empty(shape_of(box), self.dtype)
+        if is_remote(self.path):
+            self._fetch(index)
         self._fill(result, box)
         return result
+
+    def _fetch(self, index: Index) -> None:
+        """Have the bytes of a chunk in the file's cache: HDF5 reads with its lock held, one thread at a time."""
+        assert self.stored is not None
+        count = len(self.leading)
+        with self._told():
+            dataset = self._dataset(int(np.ravel_multi_index(index[:count], self.leading)) if count else 0)
+            first = tuple(k * c for k, c in zip(index[count:], self.stored, strict=True))
+            found = dataset.id.get_chunk_info_by_coord(first)
+        if found.byte_offset is not None:
+            remote_file(self.path).read_at(found.byte_offset, found.size)
 
 
 class GivenDataset(Hdf5Array):
@@ -160,7 +178,7 @@ class GivenDataset(Hdf5Array):
 
 def opened(path: str) -> Any:
     """An HDF5 file, which keeps no decoded chunks."""
-    return h5py_for(path).File(path, "r", rdcc_nbytes=0)
+    return h5py_for(path).File(file_at(path).open("rb") if is_remote(path) else path, "r", rdcc_nbytes=0)
 
 
 def h5py_for(path: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vrdask.sources.hdf5_array import opened, require_filters
+from vrdask.storage.remote_file import is_remote
 
 
 def files_of(dataset: Any, path: Path, place: str) -> list[Path]:
@@ -23,6 +24,9 @@ def files_of(dataset: Any, path: Path, place: str) -> list[Path]:
     ValueError
         One of them lies elsewhere, or is not there.
     """
+    if is_remote(str(path)):
+        _require_in_one(dataset, place)
+        return [path]
     own = Path(os.fsdecode(dataset.file.filename))
     if own != path:  # behind an external link
         _require_beside(own.resolve().parent == path.resolve().parent, own.name, place)
@@ -46,6 +50,15 @@ def files_of(dataset: Any, path: Path, place: str) -> list[Path]:
         if own.parent / name not in files:
             files.append(own.parent / name)
     return files if own == path else [*files, path]
+
+
+def _require_in_one(dataset: Any, place: str) -> None:
+    """Of a file behind a URL."""
+    others = dataset.is_virtual and any(one.file_name != "." for one in dataset.virtual_sources())
+    if others or dataset.external:
+        raise ValueError(
+            f"an HDF5 source behind a URL must hold its samples itself; got {place}, which has them in other files"
+        )
 
 
 def _require_beside(is_beside: bool, name: str, place: str) -> None:

@@ -14,12 +14,15 @@ import threading
 import weakref
 import zlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
+
+from vrdask.storage.remote_file import file_at
 
 MOST_PER_BYTE = 1032
 """Bytes that a byte of deflate can stand for: 258 for each two bits."""
 PIECE_BYTES = 1 << 20
+PACKED_BYTES = 4 << 20
+"""That are read at a time."""
 BYTES_TO_CHECKSUM = 64 << 20
 """What is decompressed beyond the end of the samples, and let go, to reach the checksum of the whole."""
 
@@ -53,7 +56,7 @@ def inflated(path: str, length: int, what: str, start: int = 0) -> Inflated:
     OSError
         There is no room for the temporary file.
     """
-    stat = Path(path).stat()
+    stat = file_at(path).stat()
     with _one_at_a_time:
         return _inflated(path, length, what, start, stat.st_size, stat.st_mtime_ns)
 
@@ -62,12 +65,12 @@ _one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _inflated(path: str, length: int, what: str, start: int, size: int, modified: int) -> Inflated:
+def _inflated(path: str, length: int, what: str, start: int, size: int, modified: Any) -> Inflated:
     return Inflated(path, length, what, start)
 
 
 def _inflate(path: str, length: int, to: Any, start: int) -> None:
-    with open(path, "rb") as file:
+    with file_at(path).open("rb", buffering=PACKED_BYTES) as file:
         file.seek(start)
         begins = file.read(2)
         file.seek(start)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,7 @@ def _header(path: Path) -> tuple[Any, bool, bool]:
     except ImportError:
         raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
     try:
-        with gzip.open(path) if is_gzip else path.open("rb") as file:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as file:
             block = file.read(_HEADER_BYTES)
         for kind in (Nifti1Header, Nifti2Header):
             if kind.may_contain_header(block):
