@@ -9,16 +9,14 @@ What none of these say is unknown.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from vrdask.images.axes import UNITS, image_of
+from vrdask.images.axes import as_ome_zarr
 from vrdask.images.image import Image
-from vrdask.images.kinds import space_of
-from vrdask.sources.labelled import Line, kind_of, line_through, unit_of
+from vrdask.sources.labelled import image_of_scales
 
 ELEMENT_SIZE = "element_size_um"
 MOST_ON_A_SCALE = 1 << 22
@@ -38,23 +36,13 @@ def image_of_dataset(dataset: Any) -> Image | None:
     names = [name or f"dim_{axis}" for axis, name in enumerate(names)]
     if len({*names}) < len(names):
         return None
-    kinds = [kind_of(name) for name in names]
-    sizes: dict[str, tuple[float, str | None]] = {}
-    origin = [0.0] * dataset.ndim
-    for axis, name in enumerate(names):
-        line, unit = _scale(dataset, axis)
-        if line is not None and line.step > 0:
-            sizes[name], origin[axis] = (line.step, unit), line.first
-    space = space_of([{"name": name, "type": kind} for name, kind in zip(names, kinds, strict=True)])
-    if size is not None and len(size) == len(space):
-        sizes |= {names[axis]: (one, "micrometer") for axis, one in zip(space, size, strict=True)}
-    image = image_of(names, sizes)
-    scale = tuple(
-        sizes[name][0] if name in sizes else math.nan if kind == "space" else 1.0
-        for name, kind in zip(names, kinds, strict=True)
-    )
-    axes = tuple({**axis, "type": kind} for axis, kind in zip(image.axes, kinds, strict=True))
-    return replace(image, axes=axes, scale=scale, translation=tuple(origin))
+    image = image_of_scales(names, [_scale(dataset, axis) for axis in range(dataset.ndim)])
+    if size is None or len(size) != len(image.space_axes):
+        return image
+    scale, axes = list(image.scale), [dict(axis) for axis in image.axes]
+    for axis, one in zip(image.space_axes, size, strict=True):
+        scale[axis], axes[axis]["unit"] = one, "micrometer"
+    return as_ome_zarr(replace(image, scale=tuple(scale), axes=tuple(axes)))
 
 
 def _names(dataset: Any) -> list[str]:
@@ -88,22 +76,12 @@ def _element_size(dataset: Any) -> list[float] | None:
     return [float(str(one)) for one in np.asarray(said).ravel()]
 
 
-def _scale(dataset: Any, axis: int) -> tuple[Line | None, str | None]:
-    """The positions and the unit of the first scale of a dimension, where it has one that is evenly spaced."""
-    if not len(dataset.dims[axis]):
-        return None, None
-    scale = dataset.dims[axis][0]
-    if (
-        scale.shape != dataset.shape[axis : axis + 1]
-        or not 1 < scale.size <= MOST_ON_A_SCALE
-        or scale.dtype.kind not in "iuf"
-    ):
-        return None, None
+def _scale(dataset: Any, axis: int) -> tuple[Any, dict[str, Any]]:
+    """The numbers and the unit of the first scale of a dimension; None where it has none."""
+    scale = dataset.dims[axis][0] if len(dataset.dims[axis]) else None
+    if scale is None or scale.shape != dataset.shape[axis : axis + 1] or not 1 < scale.size <= MOST_ON_A_SCALE:
+        return None, {}
     said = {key: scale.attrs[key] for key in ("units", "unit") if key in scale.attrs}
-    unit = unit_of(
-        {key: one.decode("utf-8", "replace") if isinstance(one, bytes) else one for key, one in said.items()}
-    )
-    try:
-        return line_through(scale[()], dataset.name), UNITS.get(unit or "", unit)
-    except ValueError:
-        return None, None
+    return scale[()], {
+        key: one.decode("utf-8", "replace") if isinstance(one, bytes) else one for key, one in said.items()
+    }
