@@ -21,6 +21,7 @@ import zarr
 
 tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
+h5py = pytest.importorskip("h5py")
 
 pytestmark = [
     pytest.mark.slow,
@@ -157,6 +158,17 @@ def _tiff_strips(place: Path, dtype: str) -> Path:
     return _tiff(place, dtype, rowsperstrip=16)
 
 
+def _hdf5(place: Path, dtype: str, **layout: Any) -> Path:
+    path = place.with_suffix(".h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("raw", data=_noise(_sized(256, 256, dtype=dtype), dtype), **layout)
+    return path
+
+
+def _hdf5_chunks(place: Path, dtype: str) -> Path:
+    return _hdf5(place, dtype, chunks=(64, 64, 64), compression="gzip", compression_opts=1)
+
+
 SOURCES = {
     "zarr, chunks": _plain,
     "zarr, shards": _shards,
@@ -170,6 +182,8 @@ SOURCES = {
     "nii.gz": _nii_gz,
     "tiff, tiles": _tiff_tiles,
     "tiff, strips": _tiff_strips,
+    "hdf5, chunks": _hdf5_chunks,
+    "hdf5": _hdf5,
 }
 
 

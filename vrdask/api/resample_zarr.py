@@ -97,10 +97,10 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     ----------
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
-        the target becomes an OME-Zarr image if the file's pixel size is known or its channels are colours, else
-        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
-        is another level, series or channel.
+        level with the new scale and translation. Or a file, here or behind a URL: TIFF (OME-TIFF, SVS, tiled,
+        pyramidal), NIfTI, HDF5 (``"vol.h5::/path"``), ..; the target becomes an OME-Zarr image if the file's pixel size
+        is known or its channels are colours, else an array that says what is known in its attribute "vrdask".
+        `vrdask.sources.open_source` gives the source that is another level, series or channel.
         An xarray.DataArray: its coordinates, of one dimension and evenly spaced where that is resampled, and its
         attributes go along, and ``xarray.open_zarr(target)`` finds them; where it is no image, as the variable of its
         name in a group.
