@@ -23,6 +23,7 @@ tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
 pytest.importorskip("pydicom")
 Picture = pytest.importorskip("PIL.Image")
+h5py = pytest.importorskip("h5py")
 
 pytestmark = [
     pytest.mark.slow,
@@ -185,6 +186,17 @@ def _png(place: Path, dtype: str) -> Path:
     return path
 
 
+def _hdf5(place: Path, dtype: str, **layout: Any) -> Path:
+    path = place.with_suffix(".h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("raw", data=_noise(_sized(256, 256, dtype=dtype), dtype), **layout)
+    return path
+
+
+def _hdf5_chunks(place: Path, dtype: str) -> Path:
+    return _hdf5(place, dtype, chunks=(64, 64, 64), compression="gzip", compression_opts=1)
+
+
 SOURCES = {
     "zarr, chunks": _plain,
     "zarr, shards": _shards,
@@ -202,6 +214,8 @@ SOURCES = {
     "tiff slices, packed": _packed_slices,
     "dicom series": _dicom,
     "png": _png,
+    "hdf5, chunks": _hdf5_chunks,
+    "hdf5": _hdf5,
 }
 
 

@@ -24,7 +24,8 @@ def open(  # noqa: A001 (as zarr.open)
     Parameters
     ----------
     place : path, URL (fsspec), store, zarr.Array, zarr.Group, array or Source
-        Whatever `resample_zarr` reads. Arrays are those of numpy, dask, h5py, tensorstore, torch (CPU) and xarray.
+        Whatever `resample_zarr` reads; a dataset of HDF5 as ``"vol.h5::/path"``. Arrays are those of numpy, dask, h5py,
+        tensorstore, torch (CPU) and xarray.
     level : int
         Of a pyramid; 0 is the full size.
     series : int or str

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.coordinates import with_coordinates
+from vrdask.api.labelled import grids_of, grids_of_blocks
 from vrdask.api.labels import holds_labels, mode_for, whole_factors
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
@@ -64,12 +66,15 @@ def prepare(
     if by_majority and (factors := whole_factors(array.shape, sizes.axes, sizes.shape)) is not None:
         what = blocks(array.shape, factors, "majority", axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype)
         image = image and image.stepped(what.steps, what.starts)
+        grids = grids_of_blocks(what)
     else:
         what = resampling(
             array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
             axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
         )  # fmt: skip
         image = image and image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)
+        grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
+    opened = with_coordinates(source, opened, grids, pixel_size)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
@@ -92,11 +97,14 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     ----------
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), DICOM, NIfTI,
-        .npy, ..; a folder with a DICOM series, or a folder or a pattern ("scan/*.tif") of TIFF, PNG or JPEG slices;
-        the target becomes an OME-Zarr image if the file's pixel size is known or its channels are colours, else
-        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
-        is another level, series or channel.
+        level with the new scale and translation. Or a file, here or behind a URL: TIFF (OME-TIFF, SVS, tiled,
+        pyramidal), DICOM, NIfTI, HDF5 (``"vol.h5::/path"``), ..; a folder with a DICOM series, or a folder or a pattern
+        (``"scan/*.tif"``) of TIFF, PNG or JPEG slices; the target becomes an OME-Zarr image if the file's pixel size
+        is known or its channels are colours, else an array that says what is known in its attribute "vrdask".
+        `vrdask.sources.open_source` gives the source that is another level, series or channel.
+        An xarray.DataArray: its coordinates, of one dimension and evenly spaced where that is resampled, and its
+        attributes go along, and ``xarray.open_zarr(target)`` finds them; where it is no image, as the variable of its
+        name in a group.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
         ends in .nii or .nii.gz becomes NIfTI, of any size: until it is complete, its samples stand in a folder beside

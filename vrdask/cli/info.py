@@ -20,13 +20,13 @@ from vrdask.cli.options import about, which_array
 def info(source: str, as_json: bool, **which: Any) -> None:
     """Print shape, type, axes, spacing, levels, channels and labels of the array at SOURCE, or the images it holds."""
     from vrdask.sources import open_source
-    from vrdask.sources.zarr_holdings import ImagesWithinError
+    from vrdask.sources.within import ImagesWithinError
 
     with about(source):
         try:
             opened = open_source(source, **which)
         except ImagesWithinError as within:
-            paths = [f"{source.rstrip('/')}/{path}" for path in within.paths()]
+            paths = list(within.places())
             found: dict[str, Any] = {"kind": within.kind, "images": paths}
             rows = [("kind", within.kind), *(("image", path) for path in paths)]
         else:

@@ -109,10 +109,10 @@ def resample(
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
-    SOURCE is a path or URL of a Zarr array or OME-Zarr image; a TIFF, SVS, DICOM, NIfTI or .npy file; a folder with a
-    DICOM series; or a folder or a pattern ('scan/*.tif') of slices. TARGET becomes a Zarr array, or an OME-Zarr image
-    where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes NIfTI, one in .png, .jpg or .tif a
-    picture.
+    SOURCE is a path or URL of a Zarr array or OME-Zarr image; a TIFF, SVS, DICOM, NIfTI, HDF5 (vol.h5::/path) or .npy
+    file; a folder with a DICOM series; or a folder or a pattern ('scan/*.tif') of slices. TARGET becomes a Zarr array,
+    or an OME-Zarr image where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes NIfTI, one in .png,
+    .jpg or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:

@@ -79,6 +79,7 @@ def _places_of(given: Any) -> list[StorePath]:
         if isinstance(array, GivenArray):
             return [one for place in array.places for one in _places_of(place)]
         given = array if isinstance(array, zarr.Array) else given.place
+    given = places.split(given)[0] if isinstance(given, str) else given
     return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 
 

@@ -16,6 +16,7 @@ class Format:
     name : for people. suffixes : of its files, in lower case. magics : what its files may begin with; none where that
     tells nothing. open : gives a level of a series of a file. has_levels : whether there may be others than 0 of them.
     magic_at : the byte at which magics stand.
+    open_within : the same of what lies at a path within a file; None where files hold no others than numbered ones.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Format:
     open: Callable[[Path, int, int], Source]
     has_levels: bool = False
     magic_at: int = 0
+    open_within: Callable[[Path, int, int, str], Source] | None = None
 
     def begins(self, data: bytes) -> bool:
         """Whether a file that begins so is of this format."""

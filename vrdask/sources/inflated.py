@@ -11,15 +11,17 @@ import gzip
 import threading
 import zlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from vrdask.sources import unpacked
 from vrdask.sources.unpacked import Unpacked
+from vrdask.storage.remote_file import file_at
 
 MOST_PER_BYTE = 1032
 """Bytes that a byte of deflate can stand for: 258 for each two bits."""
 PIECE_BYTES = 1 << 20
+PACKED_BYTES = 4 << 20
+"""That are read at a time."""
 BYTES_TO_CHECKSUM = 64 << 20
 """What is decompressed beyond the end of the samples, and let go, to reach the checksum of the whole."""
 
@@ -36,7 +38,7 @@ def inflated(path: str, length: int, what: str, start: int = 0) -> Unpacked:
     OSError
         There is no room for the temporary file.
     """
-    stat = Path(path).stat()
+    stat = file_at(path).stat()
     with _one_at_a_time:
         return _inflated(path, length, what, start, stat.st_size, stat.st_mtime_ns)
 
@@ -45,7 +47,7 @@ _one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _inflated(path: str, length: int, what: str, start: int, size: int, modified: int) -> Unpacked:
+def _inflated(path: str, length: int, what: str, start: int, size: int, modified: Any) -> Unpacked:
     try:
         return Unpacked(f"decompressing {path}", length, lambda file: _inflate(path, length, file, start))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -53,7 +55,7 @@ def _inflated(path: str, length: int, what: str, start: int, size: int, modified
 
 
 def _inflate(path: str, length: int, to: Any, start: int) -> None:
-    with open(path, "rb") as file:
+    with file_at(path).open("rb", buffering=PACKED_BYTES) as file:
         file.seek(start)
         begins = file.read(2)
         file.seek(start)

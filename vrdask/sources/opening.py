@@ -15,7 +15,7 @@ from typing import Any
 
 from vrdask.storage.retry import StoreError
 
-READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage, PNG, JPEG or .npy file"
+READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage, HDF5, PNG, JPEG or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"
 _OF_PLACES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _OF_THE_SYSTEM = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)
@@ -78,7 +78,7 @@ def is_damage(error: BaseException) -> bool:
         return True
     module = type(error).__module__.partition(".")[0]
     return module in ("builtins", "struct", "zlib", "zipfile", "json", "xml", "tifffile", "imagecodecs", "nibabel",
-                      "zarr", "numcodecs", "numpy", "PIL", "pydicom")  # fmt: skip
+                      "zarr", "numcodecs", "numpy", "PIL", "pydicom", "h5py")  # fmt: skip
 
 
 def reason_of(error: BaseException) -> str:

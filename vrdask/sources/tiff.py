@@ -38,6 +38,7 @@ from vrdask.sources.tiff_colours import is_stored_as_ycbcr, seen_as, with_channe
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
 from vrdask.storage.layout import Layout
+from vrdask.storage.remote_file import file_at, is_remote
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class TiffArray:
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
-                    file = tifffile_for(self.path).TiffFile(self.path)
+                    file = _opened(self.path)
                     weakref.finalize(self, file.close)
                     self._opened = self._open(file.series[self.series])
         return self._opened
@@ -102,7 +103,7 @@ class TiledTiffArray(TiffArray):
         return pages
 
     def _open(self, series: TiffPageSeries) -> Any:
-        return TiledPages.of(series.levels[self.level])
+        return TiledPages.of(series.levels[self.level], self.path)
 
 
 def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
@@ -118,7 +119,7 @@ def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
     """
     tifffile = tifffile_for(path)
     try:
-        with complaints_raised(path), tifffile.TiffFile(path) as file:
+        with complaints_raised(path), _opened(str(path)) as file:
             require_plausible_planes(file, path)
             return _source(file, path, level, series)
     except (tifffile.TiffFileError, struct.error, EOFError) as error:
@@ -156,7 +157,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
     else:
         require_all_pages(one.pages, path)
         chunks = _zarr_view(chosen, level).chunks
-        kind = TiffArray if TiledPages.of(one) is None else TiledTiffArray
+        kind = TiffArray if TiledPages.of(one, str(path)) is None else TiledTiffArray
         array = kind(str(path), series, level, tuple(one.shape), plain(one.dtype), chunks)
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
@@ -269,6 +270,13 @@ def tifffile_for(path: Any) -> Any:
     except ImportError:
         raise ModuleNotFoundError(f"reading {path} needs the package tifffile: pip install 'vrdask[tiff]'") from None
     return tifffile
+
+
+def _opened(path: str) -> TiffFile:
+    """A TIFF file, which may be behind a URL."""
+    tifffile = tifffile_for(path)
+    opened: TiffFile = tifffile.TiffFile(file_at(path).open("rb") if is_remote(path) else path)
+    return opened
 
 
 def _named(series: TiffPageSeries) -> str:

@@ -21,6 +21,7 @@ from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
 from vrdask.sources.zarr_above import image_above
 from vrdask.sources.zarr_holdings import no_image
+from vrdask.sources.zarr_labelled import image_of_variable, only_variable
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
@@ -70,6 +71,9 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
         return _source(node, image)
     image = _said(place, None, lambda: read_multiscale(attributes, level, coordinate_system=coordinate_system))
     if image is None:
+        if level == 0 and (one := only_variable(node)) is not None:
+            said = _attributes(one, place)
+            return _source(one, _said(place, one.ndim, lambda: image_from(said)) or image_of_variable(node, one))
         raise no_image(node, attributes, place)
     array = node.get(image.path)
     if not isinstance(array, zarr.Array):

@@ -1,4 +1,5 @@
-"""What a place is: a path, or a URL; and whether two places are one, whatever they are called.
+"""What a place is: a path, or a URL, which may go on into a file (`vol.h5::/raw`); and whether two
+places are one, whatever they are called.
 
 A local URL is a path. Where there is a file system, places are compared by device and inode, so that symbolic links,
 bind mounts and the case of letters cannot hide that two names lead to one folder.
@@ -21,6 +22,10 @@ from vrdask.storage import zarr_internals
 _LOCAL_URL = re.compile(r"(?:file|local):(?://(?P<rest>.*)|(?P<path>/.*))", re.IGNORECASE | re.DOTALL)
 _SUFFIX = re.compile(r"[^./\\](\.nii\.gz|\.[A-Za-z][\w+-]*)$", re.IGNORECASE)
 """A dot and a letter: the ".5mm" of "scan_0.5mm" is no suffix. NIfTI has one of two parts."""
+MARK = "::"
+"""Between a file and a path within it. It also joins the URLs of a chain, as fsspec has it."""
+_ARCHIVES = ("zip://", "tar://", "libarchive://")
+"""Of a chain that begins so, the rest is the archive."""
 _ONE_SERVICE = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
 
 
@@ -86,6 +91,21 @@ def suffix_of(place: Any) -> str:
         return ""
     found = _SUFFIX.search(name)
     return found[1].lower() if found else ""
+
+
+def split(place: str) -> tuple[str, str | None]:
+    """The file that a place names, and the path within it that it goes on to; None where it names all of it.
+
+    >>> split("vol.h5::/raw"), split("s3://bucket/vol.h5::/raw"), split("simplecache::s3://bucket/a.zarr")
+    (('vol.h5', '/raw'), ('s3://bucket/vol.h5', '/raw'), ('simplecache::s3://bucket/a.zarr', None))
+    """
+    file, _, path = place.rpartition(MARK)
+    chained = "://" in path or (
+        "://" in file and (not path.startswith("/") or (file.startswith(_ARCHIVES) and MARK not in file))
+    )
+    if not file or chained or os.path.lexists(place):
+        return place, None
+    return file, path
 
 
 @dataclass(frozen=True)
