@@ -76,6 +76,35 @@ def test_scale_and_translation_are_exact_products(tmp_path):
     np.testing.assert_allclose(said[2], [[2.7, 0.6, 2.1], [1.2, 0.25, 0.7]], rtol=2e-16)
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_nobody_knows_is_unknown_at_every_level(tmp_path, version):
+    zarr.create_array(tmp_path / "in.zarr", data=X[0], chunks=(8, 8, 8))
+    how: dict[str, Any] = {"ome_zarr_version": version, "levels": 2, "axes": ("y", "x")}
+    group = vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", **how)
+    assert group.attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    for dataset in multiscale(group)["datasets"]:
+        scale, translation = dataset["coordinateTransformations"]
+        assert scale == {"type": "scale", "scale": [1.0, 1.0, 1.0]}
+        assert translation == {"type": "translation", "translation": [0.0, 0.0, 0.0]}
+    for level in range(3):
+        assert np.isnan(open_source(tmp_path / "out.zarr", level=level).spacing).all()
+    vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", **how, resume=True)  # nothing is left to do
+    again = vrdask.write_pyramid(tmp_path / "out.zarr", tmp_path / "again.zarr", **how)
+    assert again.attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    assert again.attrs["vrdask"]["made"] != group.attrs["vrdask"]["made"]
+
+
+def test_of_a_spacing_that_is_known_along_some_axes_the_rest_is_unknown(tmp_path):
+    metadata = {"unit": "um", "axes": "ZYX"}
+    tifffile.imwrite(tmp_path / "in.tif", X[0], imagej=True, resolution=(2.0, 2.0), metadata=metadata)
+    source = open_source(tmp_path / "in.tif")
+    unknown = [name for name, step in zip(source.axes, source.spacing, strict=True) if np.isnan(step)]
+    group = vrdask.write_pyramid(source, tmp_path / "tif.zarr", levels=1)
+    assert group.attrs["vrdask"].get("unknown", []) == unknown == ["z"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in multiscale(group)["datasets"]]
+    assert scales == [[1.0, 0.5, 0.5], [1.0, 1.0, 1.0]]
+
+
 def test_auto_makes_voxels_as_long_as_wide_first(source, tmp_path):
     group = vrdask.write_pyramid(source, tmp_path / "out.zarr", factors="auto", chunks=8)
     scales = [level["coordinateTransformations"][0]["scale"] for level in multiscale(group)["datasets"]]

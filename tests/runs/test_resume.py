@@ -50,7 +50,7 @@ def chunks_below(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     "scenario",
     ["plain", "sharded", "overwrite", "affine", "two", "damage",
-     "pyramid", "pyramid in shards", "pyramid in Zarr 2"],
+     "pyramid", "pyramid in shards", "pyramid in Zarr 2", "pyramid in TIFF"],
 )  # fmt: skip
 def test_killed_at_every_change_of_the_file_system_and_resumed_ends_bit_identical(tmp_path, scenario):
     command = [sys.executable, str(Path(__file__).parents[1] / "crashes.py"), scenario, str(tmp_path)]

@@ -32,7 +32,7 @@ class PyramidTarget(Target):
 
     levels : of which those from `first` on are written. paths : of these arrays. sums : by level, where unrounded sums
     wait. attributes : of the group, from the range of values of each channel, where they are asked for.
-    channel_axis : of the arrays. wants_windows : whether the ranges are asked for.
+    channel_axis : of the arrays. wants_windows : whether the ranges are asked for. told : notes.
     """
 
     levels: tuple[zarr.Array[Any], ...] = ()
@@ -42,6 +42,11 @@ class PyramidTarget(Target):
     attributes: Callable[[Sequence[tuple[float, float]]], dict[str, Any]] = field(default=lambda windows: {})
     channel_axis: int | None = None
     wants_windows: bool = False
+    told: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.told
 
     @property
     def base(self) -> StorePath:
