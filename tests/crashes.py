@@ -28,6 +28,7 @@ import vrdask.sources.nifti
 import vrdask.sources.npy
 import vrdask.sources.tiff
 from vrdask.api.affine_zarr import affine_zarr
+from vrdask.api.downsample_zarr import downsample_zarr
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.api.write_pyramid import write_pyramid
 from vrdask.planning import pyramid_plan
@@ -55,6 +56,11 @@ def mapped(source: Path, target: Path, **more: Any) -> Any:
     return affine_zarr(source, target, [-1, 1], (23, 0), mode="nearest", chunks=8, num_threads=1, **more)
 
 
+def halved(source: Path, target: Path, **more: Any) -> Any:
+    how: dict[str, Any] = {"chunks": 2, "shards": (4, 8), "num_threads": 1, "memory_limit": "300kB"}
+    return downsample_zarr(source, target, 2, "majority", **how, **more)
+
+
 def levels(**how: Any) -> Callable[..., Any]:
     return lambda source, target, **more: write_pyramid(
         source, target, num_threads=1, factors=[{"y": 2, "x": 1}, 2, {"y": 3, "x": 2}], **how, **more
@@ -74,6 +80,7 @@ SCENARIOS: dict[str, tuple[Callable[..., Any], np.ndarray]] = {
     "sharded": (resampled(chunks=2, shards=(4, 8)), vrdask.resample(X, (12, 8))),
     "overwrite": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
     "affine": (mapped, X[::-1]),
+    "blocks": (halved, vrdask.downsample(X, 2, "majority")),
     "two": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
     "damage": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
     "pyramid": (levels(chunks=4), means(X)),
