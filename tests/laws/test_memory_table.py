@@ -39,13 +39,14 @@ DTYPES = ("uint8", "uint16", "float32")
 
 RUNS = """
 import ctypes, json, os, re, zarr, numpy, vrdask
-from vrdask.api import affine_zarr as affine_to_zarr, resample_zarr as zarr_to_zarr
+from vrdask.api import affine_zarr as affine_to_zarr, downsample_zarr, resample_zarr as zarr_to_zarr, write_pyramid
 
 def memory(name):
     return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 
 def prepared(source, target, options):
-    prepare = (affine_to_zarr if "matrix" in options else zarr_to_zarr).prepare
+    kinds = {"matrix": affine_to_zarr, "levels": write_pyramid, "factors": downsample_zarr}
+    prepare = next((kinds[name] for name in kinds if name in options), zarr_to_zarr).prepare
     try:
         return prepare(source, target, **options)
     except ValueError as error:
@@ -58,10 +59,16 @@ for source, target, options in json.loads(os.environ["JOBS"]):
     if "matrix" in options:
         how = {"mode": options["mode"], "dtype": options.get("dtype"), "num_threads": 2}
         vrdask.affine_zarr(small, target + ".warm.zarr", [[0.9, 0.1], [-0.1, 0.9]], **how)
+    elif "levels" in options:
+        suffix = ".warm" + options["ends"]
+        vrdask.write_pyramid(small, target + suffix, mode=options["mode"], levels=1, num_threads=2)
+    elif "factors" in options:
+        vrdask.downsample_zarr(small, target + ".warm.zarr", 2, options["mode"], num_threads=2)
     else:
         vrdask.resample_zarr(small, target + ".warm.zarr", mode=options["mode"], factor=0.5, num_threads=2)
+    target += options.pop("ends", "")
     job = prepared(source, target, options | {"num_threads": 2})
-    planned = job.blocks.peak_bytes
+    planned = (job.plan if "levels" in options else job.blocks).peak_bytes
     ctypes.CDLL(None).malloc_trim(0)  # what is free is not used again in silence
     open("/proc/self/clear_refs", "w").write("5")  # the peak is that of the run from here on
     before = memory("VmRSS")
@@ -226,6 +233,52 @@ def test_turns_take_what_their_plans_say_or_less(tmp_path, python, name):
     ]
     for planned, peak in json.loads(python(RUNS, JOBS=json.dumps(jobs))):
         print(f"{name}: {mode}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
+        assert peak <= RATIO * planned + OBJECTS
+
+
+BLOCKS = {
+    "zarr, chunks": ("median", "uint16", {}),
+    "zarr, shards": ("majority", "uint16", {"sparse": True, "chunks": 16, "shards": 64}),
+    "zarr, thin chunks": ("mean", "uint8", {"dtype": "float32"}),
+    "zarr, long rows": ("max", "float32", {}),
+    "npy": ("mean", "float32", {}),
+    "tiff, tiles": ("mean", "uint8", {}),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_whole_blocks_take_what_their_plans_say_or_less(tmp_path, python, name):
+    mode, dtype, more = BLOCKS[name]
+    source = SOURCES[name](tmp_path / dtype, dtype)
+    options = {"mode": mode, "factors": 2, "small": dtype, **more}
+    _hold(tmp_path, python, name, source, options)
+
+
+PYRAMIDS = {
+    "zarr, chunks": ("mean", "uint16", {}),
+    "zarr, shards": ("majority", "uint8", {"chunks": 32, "shards": 64}),
+    "zarr, thin chunks": ("mean", "float32", {}),
+    "npy": ("median", "uint16", {"chunks": 64}),
+    "nii": ("cubic", "uint8", {}),
+    "tiff, tiles": ("mean", "uint8", {"chunks": 256}),
+    "tiff, strips": ("mean", "uint16", {"ends": ".ome.tif"}),
+    "zarr, long rows": ("max", "uint8", {"ends": ".ome.tif", "compressors": "jpeg"}),
+}
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_pyramids_take_what_their_plans_say_or_less(tmp_path, python, name):
+    mode, dtype, more = PYRAMIDS[name]
+    source = SOURCES[name](tmp_path / dtype, dtype)
+    options = {"mode": mode, "levels": 3, "small": dtype, "ends": ".zarr", **more}
+    _hold(tmp_path, python, name, source, options)
+
+
+def _hold(folder: Path, python: Any, name: str, source: Path, options: dict[str, Any]) -> None:
+    """Run with little memory and with what is usual; each takes what its plan says."""
+    jobs = [(str(source), str(folder / str(limit)), {**options, "memory_limit": limit}) for limit in (LIMIT, None)]
+    for planned, peak in json.loads(python(RUNS, JOBS=json.dumps(jobs))):
+        print(f"{name}: {options['mode']}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
         assert peak <= RATIO * planned + OBJECTS
 
 
