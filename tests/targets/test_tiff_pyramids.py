@@ -133,6 +133,57 @@ def test_openslide_reads_levels_of_colours(tmp_path):
             assert_array_equal(found[..., :3], right)
 
 
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64", "uint64", "float16"]
+)
+def test_every_type_that_a_tiff_holds(tmp_path, dtype):
+    x = (RANDOM.integers(0, 2, (70, 90)) if dtype == "bool" else RANDOM.normal(0, 99, (70, 90))).astype(dtype)
+    name = "out.tif" if dtype in ("uint64", "float16") else "out.ome.tif"
+    for packing in ("deflate", "zstd"):
+        vrdask.write_pyramid(x, tmp_path / name, levels=2, chunks=16, compressors=packing, overwrite=True)
+        assert_levels(tmp_path / name, expected(x, [(2, 2)] * 2, "mean"))
+
+
+def test_labels_go_by_majority_and_those_beside_an_image_stay_behind(tmp_path, caplog):
+    labels = RANDOM.integers(0, 5, (60, 70)).astype("uint32")
+    image_at(tmp_path / "labels.zarr", labels, (1, 1), "yx", **{"image-label": {}})
+    vrdask.write_pyramid(tmp_path / "labels.zarr", tmp_path / "labels.ome.tif", levels=2, chunks=16)
+    assert_levels(tmp_path / "labels.ome.tif", expected(labels, [(2, 2)] * 2, "majority"))
+    image_at(tmp_path / "in.zarr", GREY, (1, 1), "yx")
+    group = zarr.open_group(tmp_path / "in.zarr").create_group("labels")
+    group.attrs["ome"] = {"version": "0.5", "labels": ["cells"]}
+    image_at(group.store_path / "cells", labels, (1, 1), "yx")
+    with caplog.at_level("WARNING", "vrdask"):
+        vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.ome.tif", levels=1)
+    assert [record.message for record in caplog.records] == ["a TIFF has no label images beside it: cells"]
+
+
+@pytest.mark.parametrize(("factors", "are_levels"), [([2, 2], True), ([3, 3], True), ([2, 3], False)])
+def test_pages_that_tifffile_takes_for_no_levels_are_told(tmp_path, caplog, factors, are_levels):
+    with caplog.at_level("WARNING", "vrdask"):
+        vrdask.write_pyramid(GREY, tmp_path / "out.tif", factors=factors, chunks=16)
+    assert bool(caplog.records) != are_levels
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert (len(file.series) == 1) == are_levels
+        found = [page.asarray() for page in file.pages]
+    for one, right in zip(found, expected(GREY, [(f, f) for f in factors], "mean"), strict=True):
+        assert_array_equal(one, right)
+    vrdask.write_pyramid(GREY, tmp_path / "out.ome.tif", factors=factors, chunks=16)
+    assert_levels(tmp_path / "out.ome.tif", found)
+
+
+def test_a_place_that_a_tiff_cannot_say_is_told(tmp_path, caplog):
+    nibabel = pytest.importorskip("nibabel")
+    affine = np.array([[2.0, 0, 0, -9], [0, 2, 0, 5], [0, 0, 3, 7], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(np.zeros((12, 10, 8), "i2"), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "in.nii")
+    with caplog.at_level("WARNING", "vrdask"):
+        vrdask.write_pyramid(tmp_path / "in.nii", tmp_path / "out.ome.tif", levels=1)
+    assert "not where the image lies" in caplog.text
+    assert vrdask.open(tmp_path / "out.ome.tif", level=1).spacing == (3000.0, 4000.0, 4000.0)
+
+
 def test_a_large_file_is_a_bigtiff(tmp_path, monkeypatch):
     from vrdask.targets import tiff_pyramid
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
-from vrdask.boxes import Box
+from vrdask.boxes import Box, ceil_div
 from vrdask.dtypes import DType, plain
 from vrdask.images.axes import image_of
 from vrdask.images.colours import channel_axis, has_colours
@@ -40,6 +40,7 @@ from vrdask.storage import places, zarr_internals
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.targets.streamed import MOST_OF_LIMIT, FromFolder, file_and_folder
+from vrdask.targets.tiff_packing import Packing, packing_of
 from vrdask.targets.tiff_writing import ORDER, TILE, TiffForm, is_ome, require_ome, tiff_axes, tiff_form
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -53,32 +54,6 @@ MADE = 65000
 """A private tag, of those that anybody may use: by which settings a file was made, as JSON."""
 TEXT = 2
 """tifffile's number of a type of tags."""
-
-
-@dataclass(frozen=True)
-class Packing:
-    """How tiles are compressed. name : tifffile's. arguments : of its encoder."""
-
-    name: str | None
-    arguments: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A compression: tifffile's name, its argument and the lowest and highest; what it needs; the usual argument."""
-
-    name: str
-    lowest: int
-    highest: int
-    package: str | None = None
-    usual: int | None = None
-
-
-_KNOWN = {
-    "deflate": _Named("adobe_deflate", 1, 9),
-    "zstd": _Named("zstd", 1, 22, "imagecodecs", 3),
-    "jpeg": _Named("jpeg", 1, 100, "imagecodecs", 90),
-}
 
 
 @dataclass(frozen=True)
@@ -118,6 +93,7 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
         metadata = options.pop("metadata") if is_ome_tiff else None
         options |= {"dtype": self.array.dtype, "tile": self.tile, "metadata": None}
         options |= {"compression": self.packing.name, "compressionargs": dict(self.packing.arguments)}
+        options["predictor"] = self.packing.of_differences
         options |= {"maxworkers": self.threads, "buffersize": self.buffer_bytes}
         how_made = (MADE, TEXT, None, json.dumps(dict(made)), True)
         first = {"metadata": metadata, "software": f"vrdask {version('vrdask')}", "extratags": [how_made]}
@@ -232,79 +208,46 @@ def tiff_pyramid(
             f"{', '.join(image.axis_names)} for {place}: write .ome.tif"
         )
     _require_pages(image, shapes, str(place))
-    rows, columns = tile
-    packing = packing_of(compressors, dtype, shapes[0][-1] if codes.endswith("S") else 1, str(place))
     form = tiff_form(shapes[0], dtype, image, path.name, codes)
-    bytes_of_tile = rows * columns * dtype.itemsize * (shapes[0][-1] if codes.endswith("S") else 1)
-    in_row = max(1, CHUNK_BYTES // bytes_of_tile)
-    said = {"tile": [rows, columns], "packing": [packing.name, dict(packing.arguments)], "axes": form.codes,
-            "said": json.loads(json.dumps(form.options))}  # fmt: skip
+    colours = shapes[0][-1] if codes.endswith("S") else 1
+    packing = packing_of(compressors, dtype, colours, str(place))
+    in_row = max(1, CHUNK_BYTES // (tile[0] * tile[1] * colours * dtype.itemsize))
+    sizes = {"Y": tile[0], "X": tile[1] * in_row, "S": colours}
+    said = {"tile": tile, "packing": asdict(packing), "codes": codes, "options": form.options}
     levels = []
     for level, shape in enumerate(shapes):
-        sizes = [{"Y": rows, "X": columns * in_row, "S": n}.get(code, 1) for code, n in zip(codes, shape, strict=True)]
-        chunk = tuple(max(1, min(c, n)) for c, n in zip(sizes, shape, strict=True))
+        chunk = tuple(max(1, min(sizes.get(code, 1), n)) for code, n in zip(codes, shape, strict=True))
         blank = zarr.create_array(
-            MemoryStore(), shape=shape, dtype=dtype, chunks=chunk,
-            compressors=ZstdCodec(level=1), attributes={} if level else {"tiff": said},
+            MemoryStore(), shape=shape, dtype=dtype, chunks=chunk, compressors=ZstdCodec(level=1),
+            attributes={} if level else {"tiff": json.loads(json.dumps(said))},
         )  # fmt: skip
         levels.append(zarr_internals.array_at(blank.metadata, root / str(level)))
-    told = [] if _is_at_zero(image) else ["a TIFF says how large pixels are, and not where the image lies"]
-    told += [f"a TIFF has no label images beside it: {', '.join(name for name, _ in labels)}"] if labels else []
     return TiffPyramidTarget(
-        levels[0], root, None, tuple(levels), tuple(map(str, range(len(shapes)))), path=path, form=form,
-        tile=tile, packing=packing, threads=threads,
+        levels[0], root, None, tuple(levels), tuple(map(str, range(len(shapes)))), path=path, form=form, tile=tile,
+        packing=packing, threads=threads,
         buffer_bytes=BUFFER_BYTES if memory_limit is None else min(BUFFER_BYTES, memory_limit // MOST_OF_LIMIT),
-        told=tuple(told),
+        told=tuple(_told(image, shapes, is_ome(path.name), [name for name, _ in labels])),
     )  # fmt: skip
 
 
-def _is_at_zero(image: Image) -> bool:
-    return is_said_by_axes(image) and not any(image.translation)
+def _told(image: Image, shapes: Sequence[tuple[int, ...]], is_ome_tiff: bool, labels: Sequence[str]) -> Iterator[str]:
+    """What people have to know of what is written."""
+    if any(image.translation) or not is_said_by_axes(image):
+        yield "a TIFF says how large pixels are, and not where the image lies"
+    if labels:
+        yield f"a TIFF has no label images beside it: {', '.join(labels)}"
+    pairs = [(n, m) for axis in reduced_in_tiff(image) for n, m in pairwise(shape[axis] for shape in shapes)]
+    if not is_ome_tiff and not any(all(ceil_div(n, factor) == m for n, m in pairs) for factor in (2, 3, 4)):
+        yield (
+            "tifffile takes pages of a .tif for levels where one factor, 2, 3 or 4, is for both axes and all of them: "
+            "here they are images of their own; OpenSlide takes any, and .ome.tif has any"
+        )
 
 
 def begins_like_tiff(path: Path) -> bool:
     """Whether a file is TIFF, by its first bytes."""
     with path.open("rb") as file:
         return file.read(4) in MAGICS
-
-
-def packing_of(given: Any, dtype: DType, colours: int, name: str) -> Packing:
-    """How tiles are compressed, from a name with a level (of JPEG, a quality) or without.
-
-    Raises
-    ------
-    TypeError, ValueError
-        An unknown name or level; or JPEG for what it cannot hold.
-
-    >>> packing_of("auto", np.dtype("uint16"), 1, "a.tif"), packing_of("jpeg:80", np.dtype("uint8"), 3, "a.tif")
-    (Packing(name='adobe_deflate', arguments={}), Packing(name='jpeg', arguments={'level': 80}))
-    """
-    if not isinstance(given, str):
-        raise TypeError(f"compressors must be a name for a TIFF, one of {', '.join(_KNOWN)} or none; got {given!r}")
-    if given == "none":
-        return Packing(None)
-    called, has_level, said = ("deflate", "", "") if given == "auto" else given.partition(":")
-    if called not in _KNOWN:
-        known = ", ".join([*_KNOWN, "none", "auto"])
-        raise ValueError(f"compressors must be one of {known} for a TIFF, with a level as in zstd:5; got {given!r}")
-    one = _KNOWN[called]
-    level = one.usual
-    if has_level:
-        level = int(said) if said.isdecimal() else one.highest + 1
-        if not one.lowest <= level <= one.highest:
-            raise ValueError(
-                f"level of {called} must be a number from {one.lowest} to {one.highest}; got {said!r} for {name}"
-            )
-    if one.package is not None and find_spec(one.package) is None:
-        raise ModuleNotFoundError(
-            f"writing {called} in {name} needs the package {one.package}: pip install 'vrdask[tiff]'"
-        )
-    if called == "jpeg" and (dtype != np.uint8 or colours not in (1, 3)):
-        held = f"{dtype}" if colours == 1 else f"{colours} colours of {dtype}"
-        raise ValueError(
-            f"jpeg must hold uint8, grey or red, green and blue; got {held} for {name}: choose deflate or zstd"
-        )
-    return Packing(one.name, {} if level is None else {"level": level})
 
 
 def tile_of(image: Image, chunks: Sequence[int] | None) -> tuple[int, int]:
