@@ -98,6 +98,9 @@ def test_what_nobody_knows_is_unknown_at_every_level(tmp_path, version):
     for level in range(3):
         assert np.isnan(open_source(tmp_path / "out.zarr", level=level).spacing).all()
     vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", **how, resume=True)  # nothing is left to do
+    vrdask.write_pyramid(tmp_path / "out.zarr", in_place=True, overwrite=True, levels=1)
+    assert zarr.open_group(tmp_path / "out.zarr").attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    assert np.isnan(open_source(tmp_path / "out.zarr", level=1).spacing).all()
     again = vrdask.write_pyramid(tmp_path / "out.zarr", tmp_path / "again.zarr", **how)
     assert again.attrs["vrdask"]["unknown"] == ["z", "y", "x"]
     assert again.attrs["vrdask"]["made"] != group.attrs["vrdask"]["made"]

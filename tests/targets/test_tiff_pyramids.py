@@ -184,6 +184,17 @@ def test_a_place_that_a_tiff_cannot_say_is_told(tmp_path, caplog):
     assert vrdask.open(tmp_path / "out.ome.tif", level=1).spacing == (3000.0, 4000.0, 4000.0)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_goes_on_while_the_file_is_put_together(tmp_path, threads):
+    seen: list[tuple[int, int]] = []
+    vrdask.write_pyramid(GREY, tmp_path / "out.ome.tif", levels=2, chunks=16, num_threads=threads,
+                         progress=lambda done, total: seen.append((done, total)))  # fmt: skip
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {seen[-1][0]}
+    written = sum(one.nbytes for one in levels_of(tmp_path / "out.ome.tif"))
+    assert len({done for done, total in seen if total - done <= written}) > 3
+
+
 def test_a_large_file_is_a_bigtiff(tmp_path, monkeypatch):
     from vrdask.targets import tiff_pyramid
 

@@ -57,13 +57,19 @@ class PyramidJob:
     def pyramid(self) -> Pyramid:
         return self.plan.pyramid
 
+    @property
+    def passed_in_all(self) -> int:
+        """Bytes that progress counts: what tasks begin with, and what is read again for a file."""
+        return self.plan.passed_in_all + self.target.bytes_to_finish
+
     def run(self) -> Any:
         """Run all tasks; the finished group, or the full level of a file. What a failed run has done stays."""
         for note in (*(value for name, value in self.source.details if name == "note"), *self.target.notes):
             _log.warning("%s", note)
-        with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
+        with reporting(self.progress, self.passed_in_all, "pyramid", "B") as report:
+            target = self.target.telling(lambda n: report(self.plan.passed_in_all + n, self.passed_in_all))
             found = occupy(
-                self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
+                replace(self.at, target=target), self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
         for one in self.labels:
@@ -73,8 +79,9 @@ class PyramidJob:
         return found if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
-        plan, total = self.plan, self.plan.passed_in_all
+        plan, total = self.plan, self.passed_in_all
         passed = sum(map(plan.passed, done))
+        report(passed, total)
         client = None if self.target.is_local or stays(self.source) else active_client()
         for which, one in enumerate(plan.passes):
             start = plan.starts[which]

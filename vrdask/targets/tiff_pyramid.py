@@ -14,9 +14,9 @@ Pages are what OME-TIFF has of times, channels and planes, so that levels are sm
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import pairwise, product
@@ -67,6 +67,15 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
     threads: int = field(kw_only=True)
     buffer_bytes: int = field(kw_only=True)
     """Of tiles that threads compress together."""
+    read: Callable[[int], None] = field(kw_only=True, default=lambda count: None)
+    """Is told how many bytes of the levels have been read, when the file is put together."""
+
+    @property
+    def bytes_to_finish(self) -> int:
+        return sum(array.nbytes for array in self.levels)
+
+    def telling(self, read: Callable[[int], None]) -> TiffPyramidTarget:
+        return replace(self, read=read)
 
     def made(self) -> Mapping[str, str] | None:
         import tifffile
@@ -98,7 +107,14 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
         how_made = (MADE, TEXT, None, json.dumps(dict(made)), True)
         first = {"metadata": metadata, "software": f"vrdask {version('vrdask')}", "extratags": [how_made]}
         first["subifds"] = len(self.levels) - 1 if is_ome_tiff else 0
-        is_big = sum(array.nbytes for array in self.levels) > BIG_BYTES
+        read = 0
+
+        def tell(count: int) -> None:
+            nonlocal read
+            read += count
+            self.read(read)
+
+        is_big = self.bytes_to_finish > BIG_BYTES
         with tifffile.TiffWriter(path, bigtiff=is_big, ome=is_ome_tiff) as file:
             for level, array in enumerate(self.levels):
                 own: dict[str, Any] = {"subfiletype": 1} if level else first
@@ -106,14 +122,16 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
                     along = map(self.form.codes.index, "XY")
                     fewer = [self.array.shape[axis] / array.shape[axis] for axis in along]
                     own["resolution"] = (resolution[0] / fewer[0], resolution[1] / fewer[1])
-                tiles = tiles_of(array, self.form.codes, self.tile)
+                tiles = tiles_of(array, self.form.codes, self.tile, tell)
                 file.write(tiles, shape=array.shape, **{**options, **own})
 
 
-def tiles_of(array: zarr.Array[Any], codes: str, tile: tuple[int, int]) -> Iterator[npt.NDArray[Any]]:
+def tiles_of(
+    array: zarr.Array[Any], codes: str, tile: tuple[int, int], tell: Callable[[int], None]
+) -> Iterator[npt.NDArray[Any]]:
     """The tiles of an array, page by page and row by row; what a tile has beyond the edge is the edge's.
 
-    codes : of the array's axes, in the order of the file.
+    codes : of the array's axes, in the order of the file. tell : is called with bytes that have been read.
     """
     read, shape, chunks = ChunkIO(array).read, tuple(array.shape), array.chunks
     rows = codes.index("Y")
@@ -121,6 +139,7 @@ def tiles_of(array: zarr.Array[Any], codes: str, tile: tuple[int, int]) -> Itera
     for corner in product(*(range(0, n, step) for n, step in zip(shape, steps, strict=False))):
         box: Box = tuple((at, min(at + step, n)) for at, step, n in zip(corner, steps, shape, strict=False))
         samples = read((*box, *((0, n) for n in shape[rows + 2 :])))[(0,) * rows]
+        tell(samples.nbytes)
         start, stop = box[-1]
         for at in range(0, stop - start, tile[1]):
             one = samples[:, at : at + tile[1]]
