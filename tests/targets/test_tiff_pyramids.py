@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from block_problems import block_values
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from pyramids import downsampled, expected, image_at, small_blocks
 
 import vrdask
 from vrdask.cli import main
+from vrdask.targets import tiff_pyramid
+from vrdask.transforms.blocks import MODES as BLOCK_MODES
 
 tifffile = pytest.importorskip("tifffile")
 pytest.importorskip("imagecodecs")
@@ -53,6 +58,33 @@ def test_levels_are_those_of_the_definition(x, name, packing, tmp_path):
     assert isinstance(made, zarr.Array)
     assert_array_equal(made[...], x)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@given(data=st.data())
+def test_every_level_of_any_image_is_its_definition(tmp_path_factory, data):
+    draw = data.draw
+    names = draw(st.sampled_from(["yx", "zyx", "cyx", "tyx", "czyx", "tczyx", "yxc"]))
+    shape = tuple(draw(st.integers(1, 70) if name in "yx" else st.integers(1, 3)) for name in names)
+    dtype, mode = draw(st.sampled_from(["uint8", "int16", "uint32", "float32"])), draw(st.sampled_from(BLOCK_MODES))
+    factors = [{name: draw(st.integers(1, 4)) for name in "yx"} for _ in range(draw(st.integers(1, 4)))]
+    factors = [step if max(step.values()) > 1 else {"y": 2, "x": 1} for step in factors]
+    x = block_values(shape, dtype, draw(st.integers(0, 99)))
+    source = zarr.create_array({}, data=x, chunks=tuple(draw(st.integers(1, n)) for n in shape), dimension_names=names)
+    path = tmp_path_factory.mktemp("any") / "out.ome.tif"
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch, draw(st.integers(1, 9000)), draw(st.integers(1, 4000)))
+        patch.setattr(tiff_pyramid, "CHUNK_BYTES", draw(st.sampled_from([1, 3000, 2 << 20])))
+        patch.setattr(tiff_pyramid, "BUFFER_BYTES", draw(st.sampled_from([1, 5000, 16 << 20])))
+        vrdask.write_pyramid(
+            source, path, factors=factors, mode=mode, chunks={"y": 16, "x": draw(st.sampled_from([16, 48]))},
+            num_threads=draw(st.integers(1, 2)), compressors=draw(st.sampled_from(["auto", "zstd:1", "none"])),
+        )  # fmt: skip
+    steps = [tuple(step.get(name, 1) for name in names) for step in factors]
+    for level, right in enumerate(expected(x, steps, mode)):
+        found = vrdask.open(path, level=level)
+        order = [names.index(name) for name in found.axes]
+        kept = right.transpose([*(k for k in range(x.ndim) if k not in order), *order])
+        assert_array_equal(np.asarray(found.array[(slice(None),) * found.ndim]), kept.reshape(found.shape))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -196,8 +228,6 @@ def test_progress_goes_on_while_the_file_is_put_together(tmp_path, threads):
 
 
 def test_a_large_file_is_a_bigtiff(tmp_path, monkeypatch):
-    from vrdask.targets import tiff_pyramid
-
     vrdask.write_pyramid(GREY, tmp_path / "small.ome.tif", levels=1)
     monkeypatch.setattr(tiff_pyramid, "BIG_BYTES", 1000)
     vrdask.write_pyramid(GREY, tmp_path / "big.ome.tif", levels=1)
