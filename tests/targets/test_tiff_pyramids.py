@@ -314,6 +314,7 @@ def test_the_command_line(tmp_path):
     planned = CliRunner().invoke(main, [*run, "--dry-run"])
     assert planned.exit_code == 0, planned.output
     assert "level 1             2x3x35x25 uint16, 10.25 KiB; z 0.5 micrometer, y 0.5 micrometer" in planned.output
+    assert "; tiles 256x256, zstd" in planned.output
     assert not (tmp_path / "out.ome.tif").exists()
     done = CliRunner().invoke(main, run)
     assert done.exit_code == 0, done.output

@@ -140,11 +140,9 @@ def described(job: PyramidJob) -> str:
             for name, scale, axis in zip(image.axis_names, image.scale, image.axes, strict=True)
             if axis.get("type") == "space"
         )
-        stored = f"chunks {by_axis(array.chunks)}" if job.target.file is None else "tiles"
-        shards = "" if array.shards is None else f", shards {by_axis(array.shards)}"
         size = format_bytes(array.nbytes)
         rows.append((f"level {path}", f"{by_axis(array.shape)} {array.dtype}, {size}; {spacing}; "
-                     f"{stored}{shards}"))  # fmt: skip
+                     f"{job.target.stored_as(array)}"))  # fmt: skip
     client = None if job.target.is_local else active_client()
     workers = {} if client is None else client.nthreads()
     where = counted(job.plan.concurrent, "thread") if client is None else (

@@ -19,6 +19,7 @@ from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.targets.made import with_digests
 from vrdask.targets.target import Target, keys_of, put_metadata
+from vrdask.text import by_axis
 
 SCRATCH = ".vrdask/sums"
 """Where unrounded sums wait for the levels that are made of them, beside the record of the run."""
@@ -47,6 +48,10 @@ class PyramidTarget(Target):
     @property
     def notes(self) -> tuple[str, ...]:
         return self.told
+
+    def stored_as(self, array: zarr.Array[Any]) -> str:
+        """What the array of a level is cut into, for people."""
+        return f"chunks {by_axis(array.chunks)}" + (f", shards {by_axis(array.shards)}" if array.shards else "")
 
     @property
     def bytes_to_finish(self) -> int:

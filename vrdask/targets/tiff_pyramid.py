@@ -42,6 +42,7 @@ from vrdask.targets.pyramid import PyramidTarget
 from vrdask.targets.streamed import MOST_OF_LIMIT, FromFolder, file_and_folder
 from vrdask.targets.tiff_packing import Packing, packing_of
 from vrdask.targets.tiff_writing import ORDER, TILE, TiffForm, is_ome, require_ome, tiff_axes, tiff_form
+from vrdask.text import by_axis
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHUNK_BYTES = 2 << 20
@@ -69,6 +70,9 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
     """Of tiles that threads compress together."""
     read: Callable[[int], None] = field(kw_only=True, default=lambda count: None)
     """Is told how many bytes of the levels have been read, when the file is put together."""
+
+    def stored_as(self, array: zarr.Array[Any]) -> str:
+        return f"tiles {by_axis(self.tile)}, {self.packing.name or 'not compressed'}"
 
     @property
     def bytes_to_finish(self) -> int:
