@@ -1,13 +1,16 @@
 """Three levels below a volume in Zarr: vrdask beside ngff-zarr, ome-zarr-py and tensorstore, and beside what reading it
-once and writing all levels once takes (zarr-python, and the codecs alone).
+once and writing all levels once takes (zarr-python, and the codecs alone). Then `downsample` in memory (see
+`downsample_peers`).
 
-    python benchmarks/bench_pyramids.py [--side 812] [--chunk 128] [--shard 0] [--kind uint16|labels] [--threads 2]
-                                        [--rounds 3] [--only NAME,..] [--folder DIR] [--json FILE]
+    python benchmarks/bench_pyramids.py [--kinds uint16,labels] [--shards 0,256] [--side N] [--chunk 128] [--threads 2]
+                                        [--rounds 3] [--only NAME,..] [--volume 256,512,512] [--folder DIR]
+                                        [--json FILE]
 
-Every run is a process of its own, and the runs of a round are interleaved. Printed are the seconds of the best run,
-without imports, the process's peak memory, and how many times as long as vrdask it took. A peer that is not installed
-is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore round each level again, and
-ome-zarr-py interpolates.
+Volumes of about 1 GB of each kind, without shards (0) and in such; --side sets their side, 0 leaves them out, and
+--volume 0 what is done in memory. Every run is a process of its own, and the runs of a round are interleaved. Printed
+are the seconds of the best run, without imports, the process's peak memory, and how many times as long as vrdask it
+took. A peer that is not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore
+round each level again, and ome-zarr-py interpolates.
 """
 
 from __future__ import annotations
@@ -27,10 +30,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import downsample_peers
 import numpy as np
 import numpy.typing as npt
 
 LEVELS = 3
+SIDES = {"uint16": 812, "labels": 512}
+"""Of volumes of about 1 GB."""
 IMPORTS = {"vrdask": "vrdask.api.write_pyramid", "ome-zarr-py": "ome_zarr.writer"}
 NEEDS = {"ngff-zarr": "ngff_zarr", "ome-zarr-py": "ome_zarr", "tensorstore": "tensorstore"}
 
@@ -171,24 +177,44 @@ def run_one(args: argparse.Namespace, name: str, source: Path, target: Path) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=812)
+    parser.add_argument("--kinds", default=",".join(SIDES))
+    parser.add_argument("--shards", default="0,256")
+    parser.add_argument("--side", type=int)
     parser.add_argument("--chunk", type=int, default=128)
-    parser.add_argument("--shard", type=int, default=0)
-    parser.add_argument("--kind", choices=["uint16", "labels"], default="uint16")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="names with commas between them")
+    parser.add_argument("--volume", default="256,512,512", help="to be halved in memory")
     parser.add_argument("--folder", type=Path, default=Path("pyramids-bench"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--run", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    source, target = args.folder / f"{args.kind}-{args.side}-{args.chunk}.zarr", args.folder / "out.zarr"
-    if args.run:
-        run_one(args, args.run, source, target)
-        return
+    found = []
+    for kind, shard in product(args.kinds.split(","), args.shards.split(",")):
+        args.kind, args.shard = kind, int(shard)
+        side = SIDES[kind] if args.side is None else args.side
+        source, target = args.folder / f"{args.kind}-{side}-{args.chunk}.zarr", args.folder / "out.zarr"
+        if args.run:
+            run_one(args, args.run, source, target)
+            return
+        if side:
+            best = pyramids(args, side, source, target)
+            said = {name: {"seconds": seconds, "peak_bytes": int(peak)} for name, (seconds, peak) in best.items()}
+            found.append({"kind": args.kind, "side": side, "chunk": args.chunk, "shard": args.shard, "best": said})
+    volume = tuple(map(int, args.volume.split(",")))
+    rows = downsample_peers.print_rows(volume, args.threads, args.rounds) if min(volume) else {}
+    if args.json:
+        how = {"threads": args.threads, "rounds": args.rounds}
+        args.json.write_text(json.dumps({**how, "pyramids": found, "in memory, ms": rows}, indent=1))
+
+
+def pyramids(args: argparse.Namespace, side: int, source: Path, target: Path) -> dict[str, list[float]]:
+    """Seconds and peak bytes of the best run of each peer; printed, and given back."""
     args.folder.mkdir(exist_ok=True)
     if not source.exists():
-        make(source, args.side, args.chunk, args.kind)
+        make(source, side, args.chunk, args.kind)
+    shards = f"shards of {args.shard}^3" if args.shard else "no shards"
+    print(f"{args.kind} {side}^3 in chunks of {args.chunk}^3, {shards}")
     names = args.only.split(",") if args.only else list(PEERS)
     for name in [name for name in names if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None]:
         print(f"{name} is not installed")
@@ -197,7 +223,10 @@ def main() -> None:
     for _ in range(args.rounds):
         for name in names:
             shutil.rmtree(target, ignore_errors=True)
-            command = [sys.executable, __file__, *sys.argv[1:], "--run", name]
+            asked = {"kinds": args.kind, "shards": args.shard, "side": side, "chunk": args.chunk, "folder": args.folder,
+                     "threads": args.threads, "run": name}  # fmt: skip
+            options = [text for key, value in asked.items() for text in (f"--{key}", str(value))]
+            command = [sys.executable, __file__, *options]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
@@ -208,10 +237,7 @@ def main() -> None:
     ours = best.get("vrdask", [float("nan")])[0]
     for name, (seconds, peak) in best.items():
         print(f"{name:<20}{seconds:8.2f} s {seconds / ours:7.2f}x {peak / 2**20:8.0f} MiB")
-    if args.json:
-        said = {name: {"seconds": seconds, "peak_bytes": int(peak)} for name, (seconds, peak) in best.items()}
-        problem = {key: getattr(args, key) for key in ("side", "chunk", "shard", "kind", "threads", "rounds")}
-        args.json.write_text(json.dumps({"problem": problem, "best": said}, indent=1))
+    return best
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 import vrdask.compute.contract
 import vrdask.compute.gather
 import vrdask.compute.prefilter
+import vrdask.compute.reduce_box
 import vrdask.compute.slabs
 import vrdask.compute.threads
 import vrdask.compute.tiles
@@ -67,6 +68,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
             patch.setattr(vrdask.compute.gather, "_kernel", builds.load("gather", build))
             patch.setattr(vrdask.compute.uint8_filter.whole_box, "_fixed", builds.load("uint8_filter", build))
             patch.setattr(vrdask.compute.prefilter, "_prefilter", builds.load("prefilter", build))
+            patch.setattr(vrdask.compute.reduce_box, "_kernel", builds.load("reduce", build))
         if scratch_bytes is not None:
             patch.setattr(vrdask.compute.tiles, "SCRATCH_BYTES", scratch_bytes)
             patch.setattr(vrdask.compute.prefilter, "PIECE_BYTES", scratch_bytes)
@@ -74,6 +76,7 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
             patch.setattr(vrdask.compute.slabs, "SLAB_BYTES", 8 * scratch_bytes)
         if row_elements is not None:
             patch.setattr(vrdask.compute.tiles, "ROW_ELEMENTS", row_elements)
+            patch.setattr(vrdask.compute.reduce_box, "TILE", row_elements)
         _forget()
         try:
             yield

@@ -20,6 +20,7 @@ from typing import Any
 
 import dask  # noqa: F401 (what a run imports late is imported once, here)
 import numpy as np
+import tifffile
 import zarr
 
 import vrdask
@@ -27,6 +28,7 @@ import vrdask.sources.nifti
 import vrdask.sources.npy
 import vrdask.sources.tiff
 from vrdask.api.affine_zarr import affine_zarr
+from vrdask.api.downsample_zarr import downsample_zarr
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.api.write_pyramid import write_pyramid
 from vrdask.planning import pyramid_plan
@@ -54,6 +56,11 @@ def mapped(source: Path, target: Path, **more: Any) -> Any:
     return affine_zarr(source, target, [-1, 1], (23, 0), mode="nearest", chunks=8, num_threads=1, **more)
 
 
+def halved(source: Path, target: Path, **more: Any) -> Any:
+    how: dict[str, Any] = {"chunks": 2, "shards": (4, 8), "num_threads": 1, "memory_limit": "300kB"}
+    return downsample_zarr(source, target, 2, "majority", **how, **more)
+
+
 def levels(**how: Any) -> Callable[..., Any]:
     return lambda source, target, **more: write_pyramid(
         source, target, num_threads=1, factors=[{"y": 2, "x": 1}, 2, {"y": 3, "x": 2}], **how, **more
@@ -73,11 +80,13 @@ SCENARIOS: dict[str, tuple[Callable[..., Any], np.ndarray]] = {
     "sharded": (resampled(chunks=2, shards=(4, 8)), vrdask.resample(X, (12, 8))),
     "overwrite": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
     "affine": (mapped, X[::-1]),
+    "blocks": (halved, vrdask.downsample(X, 2, "majority")),
     "two": (resampled(chunks=8), vrdask.resample(X, (12, 8))),
     "damage": (resampled(chunks=4), vrdask.resample(X, (12, 8))),
     "pyramid": (levels(chunks=4), means(X)),
     "pyramid in shards": (levels(chunks=2, shards=(4, 8)), means(X)),
     "pyramid in Zarr 2": (levels(chunks=8, ome_zarr_version="0.4"), means(X)),
+    "pyramid in TIFF": (levels(chunks=16), means(X)),
 }
 
 
@@ -124,6 +133,12 @@ def kill_at(number: int) -> None:
 
 def published(target: Path) -> np.ndarray | None:
     """The array at a place; of an image its levels, end to end."""
+    if target.suffix == ".tif":
+        if not target.exists():
+            return None
+        with tifffile.TiffFile(target) as file:
+            (series,) = file.series
+            return np.concatenate([level.asarray().ravel() for level in series.levels])
     try:
         node = zarr.open(target, mode="r")
     except FileNotFoundError:
@@ -160,6 +175,7 @@ def go_on(
     left = [
         path for path in target.rglob("*") if path.name.startswith((".vrdask", "claim-")) or ".partial" in path.name
     ]
+    left += [path for path in target.parent.iterdir() if path.name.startswith(".")]
     assert not left, f"left over: {left}"
     if old or scenario == "overwrite":
         assert not (target / "old").exists()
@@ -167,7 +183,7 @@ def go_on(
 
 def sweep(scenario: str, folder: Path) -> int:
     run, expected = SCENARIOS[scenario]
-    source, target = folder / "in.zarr", folder / "out.zarr"
+    source, target = folder / "in.zarr", folder / ("out.ome.tif" if "TIFF" in scenario else "out.zarr")
     assert ended(forked(lambda: zarr.create_array(source, data=X, chunks=(8, 8)) and None)) == 0
     step = 3 if scenario.startswith("pyramid") and os.environ.get("VRDASK_KILLS") != "all" else 1
     for number in itertools.count(1, step):
@@ -194,10 +210,10 @@ def sweep(scenario: str, folder: Path) -> int:
         if status == -signal.SIGKILL and scenario == "damage" and not (target / "zarr.json").exists():
             damage(target, zeros=number % 2 == 0)
         outcome = ended(forked(partial(go_on, scenario, run, expected, source, target, number % 5 == 0)))
-        assert outcome == 0, f"{scenario}, kill {number}: see above; {json.dumps(os.listdir(target))}"
+        assert outcome == 0, f"{scenario}, kill {number}: see above; {json.dumps(os.listdir(folder))}"
         if status == 0 or (status == REFUSED and number > 60):
             return number - 1
-        shutil.rmtree(target)
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
     raise AssertionError
 
 

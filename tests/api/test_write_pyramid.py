@@ -49,23 +49,32 @@ def test_validators_take_the_metadata(source, tmp_path, version):
     pytest.importorskip("yaozarrs", reason="yaozarrs is not installed").validate_zarr_store(str(target))
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_ome_zarr_py_opens_every_level(source, tmp_path, version):
+def opened_by_ome_zarr_py(place: Path) -> list[tuple[Any, Any, Any]]:
     io = pytest.importorskip("ome_zarr.io", reason="ome-zarr is not installed")
     reader = pytest.importorskip("ome_zarr.reader", reason="ome-zarr is not installed")
-    vrdask.write_pyramid(source, tmp_path / "out.zarr", ome_zarr_version=version, levels=2)
-    (node,) = reader.Reader(io.parse_url(str(tmp_path / "out.zarr")))()
-    assert [level.shape for level in node.data] == [(2, 20, 37, 30), (2, 10, 19, 15), (2, 5, 10, 8)]
+    (node,) = reader.Reader(io.parse_url(str(place)))()
+    said = [{one["type"]: one[one["type"]] for one in level} for level in node.metadata["coordinateTransformations"]]
+    return [(data, one["scale"], one["translation"]) for data, one in zip(node.data, said, strict=True)]
+
+
+def opened_by_ngff_zarr(place: Path) -> list[tuple[Any, Any, Any]]:
+    ngff_zarr = pytest.importorskip("ngff_zarr", reason="ngff-zarr is not installed")
+    images = ngff_zarr.from_ngff_zarr(str(place)).images
+    return [(one.data, [one.scale[d] for d in one.dims], [one.translation[d] for d in one.dims]) for one in images]
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_ngff_zarr_opens_every_level_where_it_lies(source, tmp_path, version):
-    ngff_zarr = pytest.importorskip("ngff_zarr", reason="ngff-zarr is not installed")
-    vrdask.write_pyramid(source, tmp_path / "out.zarr", ome_zarr_version=version, levels=1)
-    images = ngff_zarr.from_ngff_zarr(str(tmp_path / "out.zarr")).images
-    assert [image.scale["z"] for image in images] == [0.5, 1.0]
-    assert [image.translation["x"] for image in images] == [0.0, 0.05]
-    assert_array_equal(np.asarray(images[1].data), downsampled(X, (1, 2, 2, 2), "mean"))
+@pytest.mark.parametrize("opened", [opened_by_ome_zarr_py, opened_by_ngff_zarr])
+def test_others_open_every_level_with_the_same_extent(tmp_path, version, opened):
+    x = X[:, :, :36, :28]
+    image_at(tmp_path / "in.zarr", x, SCALE, "czyx")
+    vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", ome_zarr_version=version, levels=2)
+    levels = opened(tmp_path / "out.zarr")
+    for (data, scale, translation), want in zip(levels, expected(x, [(1, 2, 2, 2)] * 2, "mean"), strict=True):
+        assert_array_equal(np.asarray(data), want)
+        first = np.array(translation) - np.array(scale) / 2
+        np.testing.assert_allclose(first, -np.array(SCALE) / 2, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(first + np.array(scale) * data.shape, (np.array(x.shape) - 0.5) * SCALE, atol=1e-12)
 
 
 def test_scale_and_translation_are_exact_products(tmp_path):
@@ -74,6 +83,38 @@ def test_scale_and_translation_are_exact_products(tmp_path):
     said = [[one[one["type"]] for one in level["coordinateTransformations"]] for level in multiscale(group)["datasets"]]
     np.testing.assert_allclose(said[1], [[0.9, 0.2, 0.7], [0.3, 0.05, 0.0]], rtol=2e-16)
     np.testing.assert_allclose(said[2], [[2.7, 0.6, 2.1], [1.2, 0.25, 0.7]], rtol=2e-16)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_nobody_knows_is_unknown_at_every_level(tmp_path, version):
+    zarr.create_array(tmp_path / "in.zarr", data=X[0], chunks=(8, 8, 8))
+    how: dict[str, Any] = {"ome_zarr_version": version, "levels": 2, "axes": ("y", "x")}
+    group = vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", **how)
+    assert group.attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    for dataset in multiscale(group)["datasets"]:
+        scale, translation = dataset["coordinateTransformations"]
+        assert scale == {"type": "scale", "scale": [1.0, 1.0, 1.0]}
+        assert translation == {"type": "translation", "translation": [0.0, 0.0, 0.0]}
+    for level in range(3):
+        assert np.isnan(open_source(tmp_path / "out.zarr", level=level).spacing).all()
+    vrdask.write_pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", **how, resume=True)  # nothing is left to do
+    vrdask.write_pyramid(tmp_path / "out.zarr", in_place=True, overwrite=True, levels=1)
+    assert zarr.open_group(tmp_path / "out.zarr").attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    assert np.isnan(open_source(tmp_path / "out.zarr", level=1).spacing).all()
+    again = vrdask.write_pyramid(tmp_path / "out.zarr", tmp_path / "again.zarr", **how)
+    assert again.attrs["vrdask"]["unknown"] == ["z", "y", "x"]
+    assert again.attrs["vrdask"]["made"] != group.attrs["vrdask"]["made"]
+
+
+def test_of_a_spacing_that_is_known_along_some_axes_the_rest_is_unknown(tmp_path):
+    metadata = {"unit": "um", "axes": "ZYX"}
+    tifffile.imwrite(tmp_path / "in.tif", X[0], imagej=True, resolution=(2.0, 2.0), metadata=metadata)
+    source = open_source(tmp_path / "in.tif")
+    unknown = [name for name, step in zip(source.axes, source.spacing, strict=True) if np.isnan(step)]
+    group = vrdask.write_pyramid(source, tmp_path / "tif.zarr", levels=1)
+    assert group.attrs["vrdask"].get("unknown", []) == unknown == ["z"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in multiscale(group)["datasets"]]
+    assert scales == [[1.0, 0.5, 0.5], [1.0, 1.0, 1.0]]
 
 
 def test_auto_makes_voxels_as_long_as_wide_first(source, tmp_path):

@@ -4,6 +4,10 @@ The digest is that of many fixed problems (see `strategies`). It may change wher
 line in the changelog. The new one is then what this prints:
 
     PYTHONPATH=tests python -c "import strategies as s; print(s.digest_of_fixed_problems())"
+
+Whole blocks have a digest of their own:
+
+    PYTHONPATH=tests python -c "import block_problems as b; print(b.digest_of_blocks())"
 """
 
 from __future__ import annotations
@@ -14,15 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from block_problems import FIXED_BLOCKS, digest_of_blocks
 from strategies import FIXED_PROBLEMS, digest_of_fixed_problems
 
 from vrdask.compute import builds
 from vrdask.transforms import elementary
 
 PINNED = "739cb48b3e9cb43c898cf34ba24c895737e9a2345f033c9c979e9166777e3271"
+PINNED_BLOCKS = "0df7fe3529094c86c250210bfa6484c595434edc070cf639b70f9f41dca4ae26"
 LEAST = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-AVX2,-AVX2_Usable,-FMA_Usable", "NPY_DISABLE_CPU_FEATURES": ""}
 """What makes numpy and the C library choose as they would on an old processor."""
-DIGEST = "import strategies; print(strategies.digest_of_fixed_problems())"
+DIGEST = """
+import strategies, block_problems
+print(strategies.digest_of_fixed_problems(), block_problems.digest_of_blocks())
+"""
 
 
 def dispatched() -> list[str]:
@@ -37,19 +46,20 @@ def dispatched() -> list[str]:
 
 def test_the_bits_are_those_of_every_other_machine():
     assert digest_of_fixed_problems() == PINNED
+    assert digest_of_blocks() == PINNED_BLOCKS
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="glibc's tunables are Linux's")
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors have fewer choices")
 def test_no_choice_of_numpy_or_the_c_library_changes_a_bit(python):
     found = python(DIGEST, VRDASK_ISA="baseline", **{**LEAST, "NPY_DISABLE_CPU_FEATURES": " ".join(dispatched())})
-    assert found == PINNED
+    assert found.split() == [PINNED, PINNED_BLOCKS]
 
 
 @pytest.mark.parametrize("build", builds.supported())
 def test_no_build_of_the_kernels_changes_a_bit(python, build):
-    assert len(FIXED_PROBLEMS) > 300
-    assert python(DIGEST, VRDASK_ISA=build, OMP_NUM_THREADS="1") == PINNED
+    assert min(len(FIXED_PROBLEMS), len(FIXED_BLOCKS)) > 300
+    assert python(DIGEST, VRDASK_ISA=build, OMP_NUM_THREADS="1").split() == [PINNED, PINNED_BLOCKS]
 
 
 def test_sine_and_cosine_are_rounded_correctly():

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from block_problems import block_problems, block_values
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -15,11 +16,13 @@ from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
 import vrdask
 import vrdask.compute.gather
 from vrdask.api.in_memory import resample_in_memory
-from vrdask.compute import builds
+from vrdask.compute import builds, reduce_box
+from vrdask.compute.box import compute_box
 from vrdask.compute.contract import row_tables
 from vrdask.compute.resample_box import apply
 from vrdask.compute.tiles import dims_of
-from vrdask.transforms import interpolators, reference
+from vrdask.transforms import interpolators, reference, reference_blocks
+from vrdask.transforms.blocks import blocks
 from vrdask.transforms.resampling import Resampling, resampling
 
 BUILDS = builds.supported()
@@ -178,3 +181,32 @@ def test_one_thread_for_little_work_equals_many(mode):
     assert_array_equal(
         vrdask.resample(x, (50, 100, 60), mode, num_threads=1), vrdask.resample(x, (50, 100, 60), mode, num_threads=3)
     )
+
+
+@given(
+    problem=block_problems(), build=st.sampled_from(BUILDS), most=st.sampled_from([0, 1 << 15]),
+    inner=st.sampled_from([0, 1, 16]), tile=st.sampled_from([1, 7, 1024]), threads=st.sampled_from([1, 2, 5]),
+)  # fmt: skip
+def test_blocks_by_narrow_sums_and_by_samples_side_by_side_equal_the_general_way(
+    machine, problem, build, most, inner, tile, threads
+):
+    # sums of 8 and 16 bits in 32 where they fit; channels within a row, or each place a row of its own
+    x = problem.source
+    expected = problem.downsample(x, num_threads=1)
+    with machine(build, row_elements=tile), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduce_box, "MOST_IN_32_BITS", most)
+        patch.setattr(reduce_box, "MOST_INNER", inner)
+        assert_array_equal(problem.downsample(x, num_threads=threads), expected)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("mode", ["mean", "majority", "median", "min", "max"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint64", "float32", "float64"])
+def test_blocks_of_two_equal_the_definition_at_any_length(machine, mode, dtype, build):
+    # kernels of their own for factors of two, in registers of any width, and the rest of a row behind them
+    for n, channels in product((1, 2, 15, 16, 33, 64, 127, 1030), (1, 3, 4)):
+        x = block_values((3, 5, n, channels), dtype, n)
+        what = blocks(x.shape, (2, 2, 2, 1), mode, in_dtype=dtype)
+        with machine(build):
+            found = compute_box(what, x, *what.whole, 1)
+        assert_array_equal(found, reference_blocks.downsample(what, x))

@@ -6,31 +6,22 @@ the environment each is run in every mode and dtype, which takes some ten minute
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import sys
 from itertools import product
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import zarr
-
-tifffile = pytest.importorskip("tifffile")
-nibabel = pytest.importorskip("nibabel")
-pytest.importorskip("pydicom")
-Picture = pytest.importorskip("PIL.Image")
-h5py = pytest.importorskip("h5py")
+from large_sources import SOURCES, noise, zarr_array
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc"),
 ]
 
-SOURCE_BYTES = 48 << 20
 OBJECTS = 4 << 20
 """What the interpreter and zarr hold besides samples, whatever the size."""
 RATIO = 1.1
@@ -42,13 +33,14 @@ DTYPES = ("uint8", "uint16", "float32")
 
 RUNS = """
 import ctypes, json, os, re, zarr, numpy, vrdask
-from vrdask.api import affine_zarr as affine_to_zarr, resample_zarr as zarr_to_zarr
+from vrdask.api import affine_zarr as affine_to_zarr, downsample_zarr, resample_zarr as zarr_to_zarr, write_pyramid
 
 def memory(name):
     return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 
 def prepared(source, target, options):
-    prepare = (affine_to_zarr if "matrix" in options else zarr_to_zarr).prepare
+    kinds = {"matrix": affine_to_zarr, "levels": write_pyramid, "factors": downsample_zarr}
+    prepare = next((kinds[name] for name in kinds if name in options), zarr_to_zarr).prepare
     try:
         return prepare(source, target, **options)
     except ValueError as error:
@@ -61,10 +53,16 @@ for source, target, options in json.loads(os.environ["JOBS"]):
     if "matrix" in options:
         how = {"mode": options["mode"], "dtype": options.get("dtype"), "num_threads": 2}
         vrdask.affine_zarr(small, target + ".warm.zarr", [[0.9, 0.1], [-0.1, 0.9]], **how)
+    elif "levels" in options:
+        suffix = ".warm" + options["ends"]
+        vrdask.write_pyramid(small, target + suffix, mode=options["mode"], levels=1, num_threads=2)
+    elif "factors" in options:
+        vrdask.downsample_zarr(small, target + ".warm.zarr", 2, options["mode"], num_threads=2)
     else:
         vrdask.resample_zarr(small, target + ".warm.zarr", mode=options["mode"], factor=0.5, num_threads=2)
+    target += options.pop("ends", "")
     job = prepared(source, target, options | {"num_threads": 2})
-    planned = job.blocks.peak_bytes
+    planned = (job.plan if "levels" in options else job.blocks).peak_bytes
     ctypes.CDLL(None).malloc_trim(0)  # what is free is not used again in silence
     open("/proc/self/clear_refs", "w").write("5")  # the peak is that of the run from here on
     before = memory("VmRSS")
@@ -73,150 +71,6 @@ for source, target, options in json.loads(os.environ["JOBS"]):
     del job
 print(json.dumps(found))
 """
-
-
-def _noise(shape: tuple[int, ...], dtype: str) -> Any:
-    """Which no codec makes smaller."""
-    rng = np.random.default_rng(0)
-    if dtype == "float32":
-        return rng.random(shape, np.float32)
-    return rng.integers(0, np.iinfo(dtype).max, shape, dtype)
-
-
-def _sized(*sizes: int, dtype: str) -> tuple[int, ...]:
-    """A shape of `SOURCE_BYTES`, whose first size is free."""
-    return (SOURCE_BYTES // (prod(sizes) * np.dtype(dtype).itemsize), *sizes)
-
-
-def _zarr(place: Path, x: Any, **layout: Any) -> Path:
-    zarr.create_array(place, data=x, **layout)
-    return place
-
-
-def _plain(place: Path, dtype: str) -> Path:
-    return _zarr(place, _noise(_sized(256, 256, dtype=dtype), dtype), chunks=(64, 64, 64))
-
-
-def _shards(place: Path, dtype: str) -> Path:
-    return _zarr(place, _noise(_sized(256, 256, dtype=dtype), dtype), chunks=(32, 32, 32), shards=(64, 64, 64))
-
-
-def _thin(place: Path, dtype: str) -> Path:
-    return _zarr(place, _noise(_sized(512, 512, dtype=dtype), dtype), chunks=(1, 512, 512))
-
-
-def _long_rows(place: Path, dtype: str) -> Path:
-    return _zarr(place, _noise(_sized(64, dtype=dtype)[::-1], dtype), chunks=(64, 4096))
-
-
-def _slide(place: Path, dtype: str) -> Path:
-    shape = (*_sized(4096, 3, dtype=dtype)[:2], 3)
-    return _zarr(place, _noise(shape, dtype), chunks=(512, 512, 3))
-
-
-def _one_axis(place: Path, dtype: str) -> Path:
-    return _zarr(place, _noise(_sized(dtype=dtype), dtype), chunks=(1 << 17,))
-
-
-def _npy(place: Path, dtype: str) -> Path:
-    np.save(place.with_suffix(".npy"), _noise(_sized(256, 256, dtype=dtype), dtype))
-    return place.with_suffix(".npy")
-
-
-def _nii(place: Path, dtype: str) -> Path:
-    path = place.with_suffix(".nii")
-    nibabel.save(nibabel.Nifti1Image(_noise(_sized(256, 256, dtype=dtype), dtype), np.eye(4)), path)
-    return path
-
-
-def _scaled_nii(place: Path, dtype: str) -> Path:
-    path = place.with_suffix(".nii")
-    image = nibabel.Nifti1Image(_noise(_sized(256, 256, dtype=dtype), dtype), np.eye(4))
-    image.header.set_slope_inter(0.5, 3)
-    nibabel.save(image, path)
-    return path
-
-
-def _nii_gz(place: Path, dtype: str) -> Path:
-    plain = _nii(place, dtype)
-    path = plain.with_suffix(".nii.gz")
-    with gzip.open(path, "wb", 1) as file:
-        file.write(plain.read_bytes())
-    plain.unlink()
-    return path
-
-
-def _tiff(place: Path, dtype: str, **layout: Any) -> Path:
-    path = place.with_suffix(".tif")
-    tifffile.imwrite(path, _noise(_sized(4096, dtype=dtype), dtype), photometric="minisblack", **layout)
-    return path
-
-
-def _tiff_tiles(place: Path, dtype: str) -> Path:
-    return _tiff(place, dtype, tile=(256, 256), compression="zlib")
-
-
-def _tiff_strips(place: Path, dtype: str) -> Path:
-    return _tiff(place, dtype, rowsperstrip=16)
-
-
-def _slices(place: Path, dtype: str, rows: int = 512, **layout: Any) -> Path:
-    place.mkdir()
-    for number, one in enumerate(_noise(_sized(rows, 512, dtype=dtype), dtype)):
-        tifffile.imwrite(place / f"{number}.tif", one, **layout)
-    return place
-
-
-def _packed_slices(place: Path, dtype: str) -> Path:
-    return _slices(place, dtype, 1024, compression="zlib", rowsperstrip=64)
-
-
-def _dicom(place: Path, dtype: str) -> Path:
-    from dicom_files import series
-
-    stored = "uint16" if dtype == "float32" else dtype
-    series(place, _noise(_sized(512, 512, dtype=dtype), stored), RescaleSlope=0.5, RescaleIntercept=-100)
-    return place
-
-
-def _png(place: Path, dtype: str) -> Path:
-    stored = "uint16" if dtype == "float32" else dtype
-    path = place.with_suffix(".png")
-    Picture.fromarray(_noise(_sized(4096, dtype=stored), stored)).save(path, compress_level=1)
-    return path
-
-
-def _hdf5(place: Path, dtype: str, **layout: Any) -> Path:
-    path = place.with_suffix(".h5")
-    with h5py.File(path, "w") as file:
-        file.create_dataset("raw", data=_noise(_sized(256, 256, dtype=dtype), dtype), **layout)
-    return path
-
-
-def _hdf5_chunks(place: Path, dtype: str) -> Path:
-    return _hdf5(place, dtype, chunks=(64, 64, 64), compression="gzip", compression_opts=1)
-
-
-SOURCES = {
-    "zarr, chunks": _plain,
-    "zarr, shards": _shards,
-    "zarr, thin chunks": _thin,
-    "zarr, long rows": _long_rows,
-    "zarr, a slide": _slide,
-    "zarr, one axis": _one_axis,
-    "npy": _npy,
-    "nii": _nii,
-    "nii, scaled": _scaled_nii,
-    "nii.gz": _nii_gz,
-    "tiff, tiles": _tiff_tiles,
-    "tiff, strips": _tiff_strips,
-    "tiff slices": _slices,
-    "tiff slices, packed": _packed_slices,
-    "dicom series": _dicom,
-    "png": _png,
-    "hdf5, chunks": _hdf5_chunks,
-    "hdf5": _hdf5,
-}
 
 
 def _settings(number: int) -> list[tuple[str, str]]:
@@ -275,6 +129,52 @@ def test_turns_take_what_their_plans_say_or_less(tmp_path, python, name):
         assert peak <= RATIO * planned + OBJECTS
 
 
+BLOCKS = {
+    "zarr, chunks": ("median", "uint16", {}),
+    "zarr, shards": ("majority", "uint16", {"sparse": True, "chunks": 16, "shards": 64}),
+    "zarr, thin chunks": ("mean", "uint8", {"dtype": "float32"}),
+    "zarr, long rows": ("max", "float32", {}),
+    "npy": ("mean", "float32", {}),
+    "tiff, tiles": ("mean", "uint8", {}),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_whole_blocks_take_what_their_plans_say_or_less(tmp_path, python, name):
+    mode, dtype, more = BLOCKS[name]
+    source = SOURCES[name](tmp_path / dtype, dtype)
+    options = {"mode": mode, "factors": 2, "small": dtype, **more}
+    _hold(tmp_path, python, name, source, options)
+
+
+PYRAMIDS = {
+    "zarr, chunks": ("mean", "uint16", {}),
+    "zarr, shards": ("majority", "uint8", {"chunks": 32, "shards": 64}),
+    "zarr, thin chunks": ("mean", "float32", {}),
+    "npy": ("median", "uint16", {"chunks": 64}),
+    "nii": ("cubic", "uint8", {}),
+    "tiff, tiles": ("mean", "uint8", {"chunks": 256}),
+    "tiff, strips": ("mean", "uint16", {"ends": ".ome.tif"}),
+    "zarr, long rows": ("max", "uint8", {"ends": ".ome.tif", "compressors": "jpeg"}),
+}
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_pyramids_take_what_their_plans_say_or_less(tmp_path, python, name):
+    mode, dtype, more = PYRAMIDS[name]
+    source = SOURCES[name](tmp_path / dtype, dtype)
+    options = {"mode": mode, "levels": 3, "small": dtype, "ends": ".zarr", **more}
+    _hold(tmp_path, python, name, source, options)
+
+
+def _hold(folder: Path, python: Any, name: str, source: Path, options: dict[str, Any]) -> None:
+    """Run with little memory and with what is usual; each takes what its plan says."""
+    jobs = [(str(source), str(folder / str(limit)), {**options, "memory_limit": limit}) for limit in (LIMIT, None)]
+    for planned, peak in json.loads(python(RUNS, JOBS=json.dumps(jobs))):
+        print(f"{name}: {options['mode']}: planned {planned >> 20} MiB, took {peak >> 20}, {peak / planned:.2f}")
+        assert peak <= RATIO * planned + OBJECTS
+
+
 LONG_AXIS = """
 import json, time, numpy, scipy.ndimage, vrdask
 
@@ -307,9 +207,9 @@ def test_an_axis_of_millions_takes_neither_the_memory_nor_the_time_of_its_tables
 
 
 def test_tables_of_long_rows_are_in_the_plan(tmp_path, python):
-    x = _noise((64, 200_000), "uint16")
+    x = noise((64, 200_000), "uint16")
     options = {"mode": "cubic", "factor": 0.5, "memory_limit": "64MiB", "small": "uint16"}
-    source = _zarr(tmp_path / "in.zarr", x, chunks=(64, 4096))
+    source = zarr_array(tmp_path / "in.zarr", x, chunks=(64, 4096))
     ((planned, peak),) = json.loads(python(RUNS, JOBS=json.dumps([(str(source), str(tmp_path / "out.zarr"), options)])))
     assert planned <= 64 << 20
     assert peak <= RATIO * planned

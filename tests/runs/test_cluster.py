@@ -65,6 +65,31 @@ def test_workers_write_the_target_and_the_bits_are_those_of_threads(client, sour
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["mean", "majority"])
+def test_workers_downsample_with_the_bits_of_threads(client, source, tmp_path, mode):
+    seen: list[int] = []
+    result = vrdask.downsample_zarr(
+        source, tmp_path / "out.zarr", (2, 3, 2), mode, chunks=8, shards=16, memory_limit="4MB",
+        progress=lambda done, total: seen.append(done),
+    )  # fmt: skip
+    x = zarr.open_array(source, mode="r")[:]
+    assert_array_equal(result[:], vrdask.downsample(x, (2, 3, 2), mode))
+    assert len(seen) > 1
+    assert seen == sorted(seen)
+    assert seen[-1] == result.size
+    assert not (tmp_path / "out.zarr" / ".vrdask").exists()
+
+
+@pytest.mark.slow
+def test_workers_make_a_pyramid_that_becomes_a_file(client, source, tmp_path):
+    vrdask.write_pyramid(source, tmp_path / "out.ome.tif", levels=2, chunks=16)
+    x = zarr.open_array(source, mode="r")[:]
+    for level, factor in enumerate((1, 2, 4)):
+        found = vrdask.open(tmp_path / "out.ome.tif", level=level).array[:, :, :]
+        assert_array_equal(found, vrdask.downsample(x, (1, factor, factor)))
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_killed_again_and_again_costs_only_its_own_tasks(client):
     over = threading.Event()

@@ -49,8 +49,8 @@ def chunks_below(folder: Path) -> list[Path]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process for each kill")
 @pytest.mark.parametrize(
     "scenario",
-    ["plain", "sharded", "overwrite", "affine", "two", "damage",
-     "pyramid", "pyramid in shards", "pyramid in Zarr 2"],
+    ["plain", "sharded", "overwrite", "affine", "blocks", "two", "damage",
+     "pyramid", "pyramid in shards", "pyramid in Zarr 2", "pyramid in TIFF"],
 )  # fmt: skip
 def test_killed_at_every_change_of_the_file_system_and_resumed_ends_bit_identical(tmp_path, scenario):
     command = [sys.executable, str(Path(__file__).parents[1] / "crashes.py"), scenario, str(tmp_path)]
@@ -195,6 +195,37 @@ def test_an_affine_run_is_gone_on_from_and_is_finished_once(source, tmp_path):
     assert (target / "zarr.json").stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="that the target was made with; offset differ"):
         affine_zarr(source, target, matrix, 1, resume=True, **how)
+
+
+def test_a_run_by_blocks_is_gone_on_from_and_is_finished_once(source, tmp_path, monkeypatch):
+    from vrdask.api.downsample_zarr import downsample_zarr, prepare
+    from vrdask.runs import task
+
+    target, how = tmp_path / "out.zarr", {"factors": (2, 3, 2), "mode": "median", "chunks": 8, "num_threads": 1}
+
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as cut:
+        downsample_zarr(source, target, progress=stop, memory_limit="1MB", **how)
+    assert "resume=True (--resume) goes on" in cut.value.__notes__[0]
+    assert not (target / "zarr.json").exists()
+    job = prepare(source, target, resume=True, **how)
+    assert job.blocks.block == tuple(json.loads((target / ".vrdask" / "job.json").read_text())["blocks"])
+    for changed in ({"mode": "mean"}, {"factors": (2, 2, 2)}, {"dtype": "f4"}):
+        with pytest.raises(ValueError, match=f"resume must have the settings .*{next(iter(changed))}"):
+            downsample_zarr(source, target, resume=True, **(how | changed))
+    compute, calls = task.compute_box, []
+    monkeypatch.setattr(task, "compute_box", lambda *args, **kwargs: calls.append(args) or compute(*args, **kwargs))
+    result = job.run()
+    assert 0 < len(calls) < len(job.plan)
+    assert_array_equal(result[:], vrdask.downsample(zarr.open_array(source, mode="r")[:], (2, 3, 2), "median"))
+    before = (target / "zarr.json").stat().st_mtime_ns
+    downsample_zarr(source, target, resume=True, **how)
+    assert (target / "zarr.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="that the target was made with; mode differ"):
+        downsample_zarr(source, target, resume=True, **(how | {"mode": "min"}))
 
 
 @pytest.mark.parametrize("settings", [{"resume": True}, {"overwrite": True}, {}], ids=["resume", "overwrite", "plain"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import product
 
 import numcodecs
@@ -15,6 +17,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Sharding
 from zarr.storage import LocalStore, MemoryStore
 
 from vrdask.boxes import slices_of
+from vrdask.buffers import Pool
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.chunk_codec import chunk_codec
 
@@ -163,3 +166,18 @@ def test_a_store_that_is_someones_own_is_asked_through_its_methods(tmp_path):
     io.write(tuple((0, n) for n in SHAPE), np.ones(SHAPE, "u1"))
     assert (io.read(tuple((0, n) for n in SHAPE)) == 1).all()
     assert (Counted.gets, Counted.sets) == (36, 36)
+
+
+@pytest.mark.parametrize("options", [{"chunks": CHUNKS}, {"chunks": (4, 5, 3), "shards": (8, 10, 9)}])
+def test_what_read_an_array_is_freed_with_its_memory_at_once(options):
+    # a run's passes follow each other faster than cycles are looked for
+    stored = zarr.create_array({}, data=samples("int16"), **options)
+    memory = Pool(large=1, kept=1 << 20)
+    chunks, kept = ChunkIO(stored, memory.empty), weakref.ref(memory)
+    assert_array_equal(chunks.read(tuple((0, n) for n in SHAPE)), stored[...])
+    gc.disable()
+    try:
+        del chunks, memory
+        assert kept() is None
+    finally:
+        gc.enable()

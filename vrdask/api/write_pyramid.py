@@ -7,24 +7,33 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import zarr
-
 from vrdask.api import taken
 from vrdask.api.labels import block_mode_for
 from vrdask.api.signatures import with_parameters_of
+from vrdask.compute.threads import resolve_tasks
 from vrdask.dtypes import native
 from vrdask.images.image import Image
 from vrdask.images.pyramid_metadata import image_for_ome_zarr, images_of_levels, order_for_ome_zarr
 from vrdask.planning.pyramid_levels import levels_of
 from vrdask.runs.apart import require_apart
 from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
-from vrdask.runs.pyramid_target import in_place_target, label_sources, new_target, stored_attributes
+from vrdask.runs.pyramid_target import in_place_target, label_sources, new_target
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.sources import Source
 from vrdask.sources.above import LABELS
 from vrdask.sources.reordered import reordered
 from vrdask.sources.source import axes_of
 from vrdask.storage.places import normal
+from vrdask.targets.pyramid import PyramidTarget
+from vrdask.targets.tiff_pyramid import (
+    chunks_of_tiles,
+    image_for_tiff,
+    is_tiff,
+    order_for_tiff,
+    reduced_in_tiff,
+    tiff_pyramid,
+    tile_of,
+)
 from vrdask.transforms.blocks import MODES as BLOCK_MODES
 from vrdask.transforms.modes import MODES
 from vrdask.transforms.pyramid import Factors, pyramid
@@ -60,18 +69,18 @@ def prepare(
     if in_place == (target is not None):
         said = "both" if in_place else "neither"
         raise ValueError(f"exactly one of target and in_place must be given; got {said}")
-    given = source
-    opened = taken.opened(source)
-    kept = stored_attributes(opened)
-    if not in_place and (order := order_for_ome_zarr(opened.image)) is not None:
-        opened = reordered(opened, order)
-    what_mode = _mode_of(opened, mode, force)
-    image = image_for_ome_zarr(opened.image, opened.layout.dimension_names, len(opened.array.shape))
-    chunks, shards = chunks_and_shards(replace(opened, image=image), chunks, shards, opened.array.shape)
-    known = axes_of(replace(opened, image=image))
-    reduced = known.space if axes is None else known.numbers(axes)
+    to_tiff = not in_place and is_tiff(target)
+    given, opened = source, _in_order(taken.opened(source), to_tiff, in_place)
+    what_mode, image = _mode_of(opened, mode, force), opened.image
+    assert image is not None
+    chunks, shards = chunks_and_shards(opened, chunks, shards, opened.array.shape)
+    known = axes_of(opened)
+    usual, stored = known.space, chunks or opened.layout.chunks
+    if to_tiff:
+        tile = tile_of(image, chunks)
+        usual, stored = reduced_in_tiff(image), chunks_of_tiles(image, opened.array.shape, tile)
     steps = levels_of(
-        opened.array.shape, image.axis_names, reduced, _scale_of(opened.image, image), chunks or opened.layout.chunks,
+        opened.array.shape, image.axis_names, usual if axes is None else known.numbers(axes), image.scale, stored,
         factors, levels, what_mode in BLOCK_MODES,
     )  # fmt: skip
     what = pyramid(opened.array.shape, steps, what_mode, native(opened.array.dtype))
@@ -86,6 +95,7 @@ def prepare(
         "kwargs": {"mode": what_mode, "factors": [[float(f) for f in step] for step in steps]},
     }
     limit, more = parse_bytes(memory_limit), None
+    made: PyramidTarget
     if in_place:
         if chunks is not None or shards is not None:
             raise ValueError("chunks and shards must be None in place, where levels are stored as the full one is")
@@ -93,9 +103,15 @@ def prepare(
     else:
         place = normal(target)
         require_apart(given, opened, place)
-        made = new_target(
-            place, opened.layout, images, what, chunks, shards, compressors, ome_zarr_version, about, kept
+    if to_tiff:
+        _require_none_of_zarr(shards, ome_zarr_version, place)
+        made = tiff_pyramid(
+            place, images, what.shapes, what.dtype, tile, compressors, resolve_tasks(num_threads), limit, overwrite,
+            label_sources(opened) if with_labels else (),
         )  # fmt: skip
+        with_labels = False
+    elif not in_place:
+        made = new_target(place, opened.layout, images, what, chunks, shards, compressors, ome_zarr_version, about)
     job = prepare_pyramid(
         opened, what, images, made, place, limit=limit, resume=resume, overwrite=overwrite, progress=progress,
         num_threads=num_threads, in_place=more,
@@ -124,9 +140,23 @@ def _for_axes(steps: Sequence[Factors], image: Image, other: Source) -> list[dic
 _DESCRIPTION = "each level of whole blocks of samples, aligned at the first"
 
 
-def _scale_of(image: Image | None, shown: Image) -> tuple[float, ...]:
-    """Distances between samples; NaN where the source does not say them."""
-    return image.scale if image is not None else (float("nan"),) * len(shown.scale)
+def _in_order(source: Source, to_tiff: bool, in_place: bool) -> Source:
+    """A source as an image with its axes as the target has them."""
+    shape, names = source.array.shape, source.layout.dimension_names
+    if to_tiff:
+        image = image_for_tiff(source.image, names, shape)
+        order = order_for_tiff(image, shape, source.array.dtype)
+        source = replace(source, image=image)
+        return source if order == tuple(range(len(shape))) else reordered(source, order)
+    turned = None if in_place else order_for_ome_zarr(source.image)
+    source = source if turned is None else reordered(source, turned)
+    return replace(source, image=image_for_ome_zarr(source.image, names, len(shape)))
+
+
+def _require_none_of_zarr(shards: Any, ome_zarr_version: str, place: Any) -> None:
+    for name, given, none in (("shards", shards, None), ("ome_zarr_version", ome_zarr_version, "0.5")):
+        if given != none:
+            raise ValueError(f"{name} must be left out for a TIFF, which has none; got {given} for {place}")
 
 
 def _mode_of(source: Source, mode: str | None, force: bool) -> str:
@@ -139,7 +169,7 @@ def _mode_of(source: Source, mode: str | None, force: bool) -> str:
 
 
 @with_parameters_of(prepare)
-def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
+def write_pyramid(*args: Any, **kwargs: Any) -> Any:
     """Write an OME-Zarr image with smaller and smaller levels, all of one read of the source, in bounded memory.
 
     Every level has exactly the bits of its definition, whatever the chunks, threads or workers, and however often the
@@ -155,7 +185,9 @@ def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
     source : as in `resample_zarr`
         Of OME-Zarr with names of axes as it allows them; colours that come last, as in slides, become channels.
     target : path, URL or store
-        A new OME-Zarr image. The full level is copied into it, in other chunks where they are asked for.
+        A new OME-Zarr image. The full level is copied into it, in other chunks where they are asked for. Or a file:
+        ".ome.tif", an OME-TIFF whose smaller levels are SubIFDs; ".tif", of rows, columns and colours alone, with the
+        smaller levels as reduced pages, which OpenSlide reads.
     factors : number, {axis name: number}, list of these, or "auto"
         Of each level over the one before; a number is for every axis of `axes` with more than one sample. Whole
         numbers, but for modes of `resample`, which take any from 1 on. "auto" halves the axes along which samples lie
@@ -165,8 +197,10 @@ def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
     mode : str, optional
         Of `downsample` (mean, majority, median, min, max, stride) or of `resample` (nearest, linear, area, cubic, its
         filters). By default "mean", and "majority" for labels.
-    axes : the axes that a single factor is for; those of space by default.
+    axes : the axes that a single factor is for; those of space by default, of TIFF y and x.
     chunks, shards, compressors : as in `resample_zarr`, for all levels; no larger than a level is.
+        Of TIFF, chunks are its tiles, and compressors is "deflate", "zstd", "jpeg" (of uint8, grey or in colours), with
+        a level as in "jpeg:90", or "none". A lossy one is for the file alone: levels are made of what the source holds.
     ome_zarr_version : "0.5", in Zarr 3, or "0.4", in Zarr 2.
     in_place : bool
         Add levels to the OME-Zarr image that the source is, which keeps its version. Its metadata change last.
@@ -181,11 +215,12 @@ def write_pyramid(*args: Any, **kwargs: Any) -> zarr.Group:
     Returns
     -------
     zarr.Group
-        The finished image.
+        The finished image; of TIFF its full level, as a zarr.Array that reads the file.
 
     Notes
     -----
-    OME-Zarr asks for a number where nothing says the distance between samples: it is written as 1 without a unit.
+    OME-Zarr asks for a number where nothing says the distance between samples: it is written as 1 without a unit, and
+    the attribute "vrdask" says that it is unknown.
     Of channels without a range of values to show, the range within the smallest level is written.
 
     Raises

@@ -63,11 +63,15 @@ def _number(text: str) -> int | float:
     "--mode", type=click.Choice([*BLOCK_MODES, *MODES]), help="mean by default, majority for labels.",
 )  # fmt: skip
 @click.option("--axes", type=Names(), metavar="z,y,x", help="That a single factor is for; those of space by default.")
-@click.option("--chunks", type=SIZES, metavar="128,128,128", help="Chunks of the target; the source's by default.")
+@click.option(
+    "--chunks", type=SIZES, metavar="128,128,128",
+    help="Chunks of the target, the source's by default; of a TIFF its tiles.",
+)  # fmt: skip
 @click.option("--shards", type=SIZES, metavar="512,512,512", help="Shards of the target; the source's by default.")
 @click.option(
     "--compressor", "compressors", default="auto", metavar="zstd:5",
-    help="zstd, blosc, gzip or lz4, with a level or without; or none; the source's by default.",
+    help="zstd, blosc, gzip or lz4, with a level or without; or none; the source's by default. Of a TIFF deflate, its "
+         "default, zstd, jpeg or none.",
 )  # fmt: skip
 @click.option(
     "--ome-version", "ome_zarr_version", type=click.Choice(["0.4", "0.5"]), default="0.5", show_default=True,
@@ -85,8 +89,9 @@ def pyramid(
 ) -> None:  # fmt: skip
     """Write the array at SOURCE as an OME-Zarr image with smaller and smaller levels, all of one read, to TARGET.
 
-    SOURCE may be what `vrdask resample` takes. The mean of integers, min, max and stride of every level are those of
-    the full one, rounded once.
+    TARGET may end in .ome.tif, for an OME-TIFF, or in .tif, for a tiled TIFF of rows, columns and colours. SOURCE may
+    be what `vrdask resample` takes. The mean of integers, min, max and stride of every level are those of the full one,
+    rounded once.
     """
     if (target is None) != options["in_place"]:
         raise click.UsageError(f"give exactly one of TARGET and --in-place; got {'both' if target else 'neither'}")
@@ -131,14 +136,13 @@ def described(job: PyramidJob) -> str:
     rows: list[tuple[str, str]] = []
     for path, array, image in zip(job.target.paths, job.target.levels, job.images, strict=True):
         spacing = ", ".join(
-            f"{name} {scale:g} {axis.get('unit', '')}".strip()
+            f"{name} {scale:g} {axis.get('unit', '')}".strip() if math.isfinite(scale) else f"{name} unknown"
             for name, scale, axis in zip(image.axis_names, image.scale, image.axes, strict=True)
             if axis.get("type") == "space"
         )
-        shards = "" if array.shards is None else f", shards {by_axis(array.shards)}"
         size = format_bytes(array.nbytes)
         rows.append((f"level {path}", f"{by_axis(array.shape)} {array.dtype}, {size}; {spacing}; "
-                     f"chunks {by_axis(array.chunks)}{shards}"))  # fmt: skip
+                     f"{job.target.stored_as(array)}"))  # fmt: skip
     client = None if job.target.is_local else active_client()
     workers = {} if client is None else client.nthreads()
     where = counted(job.plan.concurrent, "thread") if client is None else (

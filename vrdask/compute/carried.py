@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, Interval, ceil_div, shape_of, within
-from vrdask.dtypes import DType
+from vrdask.boxes import Box, Interval, shape_of, within
+from vrdask.compute.reduce_box import block_sums, out_shape
 from vrdask.transforms.pyramid import Pyramid, SumForm
 
 Array = npt.NDArray[Any]
@@ -30,44 +30,24 @@ def summed_up(samples: Array, factors: tuple[int, ...], form: SumForm) -> Array:
     if samples.dtype.kind == "b":
         samples = samples.view(np.uint8)
     if form.limbs == 1:
-        return _over_blocks(samples[None], factors, form.dtype)
+        return _over_blocks([samples], factors, form)
     upper = (samples >> LOW_BITS).astype(np.int64)
     lower = (samples & samples.dtype.type((1 << LOW_BITS) - 1)).astype(np.int64)
-    return np.stack([_over_blocks(half, factors, form.dtype) for half in (upper, lower)])
+    return _over_blocks([upper, lower], factors, form)
 
 
 def summed_further(sums: Array, factors: tuple[int, ...], form: SumForm) -> Array:
     """Sums over whole blocks of sums. form : of the result, which may have more limbs than `sums`."""
     if sums.shape[0] < form.limbs:
         return summed_up(sums[0], factors, form)
-    return np.concatenate([_over_blocks(limb[None], factors, form.dtype) for limb in sums])
+    return _over_blocks(list(sums), factors, form)
 
 
-def _over_blocks(limb: Array, factors: tuple[int, ...], dtype: DType) -> Array:
-    """Sums along every axis; a first axis of one limb is left alone, where there is one."""
-    first = limb.ndim - len(factors)
-    for axis, factor in enumerate(factors, first):
-        if factor > 1 and limb.shape[axis]:
-            limb = _along(limb, axis, factor, dtype)
-    return limb.astype(dtype, copy=False)
-
-
-def _along(data: Array, axis: int, factor: int, dtype: DType) -> Array:
-    n = data.shape[axis]
-    result = np.empty((*data.shape[:axis], ceil_div(n, factor), *data.shape[axis + 1 :]), dtype)
-    before: tuple[slice, ...] = (slice(None),) * axis
-    first = data[(*before, slice(0, None, factor))]
-    if n == 1:
-        result[...] = first
-        return result
-    second = data[(*before, slice(1, None, factor))]
-    both = (*before, slice(second.shape[axis]))
-    np.add(first[both], second, out=result[both], dtype=dtype, casting="unsafe")
-    result[(*before, slice(second.shape[axis], None))] = first[(*before, slice(second.shape[axis], None))]
-    for k in range(2, min(factor, n)):
-        part = data[(*before, slice(k, None, factor))]
-        to = result[(*before, slice(part.shape[axis]))]
-        np.add(to, part, out=to, dtype=dtype, casting="unsafe")
+def _over_blocks(limbs: list[Array], factors: tuple[int, ...], form: SumForm) -> Array:
+    """The sums of each limb, which the form holds."""
+    result = np.empty((len(limbs), *out_shape(limbs[0].shape, factors)), form.dtype)
+    for k, limb in enumerate(limbs):
+        result[k] = block_sums(limb, factors, 1)
     return result
 
 

@@ -60,7 +60,7 @@ def reduce_box(blocks: Blocks, samples: Array, num_threads: int, empty: Empty = 
 
 def block_sums(samples: Array, factors: Sequence[int], num_threads: int, empty: Empty = np.empty) -> Array:
     """The sums of blocks of integers of up to 32 bits, in int64; or of such sums, which may be carried on. They must
-    fit: with fewer than 2^31 samples of at most 32 bits they do.
+    fit: with fewer than 2^31 samples of at most 32 bits they do. Of uint64 they are those modulo 2^64.
     """
     plain = samples.astype(native(samples.dtype), copy=False)
     sums = empty(out_shape(plain.shape, factors), np.dtype(np.int64))

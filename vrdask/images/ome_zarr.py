@@ -25,6 +25,8 @@ _WITH_VERSION = ("omero", "image-label")
 ATTRIBUTE = "vrdask"
 UNKNOWN = "unknown"
 """Of the attribute of a group: axes whose scale is written as 1, for OME-Zarr asks for a number and nobody knows it."""
+MADE = "made"
+"""Of the attribute: by which settings this very array or group was made."""
 
 
 def group_attributes(images: Image | Sequence[Image], version: str = "0.5", **said: Any) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def group_attributes(images: Image | Sequence[Image], version: str = "0.5", **sa
     multiscale: dict[str, Any] = {
         **({"version": version} if version == "0.4" else {}),
         "axes": [dict(axis) for axis in full.axes],
-        "datasets": [_dataset(level) for level in levels],
+        "datasets": [dataset(level, len(levels) > 1) for level in levels],
         **({"name": full.name} if full.name is not None else {}),
         **said,
     }
@@ -62,12 +64,13 @@ def require_version(version: str) -> None:
         raise ValueError(f"ome_zarr_version must be {' or '.join(VERSIONS)}; got {version!r}")
 
 
-def _dataset(level: Image) -> dict[str, Any]:
+def dataset(level: Image, is_shifted: bool = False) -> dict[str, Any]:
+    """What the metadata say of a level. is_shifted : whether it has a translation even if that is zero."""
     known = [math.isfinite(scale) for scale in level.scale]
     scale = [size if is_known else 1.0 for size, is_known in zip(level.scale, known, strict=True)]
     shift = [first if is_known else 0.0 for first, is_known in zip(level.translation, known, strict=True)]
     transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-    if any(shift):
+    if is_shifted or any(shift):
         transformations.append({"type": "translation", "translation": shift})
     return {"path": level.path, "coordinateTransformations": transformations}
 
@@ -96,14 +99,17 @@ def carried(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
 
 
 def _unknown(beside: dict[str, Any]) -> list[Any]:
-    """Axes of which it is said that the distance between their samples is not known; nothing is left of that."""
+    """Axes of which it is said that the distance between their samples is not known; nothing is left of that, nor of
+    how the group was made.
+    """
     said = beside.get(ATTRIBUTE)
-    if not isinstance(said, Mapping) or not isinstance(said.get(UNKNOWN), list):
+    if not isinstance(said, Mapping):
         return []
-    beside[ATTRIBUTE] = {key: value for key, value in said.items() if key != UNKNOWN}
+    beside[ATTRIBUTE] = {key: value for key, value in said.items() if key not in (UNKNOWN, MADE)}
     if not beside[ATTRIBUTE]:
         del beside[ATTRIBUTE]
-    return list(said[UNKNOWN])
+    unknown = said.get(UNKNOWN)
+    return list(unknown) if isinstance(unknown, list) else []
 
 
 def read_multiscale(

@@ -1,4 +1,4 @@
-"""OME-Zarr metadata of all levels of an image: 0.5, or 0.4, which Zarr 2 has. Pure.
+"""What OME-Zarr says of the levels of an image, beyond what it says of any (`ome_zarr`). Pure.
 
 A level says one scale and one translation, each the exact product rounded once. What else a group says is kept; of
 colours what viewers need is added where nobody has said it: which range of values to show.
@@ -13,18 +13,36 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from vrdask.images.axes import RANK
+from vrdask.images.axes import RANK, image_of
 from vrdask.images.image import Image, Number
+from vrdask.images.ome_zarr import dataset
 
+KNOWN = (*"tczyx",)
 USUAL_NAMES = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
-_TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "c": "channel"}
 COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
 IMAGE_LABEL = "image-label"
 
 
+def usual_names(names: Sequence[str | None] | None, ndim: int) -> tuple[str, ...]:
+    """Names of the axes of an image: those that an array has by itself, where images have such, or the usual ones.
+
+    Raises
+    ------
+    ValueError
+        There are none for so many axes.
+    """
+    known = [str(name) for name in names or () if name in KNOWN]
+    if len({*known}) == ndim == len(known):
+        return tuple(known)
+    if ndim not in USUAL_NAMES:
+        raise ValueError(f"an image must have 2 to 5 axes; got {ndim}")
+    return tuple(USUAL_NAMES[ndim])
+
+
 def image_for_ome_zarr(image: Image | None, names: Sequence[str | None] | None, ndim: int) -> Image:
-    """What OME-Zarr can say of an array: of an unknown distance between samples that it is 1, without a unit, for it
-    asks for a number. names : of the axes of an array by itself; else they are called as is usual.
+    """An array as an image of OME-Zarr. An unknown distance between samples has no unit.
+
+    names : of the axes of an array by itself; else they are called as is usual.
 
     Raises
     ------
@@ -32,12 +50,7 @@ def image_for_ome_zarr(image: Image | None, names: Sequence[str | None] | None, 
         OME-Zarr has no images with such axes.
     """
     if image is None:
-        if names is None or not all(name in _TYPES for name in names) or len(set(names)) < ndim:
-            if ndim not in USUAL_NAMES:
-                raise ValueError(f"an OME-Zarr image must have 2 to 5 axes; got {ndim}")
-            names = tuple(USUAL_NAMES[ndim])
-        axes = tuple({"name": name, "type": _TYPES[str(name)]} for name in names)
-        image = Image(axes, "", (1.0,) * ndim, (0.0,) * ndim, None, {})
+        image = image_of(usual_names(names, ndim), {})
     kinds = [str(axis.get("type", "other")) for axis in image.axes]
     ranks = [RANK.get(kind, 1) for kind in kinds]
     if ranks != sorted(ranks) or ranks.count(2) not in (2, 3) or ranks.count(0) > 1 or ranks.count(1) > 1:
@@ -45,14 +58,12 @@ def image_for_ome_zarr(image: Image | None, names: Sequence[str | None] | None, 
         raise ValueError(
             f"an OME-Zarr image must have axes in the order time, channel, then two or three of space; got {said}"
         )
-    known = [math.isfinite(scale) for scale in image.scale]
     return replace(
         image,
         axes=tuple(
-            dict(axis) if is_known else {key: value for key, value in axis.items() if key != "unit"}
-            for axis, is_known in zip(image.axes, known, strict=True)
+            dict(axis) if math.isfinite(scale) else {key: value for key, value in axis.items() if key != "unit"}
+            for axis, scale in zip(image.axes, image.scale, strict=True)
         ),
-        scale=tuple(s if is_known else 1.0 for s, is_known in zip(image.scale, known, strict=True)),
         translation=tuple(t if math.isfinite(t) else 0.0 for t in image.translation),
     )
 
@@ -80,58 +91,16 @@ def images_of_levels(
     return found
 
 
-def dataset(image: Image) -> dict[str, Any]:
-    """What the metadata say of one level."""
-    return {
-        "path": image.path,
-        "coordinateTransformations": [
-            {"type": "scale", "scale": list(image.scale)},
-            {"type": "translation", "translation": list(image.translation)},
-        ],
-    }
-
-
-def attributes_of_pyramid(
-    levels: Sequence[Image], version: str, kind: str, about: Mapping[str, Any], kept: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Attributes of the group of a pyramid.
-
-    kind : of the levels, for people. about : how they were made. kept : attributes of the source's group.
-    """
-    full = levels[0]
-    multiscale: dict[str, Any] = {
-        "axes": [dict(axis) for axis in full.axes],
-        "datasets": [dataset(one) for one in levels],
-        "type": kind,
-        "metadata": dict(about),
-    }
-    if full.name is not None:
-        multiscale["name"] = full.name
-    said = {**kept_of(kept)[1], **deepcopy(dict(full.extra))}
-    for key in ("omero", IMAGE_LABEL):
-        if isinstance(said.get(key), dict) and "version" in said[key]:
-            said[key]["version"] = version
-    if version == "0.4":
-        return {**kept_of(kept)[0], **said, "multiscales": [{"version": version, **multiscale}]}
-    return {**kept_of(kept)[0], "ome": {**said, "version": version, "multiscales": [multiscale]}}
-
-
-def kept_of(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a group's attributes say beside the image: of everything else, and among what OME-Zarr says."""
-    given = deepcopy(dict(attributes))
-    ome = given.pop("ome", None)
-    if not isinstance(ome, dict):
-        ome = {key: given.pop(key) for key in ("multiscales", "omero", IMAGE_LABEL) if key in given}
-    return given, {key: value for key, value in ome.items() if key not in ("multiscales", "version")}
-
-
 def attributes_with_levels(
     attributes: Mapping[str, Any], levels: Sequence[Image], kind: str | None, about: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Attributes of an image's group with other levels below the full one. levels : these. kind, about : as above."""
+    """Attributes of an image's group with other levels below the full one.
+
+    levels : these. kind : of theirs, for people. about : how they were made.
+    """
     given = deepcopy(dict(attributes))
     multiscale = given.get("ome", given)["multiscales"][0]
-    multiscale["datasets"] = [multiscale["datasets"][0], *(dataset(one) for one in levels)]
+    multiscale["datasets"] = [multiscale["datasets"][0], *(dataset(one, True) for one in levels)]
     for key, value in (("type", kind), ("metadata", about and dict(about))):
         multiscale.pop(key, None)
         if value is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,6 @@ import zarr
 
 from vrdask.compute import threads
 from vrdask.images.image import Image
-from vrdask.images.orientation import lost
 from vrdask.planning.pyramid_passes import Pass, ResamplePass, Stored
 from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
@@ -24,7 +24,8 @@ from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
-from vrdask.sources import Source
+from vrdask.sources import Source, open_source
+from vrdask.sources.as_zarr import as_zarr
 from vrdask.sources.source import stays
 from vrdask.storage import durable, objects
 from vrdask.storage.chunk_array import ChunkIO
@@ -56,24 +57,31 @@ class PyramidJob:
     def pyramid(self) -> Pyramid:
         return self.plan.pyramid
 
-    def run(self) -> zarr.Group:
-        """Run all tasks; the finished group. What a failed run has done stays, to be resumed."""
-        for note in (*(value for name, value in self.source.details if name == "note"), *lost(self.images[0])):
+    @property
+    def passed_in_all(self) -> int:
+        """Bytes that progress counts: what tasks begin with, and what is read again for a file."""
+        return self.plan.passed_in_all + self.target.bytes_to_finish
+
+    def run(self) -> Any:
+        """Run all tasks; the finished group, or the full level of a file. What a failed run has done stays."""
+        for note in (*(value for name, value in self.source.details if name == "note"), *self.target.notes):
             _log.warning("%s", note)
-        with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
-            found: zarr.Group = occupy(
-                self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
+        with reporting(self.progress, self.passed_in_all, "pyramid", "B") as report:
+            target = self.target.telling(lambda n: report(self.plan.passed_in_all + n, self.passed_in_all))
+            found = occupy(
+                replace(self.at, target=target), self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
         for one in self.labels:
             one.run()
         if self.labels:
             list_labels(self.target, self.labels)
-        return found
+        return found if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
-        plan, total = self.plan, self.plan.passed_in_all
+        plan, total = self.plan, self.passed_in_all
         passed = sum(map(plan.passed, done))
+        report(passed, total)
         client = None if self.target.is_local or stays(self.source) else active_client()
         for which, one in enumerate(plan.passes):
             start = plan.starts[which]
@@ -133,7 +141,10 @@ def prepare_pyramid(
         "source": source.place,
         "source metadata": source.stamp(),
         **pyramid.settings(),
-        "image": [[list(one.scale), list(one.translation), [dict(axis) for axis in one.axes]] for one in images],
+        "image": [
+            [[*map(_known, one.scale)], [*map(_known, one.translation)], [dict(axis) for axis in one.axes]]
+            for one in images
+        ],
         "target metadata": [
             [path, objects.described(array)]
             for path, array in list(zip(target.paths, target.levels, strict=True))[target.first :]
@@ -164,6 +175,11 @@ def prepare_pyramid(
         )
     target = target.with_sums({level: (form.dtype, form.limbs) for level, form in forms.items()})
     return PyramidJob(source, target, plan, tuple(images), replace(at, target=target), progress)
+
+
+def _known(number: float) -> float | None:
+    """A number as JSON, in which two that are not known are the same."""
+    return number if math.isfinite(number) else None
 
 
 def _stored(array: zarr.Array[Any]) -> Stored:

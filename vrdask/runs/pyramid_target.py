@@ -11,10 +11,10 @@ from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import ceil_div
 from vrdask.images.image import Image
-from vrdask.images.ome_zarr import VERSIONS, read_multiscale
+from vrdask.images.ome_zarr import VERSIONS, group_attributes, read_multiscale
+from vrdask.images.orientation import lost
 from vrdask.images.pyramid_metadata import (
     IMAGE_LABEL,
-    attributes_of_pyramid,
     attributes_with_levels,
     images_of_levels,
     level_paths,
@@ -86,9 +86,9 @@ def list_labels(target: PyramidTarget, labels: Sequence[Any]) -> None:
 
 def new_target(
     place: Any, layout: Layout, images: Sequence[Image], what: Pyramid, chunks: Sizes, shards: Sizes, compressors: Any,
-    version: str, about: Mapping[str, Any], kept: Mapping[str, Any],
+    version: str, about: Mapping[str, Any],
 ) -> PyramidTarget:  # fmt: skip
-    """A new image. kept : attributes of the source's group.
+    """A new image. images : of its levels. about : how they are made.
 
     Raises
     ------
@@ -100,7 +100,10 @@ def new_target(
     if version not in VERSIONS:
         raise ValueError(f"ome_zarr_version must be one of {', '.join(VERSIONS)}; got {version!r}")
     if format_of(place).name != "Zarr":
-        raise ValueError(f"target must have no suffix or end in .zarr; got {place}: a pyramid is written as OME-Zarr")
+        raise ValueError(
+            f"target must have no suffix or end in .zarr, .tif or .tiff; got {place}: a pyramid is written as OME-Zarr "
+            "or TIFF"
+        )
     if version == "0.4" and shards is not None:
         raise ValueError(f"shards must be None for OME-Zarr 0.4, which is Zarr 2; got {tuple(shards)}")
     root, zarr_format = store_path(place, "a"), 2 if version == "0.4" else 3
@@ -115,12 +118,11 @@ def new_target(
         form.array(shape, what, root / path, kept_beside(layout, image))
         for image, shape, path in zip(images, what.shapes, paths, strict=True)
     )
-    made = PyramidTarget(levels[0], root, None, levels, paths)
-    omero = images[0].extra.get("omero", kept.get("ome", kept).get("omero"))
-    kind = what.mode
+    made = PyramidTarget(levels[0], root, None, levels, paths, told=lost(images[0]))
+    omero = images[0].extra.get("omero")
 
     def attributes(windows: Sequence[tuple[float, float]]) -> dict[str, Any]:
-        return attributes_of_pyramid(_seen(images, windows, omero, what), version, kind, about, kept)
+        return group_attributes(_seen(images, windows, omero, what), version, type=what.mode, metadata=dict(about))
 
     return _with_windows(made, images[0], omero, attributes)
 
@@ -199,7 +201,7 @@ def in_place_target(
         form.array(shape, what, root / path, kept_beside(source.layout, one))
         for one, shape, path in zip(images[1:], what.shapes[1:], paths, strict=True)
     ]
-    made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1)
+    made = PyramidTarget(levels[0], root, None, tuple(levels), (image.path, *paths), 1, told=lost(image))
     without = without_digests(given)
 
     def attributes(windows: Sequence[tuple[float, float]]) -> dict[str, Any]:

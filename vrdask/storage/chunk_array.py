@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
@@ -79,6 +80,8 @@ class ChunkIO:
             or [regular_edges(n, max(1, c), whose) for n, c in zip(array.shape, chunks, strict=True)]
         )
         self._ends: list[list[int]] = [edges.tolist() for edges in self.edges]
+        # not a method: what its own parts refer to is freed late, and the pool of its memory with it
+        self._named = partial(_named, array, self._ends)
         if self._codec is not None:
             form = shard_format(array)
             self._stored: Stored = (
@@ -112,7 +115,7 @@ class ChunkIO:
 
     def place(self, index: Index) -> Box:
         """The box of a chunk, cut off at the ends of the array."""
-        return tuple([(ends[k], ends[k + 1]) for ends, k in zip(self._ends, index, strict=True)])
+        return _place(self._ends, index)
 
     def parts(self, box: Box) -> Iterator[tuple[Index, Box]]:
         """The chunks that a non-empty box touches, in C order, and what it takes of each."""
@@ -253,14 +256,19 @@ class ChunkIO:
 
         return attempt(doing, read_twice if isinstance(self._array, zarr.Array) else read)
 
-    def _named(self, index: Index) -> str:
-        """A chunk for people: its key where it has one, its place and the array."""
-        array = self._array
-        if not isinstance(array, zarr.Array):
-            return f"the source at {_text(self.place(index))}"
-        outer = index if array.shards is None else _shard_of(index, array.shards, array.chunks)
-        key = zarr_internals.chunk_keys(array)(outer)
-        return f"chunk {key} ({_text(self.place(index))}) of {objects.url(array.store_path)}"
+
+def _place(ends: Sequence[Sequence[int]], index: Index) -> Box:
+    """The box of a chunk. ends : boundaries of the chunks along each axis."""
+    return tuple([(along[k], along[k + 1]) for along, k in zip(ends, index, strict=True)])
+
+
+def _named(array: Any, ends: Sequence[Sequence[int]], index: Index) -> str:
+    """A chunk for people: its key where it has one, its place and the array."""
+    place = _text(_place(ends, index))
+    if not isinstance(array, zarr.Array):
+        return f"the source at {place}"
+    outer = index if array.shards is None else _shard_of(index, array.shards, array.chunks)
+    return f"chunk {zarr_internals.chunk_keys(array)(outer)} ({place}) of {objects.url(array.store_path)}"
 
 
 def _shard_of(index: Index, shards: Sequence[int], chunks: Sequence[int]) -> Index:

@@ -4,6 +4,9 @@
     nifti     .nii, .nii.gz                 local files, larger than memory; vrdask[nifti]
     picture   PNG, JPEG, TIFF               local files, for results that fit in memory; vrdask[images], vrdask[tiff]
 
+    pyramid        levels of an image       Zarr, as above
+    tiff_pyramid   the same as a TIFF       local files, larger than memory; vrdask[tiff]
+
 Each module opens one format, which it describes in its `FORMAT`, and gives a `Target`.
 """
 

@@ -12,11 +12,8 @@ from typing import Any
 
 from zarr.storage import StorePath
 
-from vrdask.images.axes import ATTRIBUTE
+from vrdask.images.ome_zarr import ATTRIBUTE, MADE
 from vrdask.storage import objects
-
-MADE = "made"
-"""Of the attribute: digests of the settings, by name."""
 
 
 def digests(settings: Mapping[str, Any]) -> dict[str, str]:

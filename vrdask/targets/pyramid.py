@@ -19,6 +19,7 @@ from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.targets.made import with_digests
 from vrdask.targets.target import Target, keys_of, put_metadata
+from vrdask.text import by_axis
 
 SCRATCH = ".vrdask/sums"
 """Where unrounded sums wait for the levels that are made of them, beside the record of the run."""
@@ -32,7 +33,7 @@ class PyramidTarget(Target):
 
     levels : of which those from `first` on are written. paths : of these arrays. sums : by level, where unrounded sums
     wait. attributes : of the group, from the range of values of each channel, where they are asked for.
-    channel_axis : of the arrays. wants_windows : whether the ranges are asked for.
+    channel_axis : of the arrays. wants_windows : whether the ranges are asked for. told : notes.
     """
 
     levels: tuple[zarr.Array[Any], ...] = ()
@@ -42,6 +43,24 @@ class PyramidTarget(Target):
     attributes: Callable[[Sequence[tuple[float, float]]], dict[str, Any]] = field(default=lambda windows: {})
     channel_axis: int | None = None
     wants_windows: bool = False
+    told: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.told
+
+    def stored_as(self, array: zarr.Array[Any]) -> str:
+        """What the array of a level is cut into, for people."""
+        return f"chunks {by_axis(array.chunks)}" + (f", shards {by_axis(array.shards)}" if array.shards else "")
+
+    @property
+    def bytes_to_finish(self) -> int:
+        """Of samples that are read when all tasks are done."""
+        return 0
+
+    def telling(self, read: Callable[[int], None]) -> PyramidTarget:
+        """The same, which tells meanwhile how many of them have been read."""
+        return self
 
     @property
     def base(self) -> StorePath:

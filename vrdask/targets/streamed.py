@@ -39,24 +39,15 @@ CHUNK_BYTES = 1 << 20
 _RECORD = ".vrdask"
 
 
-@dataclass(frozen=True)
-class StreamedTarget(Target):
-    """A file to write when all its samples are there."""
+class FromFolder(Target):
+    """A target that is a file, put together when all samples are there; they lie in a folder beside it until then."""
 
     path: Path
     """Of the file."""
-    order: tuple[int, ...]
-    """The array's axes as the file counts them, the slowest first."""
-    slab_bytes: int
-    """Of samples that are read and written at a time, when the file is put together."""
 
     @property
     def file(self) -> Path:
         return self.path
-
-    def write(self, path: Path, slabs: Iterator[npt.NDArray[Any]], made: Mapping[str, str]) -> None:
-        """Write the file. slabs : all samples, in C order of the file's axes. made : see `standing`."""
-        raise NotImplementedError
 
     def made(self) -> Mapping[str, str] | None:
         """What the file that is there says of how it was made."""
@@ -67,10 +58,11 @@ class StreamedTarget(Target):
         self.path.unlink(missing_ok=True)
         durable.sync_folder(self.path.parent)
 
-    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+    def publish(self, write: Callable[[Path], None], made: Mapping[str, str]) -> None:
+        """Write the file beside its name, which it takes when it is on the disk; then the samples go."""
         assert self.folder is not None
         partial = self.folder / "file.partial"
-        self.write(partial, self._slabs(), made or {})
+        write(partial)
         durable.sync_files([partial], self.folder)
         if os.path.lexists(self.path) and not (made and self.made() == made):  # of this run, cut off at its very end
             raise FileExistsError(
@@ -82,12 +74,30 @@ class StreamedTarget(Target):
         for entry in self.folder.iterdir():  # the record goes when it is said that all is done
             if entry.name != _RECORD:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        return self.array
 
     def tidy(self) -> None:
         with suppress(OSError):
             assert self.folder is not None
             self.folder.rmdir()  # where nothing is in it
+
+
+@dataclass(frozen=True)
+class StreamedTarget(FromFolder):
+    """A file to write when all its samples are there."""
+
+    path: Path
+    order: tuple[int, ...]
+    """The array's axes as the file counts them, the slowest first."""
+    slab_bytes: int
+    """Of samples that are read and written at a time, when the file is put together."""
+
+    def write(self, path: Path, slabs: Iterator[npt.NDArray[Any]], made: Mapping[str, str]) -> None:
+        """Write the file. slabs : all samples, in C order of the file's axes. made : see `standing`."""
+        raise NotImplementedError
+
+    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+        self.publish(lambda partial: self.write(partial, self._slabs(), made or {}), made or {})
+        return self.array
 
     def _slabs(self) -> Iterator[npt.NDArray[Any]]:
         read = ChunkIO(self.array).read
@@ -141,6 +151,30 @@ def slabs_of(shape: Sequence[int], chunks: Sequence[int], itemsize: int, slab_by
             yield (*((k, k + 1) for k in index), (start, min(n, start + step)), *whole)
 
 
+def file_and_folder(place: Any, overwrite: bool, what: str, is_ours: Callable[[Path], bool]) -> tuple[Path, StorePath]:
+    """A file to write, and the folder that its samples wait in. Nothing is written.
+
+    what : for people, with its article. is_ours : whether a file that is there is of the format.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError
+        The file cannot be made as asked for.
+    """
+    path = places.local_path(place) or Path(place)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder of {what} must exist; got {place}")
+    if os.path.lexists(path) and not path.is_file():
+        raise FileExistsError(f"target must not exist; got {path}, which is no file: choose another name")
+    if overwrite and path.is_file() and path.stat().st_size and not is_ours(path):
+        raise FileExistsError(
+            f"overwrite must replace a file of the format that its name promises; got {path}, which is something else: "
+            "remove it, or choose another name"
+        )
+    root = store_path(str(path.with_name(f".{path.name}.unfinished")), "a")
+    return path, StorePath(root.store, root.path)
+
+
 def streamed_arguments(
     place: Any,
     form: Form,
@@ -167,17 +201,7 @@ def streamed_arguments(
     ):
         if value != none:
             raise ValueError(f"{name} must be left out for {what}, which has none; got {value}")
-    path = places.local_path(place) or Path(place)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder of {what} must exist; got {place}")
-    if os.path.lexists(path) and not path.is_file():
-        raise FileExistsError(f"target must not exist; got {path}, which is no file: choose another name")
-    if request.overwrite and path.is_file() and path.stat().st_size and not is_ours(path):
-        raise FileExistsError(
-            f"overwrite must replace a file of the format that its name promises; got {path}, which is something else: "
-            "remove it, or choose another name"
-        )
-    root = store_path(str(path.with_name(f".{path.name}.unfinished")), "a")
+    path, root = file_and_folder(place, request.overwrite, what, is_ours)
     most = min(SLAB_BYTES, max(1, (request.memory_limit or SLAB_BYTES * MOST_OF_LIMIT) // MOST_OF_LIMIT))
     shape = form.out_shape
     dtype: DType = plain(form.out_dtype.newbyteorder("="))
@@ -189,7 +213,7 @@ def streamed_arguments(
         MemoryStore(), shape=shape, dtype=dtype, chunks=tuple(chunks), compressors=None, attributes=dict(attributes)
     )
     return {
-        "array": zarr_internals.array_at(blank.metadata, StorePath(root.store, root.path)),
+        "array": zarr_internals.array_at(blank.metadata, root),
         "root": root,
         "image": None,
         "path": path,

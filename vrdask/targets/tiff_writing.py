@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centime
 OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64", "complex64", "complex128",
              "bool")  # fmt: skip
 ORDER = "QTCZYXS"
+TILE = 256
+"""Rows and columns of a tile."""
 
 
 def is_ome(name: str) -> bool:
@@ -46,33 +49,50 @@ def require_ome(shape: Sequence[int], dtype: DType, image: Image | None, name: s
         )
 
 
-def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | None) -> None:
-    """Write a TIFF, in tiles where its last axes are rows and columns."""
-    import tifffile
+@dataclass(frozen=True)
+class TiffForm:
+    """How an array stands in a TIFF.
 
-    codes = tiff_axes(data.shape, image)
-    sizes = {code: size for code, size in zip(codes, _micrometres(image, data.ndim), strict=True) if size is not None}
-    is_planar = codes == "CYX" and has_colours(image)
-    order = sorted(range(data.ndim), key=lambda axis: (ORDER.index(codes[axis]), axis))
-    data, codes = data.transpose(order), "".join(codes[axis] for axis in order)
+    order : its axes as the file has them, the slowest first. codes : tifffile's letters of these. options : what
+    tifffile's `write` has to know of the samples.
+    """
+
+    order: tuple[int, ...]
+    codes: str
+    options: Mapping[str, Any]
+
+
+def tiff_form(shape: Sequence[int], dtype: DType, image: Image | None, name: str, codes: str | None = None) -> TiffForm:
+    """How an array stands in a TIFF of a name. codes : of its axes, in their order; by default what suits them."""
+    given = tiff_axes(shape, image) if codes is None else codes
+    sizes = {code: size for code, size in zip(given, _micrometres(image, len(shape)), strict=True) if size is not None}
+    is_planar = given == "CYX" and has_colours(image)
+    order = sorted(range(len(shape)), key=lambda axis: (ORDER.index(given[axis]), axis))
+    stored, codes = [shape[axis] for axis in order], "".join(given[axis] for axis in order)
     codes = "SYX" if is_planar else codes
     metadata: dict[str, Any] = {"axes": codes}
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"metadata": metadata}
     if is_ome(name):
         for code in sizes.keys() & set("XYZ"):
             metadata |= {f"PhysicalSize{code}": sizes[code], f"PhysicalSize{code}Unit": "µm"}
         if "C" in codes:
-            metadata |= _channels(image, data.shape[codes.index("C")])
+            metadata |= _channels(image, stored[codes.index("C")])
     elif {"X", "Y"} <= sizes.keys():
-        options = {"resolution": (1e4 / sizes["X"], 1e4 / sizes["Y"]), "resolutionunit": "CENTIMETER"}
-    if codes.endswith(("YX", "YXS")):
-        options |= {"tile": (256, 256), "compression": "zlib"}
-    colours_last = codes.endswith("S")
-    is_rgb = colours_last and data.shape[-1] in (3, 4) and data.dtype in (np.uint8, np.uint16)
-    is_planar = is_planar and data.shape[0] in (3, 4) and data.dtype in (np.uint8, np.uint16)
-    options |= {"photometric": "rgb" if is_rgb or is_planar else "minisblack"}
+        options |= {"resolution": (1e4 / sizes["X"], 1e4 / sizes["Y"]), "resolutionunit": "CENTIMETER"}
+    colours_last, is_short = codes.endswith("S"), dtype in (np.uint8, np.uint16)
+    is_rgb = (colours_last and stored[-1] in (3, 4)) or (is_planar and stored[0] in (3, 4))
+    options |= {"photometric": "rgb" if is_rgb and is_short else "minisblack"}
     options |= {"planarconfig": "contig"} if colours_last else {"planarconfig": "separate"} if codes == "SYX" else {}
-    tifffile.imwrite(file, data, ome=is_ome(name), metadata=metadata, **options)
+    return TiffForm(tuple(order), codes, options)
+
+
+def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | None) -> None:
+    """Write a TIFF, in tiles where its last axes are rows and columns."""
+    import tifffile
+
+    form = tiff_form(data.shape, data.dtype, image, name)
+    tiled: dict[str, Any] = {"tile": (TILE, TILE), "compression": "zlib"} if form.codes.endswith(("YX", "YXS")) else {}
+    tifffile.imwrite(file, data.transpose(form.order), ome=is_ome(name), **tiled, **form.options)
 
 
 def _channels(image: Image | None, count: int) -> dict[str, Any]:
