@@ -10,17 +10,22 @@ from numpy.testing import assert_array_equal
 
 import vrdask
 from vrdask.cli import main
+from vrdask.sources import open_source
 
 X = np.random.default_rng(0).choice(np.array([0, 7, 2**63 + 1], np.uint64), (12, 8))
+
+
+def sized(x: np.ndarray):
+    """An array whose samples are known to lie 1 apart."""
+    stored = zarr.create_array({}, data=x, chunks=(4, 4), dimension_names=("y", "x"))
+    return open_source(stored, pixel_size={"y": 1, "x": 1})
 
 
 @pytest.fixture
 def cells(tmp_path):
     """An image of labels, and an image with labels beside it."""
-    source = zarr.create_array({}, data=X.astype("f4"), chunks=(4, 4), dimension_names=("y", "x"))
-    vrdask.write_pyramid(source, tmp_path / "image.zarr", levels=1)
-    labels = zarr.create_array({}, data=X, chunks=(4, 4), dimension_names=("y", "x"))
-    vrdask.write_pyramid(labels, tmp_path / "image.zarr" / "labels" / "cells", levels=0, mode="majority")
+    vrdask.write_pyramid(sized(X.astype("f4")), tmp_path / "image.zarr", levels=1)
+    vrdask.write_pyramid(sized(X), tmp_path / "image.zarr" / "labels" / "cells", levels=0, mode="majority")
     for at, said in (("labels/cells", {"image-label": {}}), ("labels", {"labels": ["cells"]})):
         group = zarr.open_group(tmp_path / "image.zarr", path=at, mode="a")
         group.attrs["ome"] = {"version": "0.5", **dict(group.attrs).get("ome", {}), **said}
@@ -53,8 +58,7 @@ def test_labels_may_be_called_so(tmp_path):
 
 def test_a_ramp_of_labels_lies_where_the_metadata_say(tmp_path):
     ramp = np.repeat(np.arange(6, dtype=np.uint16), 2)
-    source = zarr.create_array({}, data=np.stack([ramp] * 4), chunks=(4, 4), dimension_names=("y", "x"))
-    vrdask.write_pyramid(source, tmp_path / "in.zarr", levels=0)
+    vrdask.write_pyramid(sized(np.stack([ramp] * 4)), tmp_path / "in.zarr", levels=0)
     vrdask.resample_zarr(tmp_path / "in.zarr", tmp_path / "out.zarr", factor=0.5, labels=True)
     out = vrdask.open(tmp_path / "out.zarr")
     assert out.spacing == (2.0, 2.0)

@@ -117,6 +117,18 @@ def test_of_a_spacing_that_is_known_along_some_axes_the_rest_is_unknown(tmp_path
     assert scales == [[1.0, 0.5, 0.5], [1.0, 1.0, 1.0]]
 
 
+def test_a_plain_array_of_which_the_pixel_size_is_told_is_an_image(tmp_path):
+    zarr.create_array(tmp_path / "in.zarr", data=X[0], chunks=(8, 8, 8), dimension_names=("z", "y", "x"))
+    source = open_source(tmp_path / "in.zarr", pixel_size="z=2um,y=0.5um,x=0.5um")
+    group = vrdask.write_pyramid(source, tmp_path / "out.zarr", factors="auto", levels=2)
+    scales = [level["coordinateTransformations"][0]["scale"] for level in multiscale(group)["datasets"]]
+    assert scales == [[2.0, 0.5, 0.5], [2.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
+    vrdask.resample_zarr(source, tmp_path / "half.zarr", factor=0.5)
+    assert open_source(tmp_path / "half.zarr").spacing[0] == 4.0
+    with pytest.raises(ValueError, match="in_place must be an OME-Zarr image"):
+        prepare(source, in_place=True)
+
+
 def test_auto_makes_voxels_as_long_as_wide_first(source, tmp_path):
     group = vrdask.write_pyramid(source, tmp_path / "out.zarr", factors="auto", chunks=8)
     scales = [level["coordinateTransformations"][0]["scale"] for level in multiscale(group)["datasets"]]

@@ -31,8 +31,7 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
     """
     for group, path in islice(_above(at), MOST_ABOVE):
         attributes = _attributes(group)
-        said = attributes.get("ome", attributes)
-        if not isinstance(said, Mapping) or not said.get("multiscales"):
+        if not _multiscales(attributes):
             continue
         try:
             return read_multiscale(attributes, path=path, coordinate_system=coordinate_system)
@@ -41,21 +40,22 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
     return None
 
 
-def group_of_level(at: StorePath, path: str) -> StorePath:
-    """The group of which the array at a place is the level with this path, through whatever store it was opened.
-
-    Raises
-    ------
-    ValueError
-        The place does not end in the path.
+def group_of_level(at: StorePath, path: str) -> StorePath | None:
+    """The group of which the array at a place is the level with this path, through whatever store it was opened; None
+    where it is none: an array by itself, of which a caller has said what makes it an image.
     """
     inner = path.strip("/")
     if f"/{at.path}".endswith(f"/{inner}"):
-        return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
-    for group, way in islice(_above(at), MOST_ABOVE):
-        if way == inner:
-            return group
-    raise ValueError(f"a level must lie at {inner} of its image; got {objects.url(at)}")
+        found: StorePath | None = StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+    else:
+        found = next((group for group, way in islice(_above(at), MOST_ABOVE) if way == inner), None)
+    return found if found is not None and _multiscales(_attributes(found)) else None
+
+
+def _multiscales(attributes: Mapping[str, Any]) -> Any:
+    """What a group says of images, if it does."""
+    said = attributes.get("ome", attributes)
+    return said.get("multiscales") if isinstance(said, Mapping) else None
 
 
 def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
