@@ -21,6 +21,7 @@ from vrdask.planning.plan import ByAxis
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
+from vrdask.runs.beside import run_beside
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
 from vrdask.runs.summary import before_and_after
@@ -59,6 +60,8 @@ class Job:
     image: Image | None = None
     notes: tuple[str, ...] = ()
     """What the source says of itself that is not kept, or the target cannot hold: a line each, told by the run."""
+    labels: tuple[tuple[str, Job], ...] = ()
+    """Those of its label images by name, which come when the image is there."""
 
     @property
     def transform(self) -> Transform:
@@ -82,6 +85,7 @@ class Job:
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
+        run_beside(self.target, self.labels)
         return result if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:

@@ -17,9 +17,9 @@ from vrdask.images.orientation import lost
 from vrdask.planning.pyramid_passes import Pass, ResamplePass, Stored
 from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
+from vrdask.runs.beside import run_beside
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
-from vrdask.runs.pyramid_target import list_labels
 from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
 from vrdask.runs.task import BlockWork
@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 class PyramidJob:
     """A checked run: nothing has been written yet.
 
-    images : of all levels. at : what it means to do at its target's place. labels : those of its label images, which
-    come when the image is there.
+    images : of all levels. at : what it means to do at its target's place. labels : those of its label images by
+    name, which come when the image is there.
     """
 
     source: Source
@@ -50,7 +50,7 @@ class PyramidJob:
     images: tuple[Image, ...]
     at: Occupation
     progress: Any = None
-    labels: tuple[PyramidJob, ...] = ()
+    labels: tuple[tuple[str, PyramidJob], ...] = ()
 
     @property
     def pyramid(self) -> Pyramid:
@@ -65,10 +65,7 @@ class PyramidJob:
                 self.at, self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
-        for one in self.labels:
-            one.run()
-        if self.labels:
-            list_labels(self.target, self.labels)
+        run_beside(self.target, self.labels)
         return found
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:

@@ -34,7 +34,7 @@ class OmeZarr(NamedTuple):
 def ome_zarr_of(source: Source) -> OmeZarr | None:
     """The image that a source is a level of; None for another kind of source."""
     with opening(source.place):
-        group = _group_of(source)
+        group = group_around(source)
         return None if group is None else _whole(group)
 
 
@@ -53,7 +53,7 @@ def _whole(group: zarr.Group) -> OmeZarr:
 def labels_beside(source: Source) -> tuple[str, ...]:
     """Names of the label images beside the image that a source is a level of."""
     with opening(source.place):
-        group = _group_of(source)
+        group = group_around(source)
         beside = None if group is None else group.get(LABELS)
         return listed_labels(dict(beside.attrs)) if isinstance(beside, zarr.Group) else ()
 
@@ -64,7 +64,8 @@ def listed_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else ()
 
 
-def _group_of(source: Source) -> zarr.Group | None:
+def group_around(source: Source) -> zarr.Group | None:
+    """The group of the image that a source is a level of; None for another kind of source."""
     array, image = innermost(source), source.image
     if not isinstance(array, zarr.Array) or image is None or not image.path:
         return None

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import zarr
 
-from vrdask.boxes import Edges, regular_edges
+from vrdask.boxes import Box, Edges, regular_edges
 from vrdask.dtypes import DType
 from vrdask.images.asked import Axes
 from vrdask.images.image import Image
@@ -168,6 +168,25 @@ def innermost(source: Source) -> Any:
             break
         array = inner
     return array
+
+
+def box_of_stored(source: Source) -> Box:
+    """Where the samples of a source lie in the array that it is a part of (see `innermost`): a box of that."""
+    array: Any = source.array
+    box = [(0, n) for n in array.shape]
+    while not isinstance(array, zarr.Array):
+        if isinstance(array, Cropped):
+            box = [(a + at, b + at) for (a, b), (at, _) in zip(box, array.box, strict=True)]
+            array = array.whole
+        elif hasattr(array, "whole"):  # one place along an axis
+            box.insert(array.axis, (array.index, array.index + 1))
+            array = array.whole
+        elif hasattr(array, "inner"):
+            box = [box[array.order.index(axis)] for axis in range(len(box))]
+            array = array.inner
+        else:
+            break
+    return tuple(box)
 
 
 def stays(source: Source) -> bool:
