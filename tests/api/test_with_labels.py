@@ -187,7 +187,7 @@ def test_chunks_and_compressors_are_asked_for_once(image, tmp_path):
         assert "gzip" in str(array.compressors).lower()
 
 
-@pytest.mark.parametrize("name", ["out.npy.zarr", "out.nii.gz", "out.png"])
+@pytest.mark.parametrize("name", ["out.npy.zarr", "out.nii.gz", "out.png", "out.ozx"])
 def test_what_holds_no_labels_is_refused(image, tmp_path, name):
     source: Any = vrdask.open(image, channel=0, region={"z": (3, 4)}) if name.endswith(".png") else image
     if name.endswith(".zarr"):  # nothing is known of the axes

@@ -36,7 +36,7 @@ def with_labels_beside(job: Job, sizes: Sizes, align_corners: bool, *, chunks: A
     ValueError
         The target holds no images beside one.
     """
-    if job.target.root is None or job.target.image is None:
+    if job.target.root is None or job.target.image is None or job.target.file is not None:
         raise ValueError(
             f"with_labels must be False unless the target is a new OME-Zarr image, beside which labels lie; "
             f"got {job.at.place}"

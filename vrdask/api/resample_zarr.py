@@ -90,8 +90,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         is another level, series or channel.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
-        ends in .nii or .nii.gz becomes NIfTI, of any size: until it is complete, its samples stand in a folder beside
-        it. One that ends in .png, .jpg, .jpeg, .tif or .tiff
+        ends in .ozx becomes a zipped OME-Zarr image, in .nii or .nii.gz NIfTI, of any size: until it is complete, its
+        samples stand in a folder beside it. One that ends in .png, .jpg, .jpeg, .tif or .tiff
         becomes a picture, for results that fit in memory. PNG and JPEG show what eyes see: palettes, CMYK, CIELab and
         orientation as Pillow shows them, made from the nearest larger level where `source` is a place.
     shape, factor, spacing : exactly one of them
@@ -130,7 +130,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         no longer as it was written; begin where there is none; do nothing where the target was made with the same
         settings.
     overwrite : bool
-        Replace what is at `target`: Zarr, an unfinished run, NIfTI or a picture; never another folder, nor what the
+        Replace what is at `target`: Zarr, zipped or not, an unfinished run, NIfTI or a picture; never another folder, nor what the
         source belongs to. The old result goes when the new run may begin, its metadata first.
     progress : bool, callable or bar, optional
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
@@ -142,7 +142,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     Returns
     -------
     zarr.Array
-        The finished target; of a picture, an array in memory with its samples; of NIfTI, one that reads the file.
+        The finished target; of a picture, an array in memory with its samples; of another file, one that reads it.
 
     Raises
     ------

@@ -38,6 +38,8 @@ def _result(job: Job) -> str:
         kind = "the array that was there"
     elif target.is_whole or target.file is not None:
         kind = format_of(job.at.place).name
+        if target.image is not None:
+            image, shape = target.image, target.array.shape
     elif target.image is not None:
         version = "0.4" if target.array.metadata.zarr_format == 2 else "0.5"
         kind, image, shape = f"OME-Zarr {version} image", target.image, target.array.shape

@@ -144,7 +144,7 @@ def _open(source: Any, level: int, series: int, coordinate_system: str | None) -
             if (series or level) and not found[0].has_levels:
                 raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
             return found[0].open(path, level, series)
-        if not source.lower().endswith(ZIPPED):
+        if path.suffix.lower() not in ZIPPED:
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")

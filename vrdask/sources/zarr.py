@@ -20,11 +20,11 @@ from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
 from vrdask.sources.zarr_above import image_above
-from vrdask.sources.zarr_holdings import no_image
+from vrdask.sources.zarr_holdings import MOST_TOLD, no_image
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
-from vrdask.storage.open_place import store_path
+from vrdask.storage.open_place import in_archive, store_path
 from vrdask.storage.retry import said_of
 
 MOST_METADATA_BYTES = 64 << 20
@@ -46,16 +46,17 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
     else:
         source = places.normal(source)
         local = isinstance(source, str) and "://" not in source
-        if local and not Path(source).exists():
+        archive = in_archive(source) if local else None
+        if local and archive is None and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {place}")
         if local:
-            _require_metadata_of_some_size(Path(source))
+            _require_metadata_of_some_size(Path(source), archive)
         try:
             with said_of(f"opening {place}"):
                 node = _open_node(source)
         except FileNotFoundError:
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{_held(archive)}"
             ) from None
     attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
@@ -98,12 +99,24 @@ def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:
         raise
 
 
-def _require_metadata_of_some_size(path: Path) -> None:
+def _held(archive: tuple[Path, str] | None) -> str:
+    """What a zip file holds at its top, for an error: mostly the folder that was zipped."""
+    if archive is None:
+        return ""
+    with zipfile.ZipFile(archive[0]) as file:
+        tops = sorted({name.partition("/")[0] for name in file.namelist()})
+    named = ", ".join(f"{archive[0]}/{name}" for name in tops[:MOST_TOLD])
+    return f"; the file holds {named}{', ..' if len(tops) > MOST_TOLD else ''}" if tops else ""
+
+
+def _require_metadata_of_some_size(path: Path, archive: tuple[Path, str] | None) -> None:
     """Refuse local metadata so long that to read them would take the memory of the machine."""
     names = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
-    if path.is_file():
-        with zipfile.ZipFile(path) as file:
-            sizes = {one.filename: one.file_size for one in file.infolist() if one.filename in names}
+    if archive is not None:
+        within = f"{archive[1]}/" if archive[1] else ""
+        with zipfile.ZipFile(archive[0]) as file:
+            sizes = {one.filename.removeprefix(within): one.file_size for one in file.infolist()
+                     if one.filename in [within + name for name in names]}  # fmt: skip
     else:
         sizes = {name: (path / name).stat().st_size for name in names if (path / name).is_file()}
     for name, size in sizes.items():

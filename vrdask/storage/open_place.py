@@ -14,6 +14,16 @@ from vrdask.storage.remote_store import in_remote_store
 ZIPPED = (".zip", ".ozx")
 
 
+def in_archive(place: str) -> tuple[Path, str] | None:
+    """The zip file that a path leads to or into, and the way within it; None for another path."""
+    path = Path(place)
+    for archive in (path, *path.parents):
+        if archive.suffix.lower() in ZIPPED and archive.is_file():
+            within = path.relative_to(archive).as_posix()
+            return archive, "" if within == "." else within
+    return None
+
+
 def store_path(place: Any, mode: str | None) -> StorePath:
     """A place in a store from a path, a URL (fsspec), a store or a place.
 
@@ -36,9 +46,9 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     if mode is None and isinstance(place, Store):
         return StorePath(place)
     if isinstance(place, str) and "://" not in place:
-        if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
-            absolute = Path(place).absolute()  # workers open it again, in folders of their own
-            return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")))
+        if mode == "r" and (found := in_archive(place)) is not None:
+            absolute = found[0].absolute()  # workers open it again, in folders of their own
+            return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")), found[1])
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
         return (
