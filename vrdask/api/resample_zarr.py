@@ -130,8 +130,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         no longer as it was written; begin where there is none; do nothing where the target was made with the same
         settings.
     overwrite : bool
-        Replace what is at `target`: Zarr, zipped or not, an unfinished run, NIfTI or a picture; never another folder, nor what the
-        source belongs to. The old result goes when the new run may begin, its metadata first.
+        Replace what is at `target`: Zarr, zipped or not, an unfinished run, NIfTI or a picture; never another folder,
+        nor what the source belongs to. The old result goes when the new run may begin, its metadata first.
     progress : bool, callable or bar, optional
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
