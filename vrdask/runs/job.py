@@ -24,7 +24,7 @@ from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
 from vrdask.runs.beside import run_beside
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
-from vrdask.runs.summary import before_and_after
+from vrdask.runs.summary import before_and_after, notes_of
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
@@ -165,8 +165,7 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    notes = (*(value for name, value in source.details if name == "note"), *made.notes)
-    return Job(source, made, blocks, at, progress, image, tuple(dict.fromkeys(notes)))
+    return Job(source, made, blocks, at, progress, image, notes_of(source, made.image, made.notes))
 
 
 def _client(source: Source, target: Target) -> Any | None:

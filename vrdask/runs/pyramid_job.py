@@ -22,6 +22,7 @@ from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
 from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
+from vrdask.runs.summary import notes_of
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source
@@ -58,7 +59,7 @@ class PyramidJob:
 
     def run(self) -> zarr.Group:
         """Run all tasks; the finished group. What a failed run has done stays, to be resumed."""
-        for note in (*(value for name, value in self.source.details if name == "note"), *lost(self.images[0])):
+        for note in notes_of(self.source, self.images[0], lost(self.images[0])):
             _log.warning("%s", note)
         with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
             found: zarr.Group = occupy(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import zarr
 
 from vrdask.images.axes import is_group
+from vrdask.images.image import Image
+from vrdask.images.orientation import as_stored
 from vrdask.images.told import geometry, why_plain
 from vrdask.sources import Source
+from vrdask.sources.source import innermost
 from vrdask.targets import format_of
 from vrdask.text import by_axis
 
@@ -19,6 +23,15 @@ if TYPE_CHECKING:
 def before_and_after(job: Job) -> list[tuple[str, str]]:
     """A line for the source and one for the result."""
     return [("source", _source(job.source)), ("result", _result(job))]
+
+
+def notes_of(source: Source, image: Image | None, notes: Iterable[str]) -> tuple[str, ...]:
+    """What people are told of a run, a line each.
+
+    image : that the target is, where that is one of OME-Zarr. notes : the target's own.
+    """
+    is_stored = isinstance(innermost(source), zarr.Array)  # whose axes have said it before
+    return tuple(dict.fromkeys([*source.notes, *notes, *(() if is_stored else as_stored(image))]))
 
 
 def _source(source: Source) -> str:

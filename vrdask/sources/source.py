@@ -67,6 +67,12 @@ class Source:
     at_level: Callable[[int], Source] | None = None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What it says of itself that its samples and axes do not hold: a line each, for people."""
+        noted = (value for name, value in self.details if name == "note")
+        return (*noted, *(() if self.seen is None else self.seen.unseen))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.array.shape)
 

@@ -1,0 +1,60 @@
+"""What a source says of how it is to be seen, and the target does not hold, is told in a line."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vrdask
+from vrdask.api.resample_zarr import prepare
+from vrdask.api.write_pyramid import prepare as prepare_pyramid
+
+tifffile = pytest.importorskip("tifffile")
+nibabel = pytest.importorskip("nibabel")
+COLOURS = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)
+
+
+def picture(path: Path, data: np.ndarray, photometric: str, *tags: tuple, **more) -> Path:
+    tifffile.imwrite(path, data, photometric=photometric, metadata=None, extratags=list(tags), **more)
+    return path
+
+
+def orientation(number: int) -> tuple:
+    return (274, 3, 1, number, True)
+
+
+PALETTE = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+CASES = {
+    "turned": (COLOURS, "rgb", [orientation(6)], {}, ["the file's orientation, 6, turns them"]),
+    "palette": (COLOURS[..., 0], "palette", [], {"colormap": PALETTE}, ["numbers of colours"]),
+    "white": (COLOURS[..., 0], "miniswhite", [orientation(2)], {}, ["orientation, 2,", "of which 0 is white"]),
+    "inks": (np.dstack([COLOURS, COLOURS[..., 0]]), "separated", [], {}, ["inks"]),
+    "plain": (COLOURS, "rgb", [orientation(1)], {}, []),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_picture_is_stored_as_its_numbers_and_that_is_said(tmp_path, name, caplog):
+    data, photometric, tags, more, expected = CASES[name]
+    path = picture(tmp_path / "x.tif", data, photometric, *tags, **more)
+    for target in ("out.zarr", "out.tif"):
+        notes = prepare(path, tmp_path / target, factor=0.5).notes
+        assert len(notes) == len(expected), notes
+        assert all(said in note for said, note in zip(expected, notes, strict=True)), notes
+    assert prepare(path, tmp_path / "out.png", factor=0.5).notes == ()  # which shows it
+    with caplog.at_level(logging.WARNING):
+        vrdask.write_pyramid(path, tmp_path / "pyramid.zarr", levels=0)
+    assert all(said in caplog.text for said in expected)
+
+
+def test_directions_of_a_scan_are_kept_and_said_once(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 7), "i2"), np.diag([-2.0, 1, 1, 1])), tmp_path / "x.nii")
+    (note,) = prepare(tmp_path / "x.nii", tmp_path / "out.zarr", factor=0.5).notes
+    assert note.endswith("(RFC-4): z inferior-to-superior, y posterior-to-anterior, x right-to-left")
+    assert prepare(tmp_path / "x.nii", tmp_path / "out.nii", factor=0.5).notes == ()
+    vrdask.resample_zarr(tmp_path / "x.nii", tmp_path / "out.zarr", factor=0.5)
+    assert prepare(tmp_path / "out.zarr", tmp_path / "more.zarr", factor=0.5).notes == ()
+    assert prepare_pyramid(tmp_path / "x.nii", tmp_path / "pyramid.zarr").images[0].affine is not None
