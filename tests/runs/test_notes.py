@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import ome_images
 import pytest
+import zarr
 
 import vrdask
 from vrdask.api.resample_zarr import prepare
@@ -58,3 +60,41 @@ def test_directions_of_a_scan_are_kept_and_said_once(tmp_path):
     vrdask.resample_zarr(tmp_path / "x.nii", tmp_path / "out.zarr", factor=0.5)
     assert prepare(tmp_path / "out.zarr", tmp_path / "more.zarr", factor=0.5).notes == ()
     assert prepare_pyramid(tmp_path / "x.nii", tmp_path / "pyramid.zarr").images[0].affine is not None
+
+
+def test_what_a_tiff_does_not_hold_of_an_image_is_said(tmp_path):
+    ome_images.write(tmp_path / "x.zarr", "0.5")
+    place = "a TIFF does not hold the place of the source's first sample, z 10, y -3, x 0.25 micrometer"
+    assert prepare(tmp_path / "x.zarr", tmp_path / "out.ome.tif", factor=0.5).notes == (place,)
+    assert prepare(tmp_path / "x.zarr", tmp_path / "out.tif", factor=0.5).notes == (
+        "a TIFF that is no OME-TIFF does not hold the spacing z 4 micrometer", place,
+    )  # fmt: skip
+    group = zarr.open_group(tmp_path / "x.zarr")
+    ome = group.attrs["ome"]
+    ome["image-label"] = {}
+    ome["multiscales"][0]["axes"] = [{"name": name} for name in "czyx"]
+    group.attrs["ome"] = ome
+    assert prepare(tmp_path / "x.zarr", tmp_path / "out.ome.tif", factor=0.5).notes[:2] == (
+        "an OME-TIFF does not hold the spacing z 4 without a unit, y 1 without a unit, x 1.5 without a unit",
+        "an OME-TIFF does not hold image-label",
+    )
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 7), "i2"), np.eye(4)), tmp_path / "x.nii")
+    vrdask.resample_zarr(tmp_path / "x.nii", tmp_path / "own.nii", factor=0.5)
+    assert (
+        prepare(tmp_path / "own.nii", tmp_path / "more.nii", factor=0.5).notes == ()
+    )  # of the extension that we write
+    image = nibabel.load(tmp_path / "x.nii")
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a thesis"))
+    nibabel.save(image, tmp_path / "said.nii")
+    (note,) = prepare(tmp_path / "said.nii", tmp_path / "more.nii", factor=0.5).notes
+    assert note == "extensions of the NIfTI header are not carried on"
+
+
+def test_the_name_of_an_image_goes_into_an_ome_tiff_and_back(tmp_path):
+    ome_images.write(tmp_path / "x.zarr", "0.5")
+    group = zarr.open_group(tmp_path / "x.zarr")
+    ome = group.attrs["ome"]
+    ome["multiscales"][0]["name"] = "cells"
+    group.attrs["ome"] = ome
+    vrdask.resample_zarr(tmp_path / "x.zarr", tmp_path / "out.ome.tif", factor=0.5)
+    assert vrdask.open(tmp_path / "out.ome.tif").image.name == "cells"

@@ -55,7 +55,7 @@ def known(source: Any) -> dict[str, Any]:
     ]
     channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
     return {
-        "kind": _kind(source, stored),
+        "kind": _kind(source, stored, bool(whole.levels)),
         "details": dict(source.details),
         "shape": list(source.shape),
         "dtype": str(source.dtype),
@@ -71,7 +71,7 @@ def known(source: Any) -> dict[str, Any]:
         "spacing": _finite(source.spacing),
         "origin": _finite(source.origin),
         "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
-        "level": image.path if image is not None and image.path else None,
+        "level": image.path if image is not None and whole.levels else None,
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
         "channels": [one.get("label", str(k)) for k, one in enumerate(channels) if isinstance(one, Mapping)],
         "is_labels": image is not None and image.is_labels,
@@ -122,10 +122,10 @@ def told(source: Any, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _kind(source: Any, stored: bool) -> str:
+def _kind(source: Any, stored: bool, is_level: bool) -> str:
     if not stored:
         return str(dict(source.details).get("format", "array"))
-    return "OME-Zarr image" if source.image is not None and source.image.path else "Zarr array"
+    return "OME-Zarr image" if is_level else "Zarr array"
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:

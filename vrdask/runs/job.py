@@ -165,7 +165,7 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    return Job(source, made, blocks, at, progress, image, notes_of(source, made.image, made.notes))
+    return Job(source, made, blocks, at, progress, image, notes_of(source, made, made.image))
 
 
 def _client(source: Source, target: Target) -> Any | None:

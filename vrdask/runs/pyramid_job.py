@@ -59,7 +59,7 @@ class PyramidJob:
 
     def run(self) -> zarr.Group:
         """Run all tasks; the finished group. What a failed run has done stays, to be resumed."""
-        for note in notes_of(self.source, self.images[0], lost(self.images[0])):
+        for note in (*notes_of(self.source, self.target, self.images[0]), *lost(self.images[0])):
             _log.warning("%s", note)
         with reporting(self.progress, self.plan.passed_in_all, "pyramid", "B") as report:
             found: zarr.Group = occupy(

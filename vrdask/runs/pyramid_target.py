@@ -40,15 +40,14 @@ Sizes = Sequence[int] | None
 
 def stored_attributes(source: Source) -> dict[str, Any]:
     """What the group says that a source is a level of; nothing of any other source."""
+    group = _group_of(source)
+    return {} if group is None else without_digests(attributes_at(group))
+
+
+def _group_of(source: Source) -> StorePath | None:
+    """The group of which a source is a whole level; None for another kind of source."""
     if not isinstance(source.array, zarr.Array) or source.image is None or not source.image.path:
-        return {}
-    return without_digests(attributes_at(_group_of(source)))
-
-
-def _group_of(source: Source) -> StorePath:
-    """The group that holds the level which a source is."""
-    assert isinstance(source.array, zarr.Array)
-    assert source.image is not None
+        return None
     return group_of_level(source.array.store_path, source.image.path)
 
 
@@ -137,12 +136,11 @@ def in_place_target(
     ValueError
         The source is no OME-Zarr image, its metadata are not as they should be, or it is read-only.
     """
-    array, image = source.array, source.image
-    if not isinstance(array, zarr.Array) or image is None or not image.path:
+    array, image, group = source.array, source.image, _group_of(source)
+    if group is None or not isinstance(array, zarr.Array) or image is None:
         raise ValueError(
             f"in_place must be an OME-Zarr image, to which levels are added; got {source.place}: give a target"
         )
-    group = _group_of(source)
     root, place = _writable(group), objects.url(group)
     given, zarr_format = attributes_at(root), array.metadata.zarr_format
     ours = _version_of(given, zarr_format, place)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import TYPE_CHECKING
 
 import zarr
 
-from vrdask.images.axes import is_group
 from vrdask.images.image import Image
 from vrdask.images.orientation import as_stored
-from vrdask.images.told import geometry, why_plain
+from vrdask.images.told import along_axes, geometry, why_plain
 from vrdask.sources import Source
+from vrdask.sources.above import group_around
 from vrdask.sources.source import innermost
-from vrdask.targets import format_of
+from vrdask.targets import Target, format_of
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
@@ -25,13 +25,25 @@ def before_and_after(job: Job) -> list[tuple[str, str]]:
     return [("source", _source(job.source)), ("result", _result(job))]
 
 
-def notes_of(source: Source, image: Image | None, notes: Iterable[str]) -> tuple[str, ...]:
+def notes_of(source: Source, target: Target, image: Image | None) -> tuple[str, ...]:
     """What people are told of a run, a line each.
 
-    image : that the target is, where that is one of OME-Zarr. notes : the target's own.
+    image : that the target is, where that is one of OME-Zarr.
     """
-    is_stored = isinstance(innermost(source), zarr.Array)  # whose axes have said it before
-    return tuple(dict.fromkeys([*source.notes, *notes, *(() if is_stored else as_stored(image))]))
+    found = [*source.notes, *target.notes]
+    if not isinstance(innermost(source), zarr.Array):  # whose axes have said it before
+        found += as_stored(image)
+    if not target.holds_place and (place := _place(source.image)):
+        found.append(f"a TIFF does not hold the place of the source's first sample, {place}")
+    return tuple(dict.fromkeys(found))
+
+
+def _place(image: Image | None) -> str:
+    """Where the first sample of an image lies, where it says so."""
+    said = image is not None and any(
+        math.isfinite(image.translation[k]) and image.translation[k] for k in image.space_axes
+    )
+    return along_axes(image, image.translation) if image is not None and said else ""
 
 
 def _source(source: Source) -> str:
@@ -40,7 +52,7 @@ def _source(source: Source) -> str:
         array = array.whole
     kind = dict(source.details).get("format", "an array")
     if isinstance(array, zarr.Array):
-        kind = "level of an OME-Zarr image" if is_group(source.image) else "plain Zarr array"
+        kind = "plain Zarr array" if group_around(source) is None else "level of an OME-Zarr image"
     names = source.layout.dimension_names or ()
     return _line(source.array.shape, source.array.dtype, kind.partition(",")[0], geometry(source.image, names))
 

@@ -70,4 +70,6 @@ def group_around(source: Source) -> zarr.Group | None:
     if not isinstance(array, zarr.Array) or image is None or not image.path:
         return None
     at = group_of_level(array.store_path, image.path)
+    if at is None:
+        return None
     return zarr.open_group(at, mode="r", zarr_format=array.metadata.zarr_format)

@@ -16,6 +16,7 @@ from vrdask.images.axes import ATTRIBUTE, image_from
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.images.orientation import with_affine
+from vrdask.images.units import unknown_units
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
@@ -168,8 +169,10 @@ _OF_XARRAY = "_ARRAY_DIMENSIONS"
 
 
 def _source(array: zarr.Array[Any], image: Image | None) -> Source:
-    note = None
+    note: str | None = None
+    units: tuple[str, ...] = ()
     if image is not None:
+        units = unknown_units(image.axes)
         said = array.attrs.get(ATTRIBUTE)
         image, note = with_affine(image, said.get("affine") if isinstance(said, Mapping) else None)
     zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
@@ -187,4 +190,6 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
             again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
             return described(again)
 
-    return Source(array, layout, url(array.store_path), stamp, image, () if note is None else (("note", note),))
+    return Source(
+        array, layout, url(array.store_path), stamp, image, tuple(("note", one) for one in (note, *units) if one)
+    )

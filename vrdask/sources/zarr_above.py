@@ -41,21 +41,19 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
     return None
 
 
-def group_of_level(at: StorePath, path: str) -> StorePath:
-    """The group of which the array at a place is the level with this path, through whatever store it was opened.
-
-    Raises
-    ------
-    ValueError
-        The place does not end in the path.
+def group_of_level(at: StorePath, path: str) -> StorePath | None:
+    """The group of which the array at a place is the level with this path, through whatever store it was opened; None
+    where no group tells of it, as of an array whose pixel size a caller has given.
     """
     inner = path.strip("/")
-    if f"/{at.path}".endswith(f"/{inner}"):
-        return StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
-    for group, way in islice(_above(at), MOST_ABOVE):
-        if way == inner:
+    here = StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+    candidates = [here] if f"/{at.path}".endswith(f"/{inner}") else []
+    for group in (*candidates, *(group for group, way in islice(_above(at), MOST_ABOVE) if way == inner)):
+        attributes = _attributes(group)
+        said = attributes.get("ome", attributes)
+        if isinstance(said, Mapping) and said.get("multiscales"):
             return group
-    raise ValueError(f"a level must lie at {inner} of its image; got {objects.url(at)}")
+    return None
 
 
 def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:

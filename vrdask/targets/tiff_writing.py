@@ -59,6 +59,8 @@ def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | Non
     metadata: dict[str, Any] = {"axes": codes}
     options: dict[str, Any] = {}
     if is_ome(name):
+        if image is not None and image.name is not None:
+            metadata["Name"] = image.name
         for code in sizes.keys() & set("XYZ"):
             metadata |= {f"PhysicalSize{code}": sizes[code], f"PhysicalSize{code}Unit": "µm"}
         if "C" in codes:
@@ -73,6 +75,25 @@ def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | Non
     options |= {"photometric": "rgb" if is_rgb or is_planar else "minisblack"}
     options |= {"planarconfig": "contig"} if colours_last else {"planarconfig": "separate"} if codes == "SYX" else {}
     tifffile.imwrite(file, data, ome=is_ome(name), metadata=metadata, **options)
+
+
+def lost_in_tiff(image: Image | None, name: str) -> tuple[str, ...]:
+    """Lines, for people, about what a file of this name does not hold of an image."""
+    if image is None:
+        return ()
+    held = "xyz" if is_ome(name) else "xy"
+    sizes = _micrometres(image, len(image.axes))
+    lost = [
+        f"{image.axis_names[axis]} {image.scale[axis]:g} {image.axes[axis].get('unit', 'without a unit')}"
+        for axis in image.space_axes
+        if math.isfinite(image.scale[axis]) and (sizes[axis] is None or image.axis_names[axis].lower() not in held)
+    ]
+    kind = "an OME-TIFF" if is_ome(name) else "a TIFF that is no OME-TIFF"
+    found = [f"{kind} does not hold the spacing {', '.join(lost)}"] if lost else []
+    kept = {"omero"} if is_ome(name) or has_colours(image) else set()
+    if rest := sorted({*image.extra} - kept):
+        found.append(f"{kind} does not hold {', '.join(rest)}")
+    return tuple(found)
 
 
 def _channels(image: Image | None, count: int) -> dict[str, Any]:
