@@ -138,9 +138,12 @@ def tiff_axes(shape: Sequence[int], image: Image | None) -> str:
 
 
 def _micrometres(image: Image | None, ndim: int) -> list[float | None]:
+    """Sizes along the axes; None for those not known. Of a scanner's space, sizes without a unit are millimetres."""
     if image is None:
         return [None] * ndim
+    usual = None if image.affine is None else "millimeter"
+    units = [axis.get("unit", usual if k in image.space_axes else None) for k, axis in enumerate(image.axes)]
     return [
-        scale * MICROMETRES[axis["unit"]] if axis.get("unit") in MICROMETRES and math.isfinite(scale) else None
-        for axis, scale in zip(image.axes, image.scale, strict=True)
+        scale * MICROMETRES[unit] if unit in MICROMETRES and math.isfinite(scale) else None
+        for unit, scale in zip(units, image.scale, strict=True)
     ]
