@@ -41,13 +41,9 @@ def info(source: str, as_json: bool, **which: Any) -> None:
 
 def known(source: Any) -> dict[str, Any]:
     """What is known of a source, as JSON has it: the same keys for every kind of source."""
-    import zarr
-
-    from vrdask.cli.codecs import codec_name
     from vrdask.sources.above import OmeZarr, labels_beside, ome_zarr_of
 
-    array, image = source.array, source.image
-    stored = isinstance(array, zarr.Array)
+    array, image, stored = source.array, source.image, source.stored
     whole = ome_zarr_of(source) or OmeZarr(None, ())
     levels: list[dict[str, Any]] = [
         {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
@@ -55,15 +51,15 @@ def known(source: Any) -> dict[str, Any]:
     ]
     channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
     return {
-        "kind": _kind(source, stored, bool(whole.levels)),
+        "kind": _kind(source, bool(whole.levels)),
         "details": dict(source.details),
         "shape": list(source.shape),
         "dtype": str(source.dtype),
         "bytes": math.prod(source.shape) * source.dtype.itemsize,
         "chunks": None if array.chunks is None else list(array.chunks),
-        "shards": list(array.shards) if stored and array.shards is not None else None,
-        "compressors": list(map(codec_name, array.compressors)) if stored else None,
-        "zarr_format": array.metadata.zarr_format if stored else None,
+        "shards": None if stored is None or stored.shards is None else list(stored.shards),
+        "compressors": None if stored is None else _compressors(stored),
+        "zarr_format": None if stored is None else stored.metadata.zarr_format,
         "ome_zarr_version": whole.version,
         "axes": list(source.axes),
         "types": None if image is None else [axis.get("type") for axis in image.axes],
@@ -122,8 +118,14 @@ def told(source: Any, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _kind(source: Any, stored: bool, is_level: bool) -> str:
-    if not stored:
+def _compressors(stored: Any) -> list[str]:
+    from vrdask.cli.codecs import codec_name
+
+    return list(map(codec_name, stored.compressors))
+
+
+def _kind(source: Any, is_level: bool) -> str:
+    if source.stored is None:
         return str(dict(source.details).get("format", "array"))
     return "OME-Zarr image" if is_level else "Zarr array"
 

@@ -11,7 +11,7 @@ from zarr.storage import StorePath
 from vrdask.sources import Source
 from vrdask.sources.given import GivenArray
 from vrdask.sources.source import innermost
-from vrdask.storage import objects, places
+from vrdask.storage import addresses, objects
 from vrdask.storage.open_place import store_path
 
 
@@ -32,9 +32,9 @@ def require_apart(given: Any, source: Source, target: Any) -> None:
 
 def refuse_same_array(source: Source, target: zarr.Array[Any]) -> None:
     """An array that is to be written into must not be what it is made from; another level of one image may be."""
-    to = places.address_of(target.store_path)
+    to = addresses.address_of(target.store_path)
     for one in _places_of(source):
-        of = places.address_of(one)
+        of = addresses.address_of(one)
         if of.holds(to) or to.holds(of):
             raise ValueError(
                 f"target must lie outside the source; got {target.store_path} for the source {source.place}"
@@ -46,9 +46,9 @@ def refuse_same_place(source: Any, target: Any) -> None:
     made from.
     """
     at = store_path(target, None)
-    to = places.address_of(at)
+    to = addresses.address_of(at)
     for one in _places_of(source):
-        of = places.address_of(one)
+        of = addresses.address_of(one)
         image = None if of.holds(to) or to.holds(of) else _image_around(one, to)
         if image is not None or of.holds(to) or to.holds(of):
             named = source.place if isinstance(source, Source) else source
@@ -66,12 +66,12 @@ def _places_of(given: Any) -> list[StorePath]:
     return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 
 
-def _image_around(at: StorePath, to: places.Address) -> StorePath | None:
+def _image_around(at: StorePath, to: addresses.Address) -> StorePath | None:
     """The OME-Zarr image that an array is a level of, if another place lies in it."""
-    of = places.address_of(at)
-    for group in places.above(at):
-        around = places.address_of(group)
-        if around.holds(to) and any(places.address_of(group / level).holds(of) for level in _levels_of(group)):
+    of = addresses.address_of(at)
+    for group in addresses.above(at):
+        around = addresses.address_of(group)
+        if around.holds(to) and any(addresses.address_of(group / level).holds(of) for level in _levels_of(group)):
             return group
     return None
 

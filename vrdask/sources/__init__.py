@@ -40,15 +40,13 @@ from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.pixel_size import with_pixel_size
 from vrdask.sources.region import one_region
 from vrdask.sources.source import Readable, Source
-from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
-from vrdask.storage.open_place import ZIPPED, store_path
 
 FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
 """Of files. What a file begins with counts before its name."""
 
-__all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
+__all__ = ["Layout", "Readable", "Source", "open_source"]
 
 
 def open_source(
@@ -144,8 +142,10 @@ def _open(source: Any, level: int, series: int, coordinate_system: str | None) -
             if (series or level) and not found[0].has_levels:
                 raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
             return found[0].open(path, level, series)
-        if path.suffix.lower() not in ZIPPED:
+        if path.suffix.lower() not in places.ZIPPED:
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
+    from vrdask.sources.zarr import open_zarr  # which takes longer to import than to open most files
+
     return open_zarr(source, level, coordinate_system)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import zarr
 
 from vrdask.boxes import Box, Edges, regular_edges
 from vrdask.dtypes import DType
@@ -18,8 +17,11 @@ from vrdask.images.asked import Axes
 from vrdask.images.image import Image
 from vrdask.images.kinds import space_of
 from vrdask.storage.cropped import Cropped, cropped_edges
+from vrdask.storage.kinds import is_array
 from vrdask.storage.layout import Layout
-from vrdask.storage.readable import StoredArray
+
+if TYPE_CHECKING:
+    import zarr
 
 
 class Readable(Protocol):
@@ -65,6 +67,11 @@ class Source:
     level_shapes: Callable[[], tuple[tuple[int, ...], ...]] | None = None
     seen: Any = None
     at_level: Callable[[int], Source] | None = None
+
+    @property
+    def stored(self) -> zarr.Array[Any] | None:
+        """The array of zarr's that it is as a whole; None for another kind."""
+        return self.array if is_array(self.array) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -123,6 +130,8 @@ class Source:
         import dask.array as da
         from dask.base import tokenize
 
+        from vrdask.storage.readable import StoredArray
+
         stored = StoredArray(self.array, [self.place, self.stamp()])
         sizes = da.core.normalize_chunks(
             stored.stored if chunks is None else chunks, self.shape, dtype=self.dtype, previous_chunks=stored.stored
@@ -168,7 +177,7 @@ def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
 def innermost(source: Source) -> Any:
     """The array that a source is a part of, such as one channel, or a region, or has in another order."""
     array: Any = source.array
-    while not isinstance(array, zarr.Array):
+    while not is_array(array):
         around = getattr(array, "whole", None)
         if (inner := getattr(array, "inner", None) if around is None else around) is None:
             break
@@ -180,7 +189,7 @@ def box_of_stored(source: Source) -> Box:
     """Where the samples of a source lie in the array that it is a part of (see `innermost`): a box of that."""
     array: Any = source.array
     box = [(0, n) for n in array.shape]
-    while not isinstance(array, zarr.Array):
+    while not is_array(array):
         if isinstance(array, Cropped):
             box = [(a + at, b + at) for (a, b), (at, _) in zip(box, array.box, strict=True)]
             array = array.whole

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.boxes import Index
 from vrdask.buffers import Empty
@@ -41,6 +40,7 @@ from vrdask.storage.layout import Layout
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
+    import zarr
     from tifffile import TiffFile, TiffPageSeries
 
 OLD_JPEG = 6
@@ -182,6 +182,8 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
+    import zarr
+
     # with one worker, tifffile decodes in Zarr's only event loop
     store: Any = series.aszarr(level=level, maxworkers=max(2, usable_cores()))
     return zarr.open_array(store, mode="r")  # Zarr 2 or 3, as the version of tifffile has it

@@ -25,7 +25,7 @@ from vrdask.sources.zarr_holdings import MOST_TOLD, no_image
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
-from vrdask.storage.open_place import in_archive, store_path
+from vrdask.storage.open_place import store_path
 from vrdask.storage.retry import said_of
 
 MOST_METADATA_BYTES = 64 << 20
@@ -47,7 +47,7 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
     else:
         source = places.normal(source)
         local = isinstance(source, str) and "://" not in source
-        archive = in_archive(source) if local else None
+        archive = places.in_archive(source) if local else None
         if local and archive is None and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {place}")
         if local:

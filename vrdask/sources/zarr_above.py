@@ -14,7 +14,7 @@ from zarr.storage import FsspecStore, LocalStore, StorePath
 
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
-from vrdask.storage import objects, places, zarr_internals
+from vrdask.storage import addresses, objects, zarr_internals
 
 MOST_ABOVE = 5
 """Groups that are asked: the path of a level is seldom deeper, and each costs requests to a store."""
@@ -66,7 +66,7 @@ def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
         return
     names = [*(store.path if isinstance(store, FsspecStore) else "").split("/"), *at.path.split("/")]
     names = [name for name in names if name]
-    for count, group in enumerate(places.above(at), 1):
+    for count, group in enumerate(addresses.above(at), 1):
         yield group, "/".join(names[-count:])
 
 

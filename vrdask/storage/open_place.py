@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from zarr.abc.store import Store
@@ -10,18 +9,6 @@ from zarr.storage import LocalStore, StorePath, ZipStore
 
 from vrdask.storage import places, remote, zarr_internals
 from vrdask.storage.remote_store import in_remote_store
-
-ZIPPED = (".zip", ".ozx")
-
-
-def in_archive(place: str) -> tuple[Path, str] | None:
-    """The zip file that a path leads to or into, and the way within it; None for another path."""
-    path = Path(place)
-    for archive in (path, *path.parents):
-        if archive.suffix.lower() in ZIPPED and archive.is_file():
-            within = path.relative_to(archive).as_posix()
-            return archive, "" if within == "." else within
-    return None
 
 
 def store_path(place: Any, mode: str | None) -> StorePath:
@@ -46,7 +33,7 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     if mode is None and isinstance(place, Store):
         return StorePath(place)
     if isinstance(place, str) and "://" not in place:
-        if mode == "r" and (found := in_archive(place)) is not None:
+        if mode == "r" and (found := places.in_archive(place)) is not None:
             absolute = found[0].absolute()  # workers open it again, in folders of their own
             return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")), found[1])
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
