@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from numpy.testing import assert_array_equal
 
 import vrdask
+from vrdask.api.affine_zarr import affine_zarr
 from vrdask.cli import main
 
 X = np.random.default_rng(0).choice(np.array([0, 7, 2**63 + 1], np.uint64), (12, 8))
@@ -97,3 +98,21 @@ def test_a_level_called_by_its_own_path_belongs_to_its_image(cells, tmp_path):
         assert (found["level"], found["labels"], len(found["levels"])) == (place.name, ["cells"], 2)
     made = vrdask.write_pyramid(cells / "0", tmp_path / "pyramid.zarr", levels=1)
     assert sorted(made["labels"]) == ["cells"]
+
+
+def test_labels_are_not_mixed_by_a_map_either(cells, tmp_path):
+    """Half a sample away each lies between two labels."""
+    source = cells / "labels" / "cells"
+    made = affine_zarr(source, tmp_path / "out.zarr", [1, 1], (0.25, -0.5))
+    assert set(np.unique(made[:])) <= {*np.unique(X)}
+    assert_array_equal(made[:], vrdask.affine_transform(X, [1, 1], (0.25, -0.5), mode="nearest"))
+    affine_zarr(source, tmp_path / "like.zarr", like=cells / "1")
+    assert set(np.unique(vrdask.open(tmp_path / "like.zarr").array[:])) <= {*np.unique(X)}
+    with pytest.warns(UserWarning, match="labels are mixed by mode 'linear'"):
+        affine_zarr(source, tmp_path / "mixed.zarr", like=cells / "1", mode="linear")
+    said = CliRunner().invoke(main, ["affine", str(source), str(tmp_path / "c.zarr"), "--like", str(cells / "1")])
+    assert said.exit_code == 0, said.output
+    assert_array_equal(vrdask.open(tmp_path / "c.zarr").array[:], vrdask.open(tmp_path / "like.zarr").array[:])
+    zarr.create_array(tmp_path / "plain.zarr", data=X)
+    plain = affine_zarr(tmp_path / "plain.zarr", tmp_path / "plain out.zarr", [1, 1], (0.25, -0.5), labels=True)
+    assert_array_equal(plain[:], made[:])
