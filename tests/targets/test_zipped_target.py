@@ -123,6 +123,10 @@ def test_what_cannot_be_zipped_is_refused(image, tmp_path):
         vrdask.resample_zarr(image, "memory://out.ozx", factor=0.5)
     with pytest.raises(ValueError, match=r"a pyramid is written as OME-Zarr"):
         vrdask.write_pyramid(image, tmp_path / "out.ozx")
+    vrdask.resample_zarr(image, tmp_path / "there.ozx", factor=0.5)
+    for write in (vrdask.resample_zarr, vrdask.write_pyramid):
+        with pytest.raises(NotADirectoryError, match=r"target must lie in a folder; got .*there\.ozx is a file"):
+            write(image, tmp_path / "there.ozx" / "out", **({"factor": 0.5} if write is vrdask.resample_zarr else {}))
     (tmp_path / "out.ozx").write_text("a thesis")
     for how in ({}, {"overwrite": True}):
         with pytest.raises(FileExistsError, match=r"target must not exist|a file of the format that its name promises"):

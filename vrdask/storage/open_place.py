@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from zarr.abc.store import Store
@@ -22,6 +23,8 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         `place` is none of these.
     ValueError
         It is read-only and to be written, or a URL of a kind that nobody knows.
+    NotADirectoryError
+        It is to be written, and leads through a file.
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
@@ -36,6 +39,8 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         if mode == "r" and (found := places.in_archive(place)) is not None:
             absolute = found[0].absolute()  # workers open it again, in folders of their own
             return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")), found[1])
+        if mode == "a":
+            _require_folder(Path(place))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
         return (
@@ -52,3 +57,16 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         if isinstance(place, str):  # a file system that lacks credentials, for one
             raise ValueError(f"a URL must lead to a store that can be opened; got {place}: {error}") from error
         raise
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse a path that leads through a file, such as a zip file, to be written.
+
+    Raises
+    ------
+    NotADirectoryError
+        It does.
+    """
+    above = next((one for one in path.parents if one.exists()), None)
+    if above is not None and not above.is_dir():
+        raise NotADirectoryError(f"target must lie in a folder; got {path}: {above} is a file")
