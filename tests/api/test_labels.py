@@ -82,9 +82,18 @@ def test_info_tells_of_an_image_as_a_whole(cells, tmp_path):
 
 
 def test_a_run_names_the_labels_that_it_leaves(cells, tmp_path):
-    said = CliRunner().invoke(main, ["resample", str(cells), str(tmp_path / "out.zarr"), "--factor", "0.5"])
-    assert said.exit_code == 0, said.output
-    assert f"labels beside {cells}, which were not resampled: cells" in said.output
+    line = f"labels beside {cells}, which were not resampled: cells"
+    for name, how in (
+        ("resample", ("--factor", "0.5")),
+        ("downsample", ("--factors", "2")),
+        ("affine", ("--like", cells)),
+    ):
+        call = [name, str(cells), str(tmp_path / f"{name}.zarr"), *map(str, how)]
+        said = CliRunner().invoke(main, call)
+        assert said.exit_code == 0, said.output
+        assert line in said.output
+        said = CliRunner().invoke(main, [*call, "--overwrite", "--quiet"])
+        assert line not in said.output
 
 
 def test_a_level_called_by_its_own_path_belongs_to_its_image(cells, tmp_path):

@@ -98,3 +98,12 @@ def test_the_name_of_an_image_goes_into_an_ome_tiff_and_back(tmp_path):
     group.attrs["ome"] = ome
     vrdask.resample_zarr(tmp_path / "x.zarr", tmp_path / "out.ome.tif", factor=0.5)
     assert vrdask.open(tmp_path / "out.ome.tif").image.name == "cells"
+
+
+def test_a_colour_profile_is_not_carried_on_and_that_is_said(tmp_path):
+    colours = pytest.importorskip("PIL.ImageCms")
+    profile = colours.ImageCmsProfile(colours.createProfile("sRGB"))
+    picture(tmp_path / "x.tif", COLOURS, "rgb", iccprofile=profile.tobytes())
+    for target in ("out.zarr", "out.png"):
+        (note,) = prepare(tmp_path / "x.tif", tmp_path / target, factor=0.5).notes
+        assert "colour profile (ICC) is not carried on" in note

@@ -155,6 +155,7 @@ def test_a_path_leads_into_a_zip_file(tmp_path, kind, name, inner):
         assert_array_equal(result[...], vrdask.resample(data, (2, 6, 5, 7), axes=(0, 1, 2, 3)))
         assert vrdask.open(tmp_path / "out.zarr").spacing == (1, 4, 1, 1.5)
         assert open_source(place).image.path == "s0"
+        assert_array_equal(pickle.loads(pickle.dumps(open_source(place).array))[0], data[0])
     top = f"; the file holds {tmp_path / name}/{inner.split('/')[0]}" if inner else ""
     for way in ("nothing", "nothing/0", *([""] if inner else [])):
         with pytest.raises(FileNotFoundError, match=re.escape(f"found neither at {Path(tmp_path / name, way)}{top}")):

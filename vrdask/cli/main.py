@@ -111,8 +111,8 @@ def resample(
     """Resample the array at SOURCE into a new one at TARGET.
 
     SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
-    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes
-    NIfTI, one in .png, .jpg or .tif a picture.
+    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .ozx makes one in a zip file, in
+    .nii or .nii.gz NIfTI, in .png, .jpg or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:

@@ -58,6 +58,7 @@ def _source(source: Source) -> str:
 
 
 def _result(job: Job) -> str:
+    names = job.source.layout.dimension_names or ()
     what, target, image, shape = job.transform, job.target, job.image, job.transform.out_shape
     if isinstance(job.at.place, zarr.Array):
         kind = "the array that was there"
@@ -69,8 +70,7 @@ def _result(job: Job) -> str:
         version = "0.4" if target.array.metadata.zarr_format == 2 else "0.5"
         kind, image, shape = f"OME-Zarr {version} image", target.image, target.array.shape
     else:
-        kind = f"plain Zarr array, because {why_plain(image)}"
-    names = job.source.layout.dimension_names or ()
+        kind = f"plain Zarr array, because {why_plain(image, names)}"
     return _line(shape, what.out_dtype, kind, geometry(image, names))
 
 

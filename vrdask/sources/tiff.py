@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 OLD_JPEG = 6
+COLOUR_PROFILE = 34675
+"""A tag: what a file says of how its colours look."""
 
 
 class TiffArray:
@@ -208,6 +210,8 @@ def _details(file: TiffFile, series: int, level: int) -> Iterator[tuple[str, str
     yield "series", f"{series} of " + ", ".join(f"{k}: {_named(one)}" for k, one in enumerate(file.series))
     yield "levels", ", ".join(f"{k}: {by_axis(one.shape)}" for k, one in enumerate(chosen.levels))
     yield "level", str(level)
+    if page.tags.get(COLOUR_PROFILE) is not None:
+        yield "note", "the file's colour profile (ICC) is not carried on: samples stay the numbers that they are"
 
 
 def _require_readable(level: TiffPageSeries, path: Path) -> None:

@@ -90,7 +90,7 @@ def open_zipped_target(place: Any, layout: Layout, image: Image | None, form: Fo
     made = open_zarr_target(root, layout, image, form, request)
     if made.image is None:
         raise ValueError(f"a zipped OME-Zarr target must be an image; {place} would be a plain array, because "
-                         f"{why_plain(image)}: write a .zarr")  # fmt: skip
+                         f"{why_plain(image, layout.dimension_names or ())}: write a .zarr")  # fmt: skip
     order = made.order if isinstance(made, ReorderedTarget) else tuple(range(len(form.out_shape)))
     return ZippedTarget(made.array, made.root, made.image, path, order)
 
