@@ -209,3 +209,6 @@ def test_the_command_tells_of_labels(image, tmp_path):
     assert "not resampled" not in said.output
     found = json.loads(CliRunner().invoke(main, ["info", str(tmp_path / "out.zarr"), "--json"]).output)
     assert sorted(found["labels"]) == ["alike", "cells"]
+    image_at(tmp_path / "alone.zarr", X, (1.0, *SCALE), "czyx")
+    said = CliRunner().invoke(main, [*call[:1], str(tmp_path / "alone.zarr"), str(tmp_path / "a.zarr"), *call[3:]])
+    assert said.output.endswith(f"no labels lie beside {tmp_path / 'alone.zarr'}\n")

@@ -131,6 +131,8 @@ def resample(
         if not quiet and mixes and (hint := aliasing(job.transform)):
             click.echo(f"Hint: {hint}", err=True)
         carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync)
+        if options["with_labels"] and not job.labels and not quiet:
+            click.echo(f"no labels lie beside {source}")
 
 
 @main.command()
