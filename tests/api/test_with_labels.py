@@ -187,6 +187,16 @@ def test_chunks_and_compressors_are_asked_for_once(image, tmp_path):
         assert "gzip" in str(array.compressors).lower()
 
 
+def test_shards_alone_are_those_of_the_image(image, tmp_path):
+    labels = zarr.open_array(image / "labels/cells/0", mode="r")
+    add_labels(image, "large", labels[:], "zyx", SCALE, chunks=(12, 20, 16))
+    vrdask.resample_zarr(image, tmp_path / "out.zarr", factor=2, with_labels=True, shards=16)
+    whole = vrdask.open(tmp_path / "out.zarr").array
+    for name in ("cells", "large"):
+        array = labels_of(tmp_path / "out.zarr", name).array
+        assert (array.chunks, array.shards) == (whole.chunks[1:], whole.shards[1:])
+
+
 @pytest.mark.parametrize("name", ["out.npy.zarr", "out.nii.gz", "out.png", "out.ozx"])
 def test_what_holds_no_labels_is_refused(image, tmp_path, name):
     source: Any = vrdask.open(image, channel=0, region={"z": (3, 4)}) if name.endswith(".png") else image

@@ -15,7 +15,6 @@ from vrdask.images.onto import GridMap, onto
 from vrdask.images.sizes import Sizes
 from vrdask.planning.plan import ByAxis
 from vrdask.runs.job import Job, prepare_job
-from vrdask.runs.target_sizes import chunks_and_shards
 from vrdask.sources import Source
 from vrdask.sources.above import LABELS
 from vrdask.sources.label_images import LabelImage, labels_at
@@ -29,7 +28,7 @@ def with_labels_beside(job: Job, sizes: Sizes, align_corners: bool, *, chunks: A
     """A run with those of the label images beside its source, by majority where all axes shrink by whole factors, else
     nearest.
 
-    chunks, shards : as asked for of the image. how : as in `prepare_job`.
+    chunks, shards : as asked for of the image, whose the labels get then. how : as in `prepare_job`.
 
     Raises
     ------
@@ -41,18 +40,15 @@ def with_labels_beside(job: Job, sizes: Sizes, align_corners: bool, *, chunks: A
             f"with_labels must be False unless the target is a new OME-Zarr image, beside which labels lie; "
             f"got {job.at.place}"
         )
-    names = _names(job.source)
-    sizes_of_chunks = [
-        None if one is None else dict(zip(names, one, strict=True))
-        for one in chunks_and_shards(job.source, chunks, shards, job.transform.out_shape)
-    ]
+    names, is_asked = _names(job.source), chunks is not None or shards is not None
+    chunk, shard = (dict(zip(names, one, strict=True)) for one in (job.target.chunks, job.target.unit))
     found = []
     for labels in labels_at(job.source):
         what, image = _transform(labels, job, sizes, align_corners)
-        mine = [of_axes and _of(of_axes, labels.source) for of_axes in sizes_of_chunks]
-        place = job.target.root / LABELS / labels.name
         run = prepare_job(
-            labels.source, labels.source, what, image, place, chunks=mine[0], shards=mine[1], **how
+            labels.source, labels.source, what, image, job.target.root / LABELS / labels.name,
+            chunks=_of(chunk, labels.source) if is_asked else None,
+            shards=_of(shard, labels.source) if is_asked and job.target.array.shards is not None else None, **how,
         )  # fmt: skip
         found.append((labels.name, run))
     return replace(job, labels=tuple(found))
