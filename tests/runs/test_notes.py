@@ -90,6 +90,17 @@ def test_what_a_tiff_does_not_hold_of_an_image_is_said(tmp_path):
     assert note == "extensions of the NIfTI header are not carried on"
 
 
+def test_attributes_that_a_file_does_not_hold_are_named(tmp_path):
+    ome_images.write(tmp_path / "x.zarr", "0.5")
+    zarr.open_group(tmp_path / "x.zarr").attrs["stain"] = "HE"
+    zarr.open_array(tmp_path / "x.zarr" / "s0").attrs["gain"] = 3
+    line = "the target does not hold the source's attributes gain, stain"
+    for target in ("out.nii", "out.tif"):
+        assert line in prepare(tmp_path / "x.zarr", tmp_path / target, factor=0.5).notes
+    for target in ("out.zarr", "out.ozx"):
+        assert prepare(tmp_path / "x.zarr", tmp_path / target, factor=0.5).notes == ()
+
+
 def test_the_name_of_an_image_goes_into_an_ome_tiff_and_back(tmp_path):
     ome_images.write(tmp_path / "x.zarr", "0.5")
     group = zarr.open_group(tmp_path / "x.zarr")

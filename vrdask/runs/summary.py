@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import zarr
 
+from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.orientation import as_stored
 from vrdask.images.told import along_axes, geometry, why_plain
@@ -35,7 +36,15 @@ def notes_of(source: Source, target: Target, image: Image | None) -> tuple[str, 
         found += as_stored(image)
     if not target.holds_place and (place := _place(source.image)):
         found.append(f"a TIFF does not hold the place of the source's first sample, {place}")
+    if not target.holds_attributes and (names := _attributes(source)):
+        found.append(f"the target does not hold the source's attributes {', '.join(names)}")
     return tuple(dict.fromkeys(found))
+
+
+def _attributes(source: Source) -> list[str]:
+    """Names of what an array and its group say in other words than OME-Zarr's, xarray's and our own."""
+    beside = {} if source.image is None else source.image.beside
+    return sorted({*source.layout.attributes, *beside} - {ATTRIBUTE, "_ARRAY_DIMENSIONS"})
 
 
 def _place(image: Image | None) -> str:

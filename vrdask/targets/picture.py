@@ -56,6 +56,10 @@ class PictureTarget(Target):
         return self.show is not None  # nobody looks for one in a picture for eyes
 
     @property
+    def holds_attributes(self) -> bool:
+        return self.show is not None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return () if self.show is not None else lost_in_tiff(self.geometry, self.path.name)
 

@@ -99,6 +99,11 @@ class Target:
         return False
 
     @property
+    def holds_attributes(self) -> bool:
+        """Whether it can say whatever else a source says of itself."""
+        return True
+
+    @property
     def holds_place(self) -> bool:
         """Whether it can say where its first sample lies."""
         return True
