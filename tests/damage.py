@@ -247,6 +247,7 @@ def _make(folder: Path, name: str) -> None:
 def run(folder: Path, seed: str, count: int, names: list[str]) -> None:
     import imagecodecs  # noqa: F401
     import nibabel  # noqa: F401
+    import pydicom.pixels  # noqa: F401
     import tifffile  # noqa: F401
 
     import vrdask.cli.demo

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from vrdask.cli import main
 
 
-def refused(path: Path, tmp_path: Path, *commands: str) -> str:
+def refused(path: Path | str, tmp_path: Path, *commands: str, options: Sequence[str] = ()) -> str:
     """What `vrdask info` and `vrdask resample` say of a file that both refuse: the same line, which names it."""
     said = []
     for command in commands or ("info", "resample"):
         more = (
             [str(tmp_path / "out.zarr"), "--factor", "0.5", "--quiet", "--overwrite"] if command == "resample" else []
         )
-        done = CliRunner().invoke(main, [command, str(path), *more])
+        done = CliRunner().invoke(main, [command, str(path), *more, *options])
         assert done.exit_code == 1, done.output
         assert done.output.count("\n") == 1
         assert str(path) in done.output

@@ -102,6 +102,95 @@ def mgh(path: Path) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".mgz" else data)
 
 
+def tiffs(path: Path) -> None:
+    path.mkdir()
+    for number, one in enumerate(VOLUME):
+        tiff(path / f"s{number}.tif", one.view("u2"), compression=("zlib", None, "lzw")[number % 3])
+
+
+def picture(path: Path, data: Any) -> None:
+    from PIL import Image
+
+    Image.fromarray(data).save(path)
+
+
+def pictures(path: Path) -> None:
+    path.mkdir()
+    for number, one in enumerate(VOLUME):
+        picture(path / f"s{number}.{path.name[:3]}", one.view("u2") if path.name == "pngs" else one.astype("u1"))
+
+
+def series(path: Path) -> None:
+    from dicom_files import OBLIQUE
+    from dicom_files import series as write
+
+    write(path, VOLUME, directions=OBLIQUE, RescaleSlope=2, RescaleIntercept=-3)
+
+
+def frame(path: Path) -> None:
+    from dicom_files import ct
+
+    ct(COLOUR).save_as(path)
+
+
+def enhanced(path: Path) -> None:
+    from dicom_files import enhanced as write
+
+    write(VOLUME, scalings=[(0.5, k) for k in range(len(VOLUME))]).save_as(path)
+
+
+def packed_frame(path: Path) -> None:
+    from dicom_files import ct
+    from pydicom.uid import RLELossless
+
+    file = ct(VOLUME[0])
+    file.compress(RLELossless)
+    file.save_as(path)
+
+
+def hdf5(path: Path, **options: Any) -> None:
+    import h5py
+
+    with h5py.File(path, "w", libver="latest" if options else None) as file:
+        file.create_dataset("raw", data=VOLUME, **options).attrs["element_size_um"] = [2.0, 0.5, 0.5]
+        file["table"] = np.arange(4.0)
+
+
+def packed_hdf5(path: Path, data: Any) -> Path:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("raw", data=data, chunks=(7, 9, 11), compression="gzip", shuffle=True)
+    return path
+
+
+def imaris(path: Path, data: Any = VOLUME, levels: int = 2, chunks: Any = (4, 8, 8)) -> None:
+    """data : z, y, x, or t and c before them. Each level has every second sample of the one before."""
+    import h5py
+
+    def say(group: Any, **said: Any) -> None:
+        for name, value in said.items():
+            group.attrs[name] = np.frombuffer(str(value).encode(), "S1")
+
+    data = data.reshape((1,) * (5 - data.ndim) + data.shape)
+    size = np.array(data.shape[:1:-1])
+    with h5py.File(path, "w") as file:
+        say(file, ImarisVersion="5.5.0", ImarisDataSet="ImarisDataSet")
+        extent = {f"ExtMin{k}": 10.0 * k for k in range(3)}
+        extent |= {f"ExtMax{k}": 10.0 * k + n * s for k, (n, s) in enumerate(zip(size, (0.5, 0.6, 2.0), strict=True))}
+        info = file.create_group("DataSetInfo/Image")
+        say(info, X=size[0], Y=size[1], Z=size[2], Unit="um", **extent)
+        for c in range(data.shape[1]):
+            say(file.create_group(f"DataSetInfo/Channel {c}"), Name=f"dye {c}", Color="0.000 1.000 0.500")
+        for level in range(levels):
+            for t, c in np.ndindex(data.shape[:2]):
+                part = data[t, c, :: 2**level, :: 2**level, :: 2**level]
+                group = file.create_group(f"DataSet/ResolutionLevel {level}/TimePoint {t}/Channel {c}")
+                say(group, **{f"ImageSize{a}": n for a, n in zip("ZYX", part.shape, strict=True)})
+                padded = np.pad(part, [(0, -n % c) for n, c in zip(part.shape, chunks, strict=True)])
+                group.create_dataset("Data", data=padded, chunks=chunks, compression="gzip")
+
+
 OME = {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}}
 SHARDS = {"shards": (12, 14, 10), "compressors": "auto"}
 FORMATS: dict[str, Callable[[Path], None]] = {
@@ -130,6 +219,18 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     "packed.nrrd": lambda path: itk(path, True),
     "raw.mha": itk,
     "packed.mha": lambda path: itk(path, True),
+    "tiffs": tiffs,
+    "pngs": pictures,
+    "jpgs": pictures,
+    "colour.png": lambda path: picture(path, COLOUR),
+    "photo.jpg": lambda path: picture(path, COLOUR),
+    "series": series,
+    "frame.dcm": frame,
+    "packed.dcm": packed_frame,
+    "enhanced.dcm": enhanced,
+    "plain.h5": hdf5,
+    "chunks.h5": lambda path: hdf5(path, chunks=(6, 7, 5), compression="gzip", shuffle=True, fletcher32=True),
+    "image.ims": imaris,
     "volume.npy": lambda path: np.save(path, VOLUME),
     "picture.npy": lambda path: np.save(path, COLOUR),
 }

@@ -48,6 +48,14 @@ static inline uint64_t double_to_u64(double a) {
 #define VECTOR_BYTES 16
 #endif
 
+/* The bytes of a vector in another order, where there is an instruction for it. */
+#if !defined(__SSSE3__) && !defined(__ARM_NEON)
+#elif defined(__clang__)
+#define SHUFFLED(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#elif defined(__GNUC__)
+#define SHUFFLED(v, ...) __builtin_shuffle(v, (__typeof__(v)){__VA_ARGS__})
+#endif
+
 /* Before a loop that reads elements which later rounds of it overwrite, and none that earlier ones have written. */
 #if defined(__clang__)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")

@@ -5,54 +5,104 @@
         Py_ssize_t places, char *to, char *scratch
 #define ADDED(a, b) ((a) + (b))
 
-/* Sums of 32 bits, for blocks of up to 2^15 samples of 8 or 16 bits. */
-#define MEAN_32(type, ELEMENT)                                                                                \
+#define T uint8_t
+#define BITS 8
+#define FIELD uint16_t
+#define CHANNELS 1
+#define PIXEL uint8_t
+#define PIXELS uint16_t
+#define NAME(x) u8_1_##x
+#include "reduce/halves.h"
+#define T uint8_t
+#define BITS 8
+#define FIELD uint16_t
+#define CHANNELS 2
+#define PIXEL uint16_t
+#define PIXELS uint32_t
+#define NAME(x) u8_2_##x
+#include "reduce/halves.h"
+#define T uint8_t
+#define BITS 8
+#define FIELD uint16_t
+#define CHANNELS 4
+#define PIXEL uint32_t
+#define PIXELS uint64_t
+#define NAME(x) u8_4_##x
+#include "reduce/halves.h"
+#define T uint16_t
+#define BITS 16
+#define FIELD uint32_t
+#define CHANNELS 1
+#define PIXEL uint16_t
+#define PIXELS uint32_t
+#define NAME(x) u16_1_##x
+#include "reduce/halves.h"
+#define T uint16_t
+#define BITS 16
+#define FIELD uint32_t
+#define CHANNELS 2
+#define PIXEL uint32_t
+#define PIXELS uint64_t
+#define NAME(x) u16_2_##x
+#include "reduce/halves.h"
+#if defined(SHUFFLED)
+#define T uint8_t
+#define FIELD uint16_t
+#define NAME(x) u8_3_##x
+#define BESIDE 0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11, 12, 13, 14, 15
+#define ALONE 0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15
+#include "reduce/halves_of_3.h"
+#define T uint16_t
+#define FIELD uint32_t
+#define NAME(x) u16_3_##x
+#define BESIDE 0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, 12, 13, 14, 15
+#define ALONE 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15
+#include "reduce/halves_of_3.h"
+#endif
+
+/* Whether the blocks were such as these make. */
+#define HALVES(type, ELEMENT, OF_3, OF_4)                                                                     \
+    static int halves_##type(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,  \
+                             Py_ssize_t blocks, char *to) {                                                   \
+        if (count > 4 || count == 3) return 0;                                                                \
+        switch (g->inner) {                                                                                   \
+        case 1: type##_1_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;                  \
+        case 2: type##_2_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;                  \
+        OF_3(type, ELEMENT)                                                                                   \
+        OF_4(type, ELEMENT)                                                                                   \
+        }                                                                                                     \
+        return 0;                                                                                             \
+    }
+#if defined(SHUFFLED)
+#define OF_3(type, ELEMENT) case 3: type##_3_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;
+#else
+#define OF_3(type, ELEMENT)
+#endif
+#define OF_4(type, ELEMENT) case 4: type##_4_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;
+#define NONE(type, ELEMENT)
+HALVES(u8, uint8_t, OF_3, OF_4)
+HALVES(u16, uint16_t, OF_3, NONE)
+#undef HALVES
+#undef OF_3
+#undef OF_4
+#undef NONE
+
+/* Sums of 32 bits, for blocks of up to 2^15 samples of 8 or 16 bits: below 2^23 and 2^31, which a quotient in float and
+ * double rounds as the exact one would be (vrdask/transforms/sums.py says why). */
+#define MEAN_32(type, ELEMENT, REAL, NEAREST)                                                                               \
     static void mean_##type(PARAMETERS) {                                                                     \
         const ELEMENT flip = (ELEMENT)g->flip;                                                                \
         const Py_ssize_t n = blocks * g->inner, samples = count * places;                                     \
         const int bits = power_of_two((uint64_t)samples);                                                     \
         uint32_t *restrict sums = (uint32_t *)scratch;                                                        \
         ELEMENT *restrict b = (ELEMENT *)to;                                                                  \
-        if (g->inner == 1 && g->f == 2 && places == 2 && count <= 4) paired_##type(g, rows, count, start, blocks, sums); \
-        else sum_##type##_fold(g, rows, count, start, blocks, places, sums);                                  \
+        if (g->f == 2 && places == 2 && halves_##type(g, rows, count, start, blocks, to)) return;              \
+        if (!type##_summed(g, rows, count, start, blocks, places, sums))                                      \
+            sum_##type##_fold(g, rows, count, start, blocks, places, sums);                                   \
         if (samples == 1) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(sums[i] ^ flip);                \
         else if (bits) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(shifted_32(sums[i], bits) ^ flip); \
         else for (Py_ssize_t i = 0; i < n; i++)                                                               \
-            b[i] = (ELEMENT)((uint32_t)(int32_t)NEAREST_D((double)(int32_t)sums[i] / (double)samples) ^ flip); \
-    }
-
-/* Both samples of a pair lie in one number twice as wide: no lanes need to be moved to add them. */
-#define PAIRED(type, ELEMENT, SUM, BOTH)                                                                      \
-    static void paired_##type(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start, \
-                              Py_ssize_t blocks, uint32_t *restrict sums) {                                   \
-        const ELEMENT flip = (ELEMENT)g->flip;                                                                \
-        enum { HALF = 4 * sizeof(BOTH), STEP = 256 };                                                         \
-        SUM added[2 * STEP];                                                                                  \
-        const ELEMENT *restrict a = (const ELEMENT *)rows[0] + 2 * start;                                     \
-        const ELEMENT *restrict b = (const ELEMENT *)rows[count > 1 ? 1 : 0] + 2 * start;                     \
-        const ELEMENT *restrict c = (const ELEMENT *)rows[count > 2 ? 2 : 0] + 2 * start;                     \
-        const ELEMENT *restrict d = (const ELEMENT *)rows[count > 3 ? 3 : 0] + 2 * start;                     \
-        for (Py_ssize_t from = 0; from < blocks; from += STEP) {                                              \
-            const Py_ssize_t n = from + STEP < blocks ? STEP : blocks - from, p = 2 * from;                   \
-            if (count == 4)                                                                                   \
-                for (Py_ssize_t i = 0; i < 2 * n; i++)                                                        \
-                    added[i] = (SUM)((SUM)(ELEMENT)(a[p + i] ^ flip) + (SUM)(ELEMENT)(b[p + i] ^ flip)        \
-                                     + (SUM)(ELEMENT)(c[p + i] ^ flip) + (SUM)(ELEMENT)(d[p + i] ^ flip));    \
-            else if (count == 3)                                                                              \
-                for (Py_ssize_t i = 0; i < 2 * n; i++)                                                        \
-                    added[i] = (SUM)((SUM)(ELEMENT)(a[p + i] ^ flip) + (SUM)(ELEMENT)(b[p + i] ^ flip)        \
-                                     + (SUM)(ELEMENT)(c[p + i] ^ flip));                                      \
-            else if (count == 2)                                                                              \
-                for (Py_ssize_t i = 0; i < 2 * n; i++)                                                        \
-                    added[i] = (SUM)((SUM)(ELEMENT)(a[p + i] ^ flip) + (SUM)(ELEMENT)(b[p + i] ^ flip));      \
-            else                                                                                              \
-                for (Py_ssize_t i = 0; i < 2 * n; i++) added[i] = (SUM)(ELEMENT)(a[p + i] ^ flip);            \
-            for (Py_ssize_t j = 0; j < n; j++) {                                                              \
-                BOTH both;                                                                                    \
-                memcpy(&both, added + 2 * j, sizeof both);                                                    \
-                sums[from + j] = (uint32_t)((both & (((BOTH)1 << HALF) - 1)) + (both >> HALF));               \
-            }                                                                                                 \
-        }                                                                                                     \
+            b[i] = (ELEMENT)((uint32_t)(int32_t)NEAREST((REAL)(int32_t)sums[i] / (REAL)samples) ^ flip);      \
     }
 
 /* Sums of 64 bits: any blocks of up to 32 bits a sample. */
@@ -64,9 +114,12 @@
         const int bits = power_of_two(samples);                                                               \
         uint64_t *restrict sums = (uint64_t *)scratch, *restrict kept = (uint64_t *)to;                       \
         ELEMENT *restrict b = (ELEMENT *)to;                                                                  \
-        total_##type##_fold(g, rows, count, start, blocks, places, sums);                                     \
+        if (!TOTAL(type)(g, rows, count, start, blocks, places, sums))                                        \
+            total_##type##_fold(g, rows, count, start, blocks, places, sums);                                 \
         if (g->what == SUM) for (Py_ssize_t i = 0; i < n; i++) kept[i] = sums[i] - bias;                      \
         else if (bits) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(shifted_64(sums[i], bits) ^ flip); \
+        else if (samples < MOST_NARROW) for (Py_ssize_t i = 0; i < n; i++)                                    \
+            b[i] = (ELEMENT)(quotient_52(sums[i], (double)samples) ^ flip);                                   \
         else for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(divided(sums[i], samples) ^ flip);           \
     }
 
@@ -85,6 +138,37 @@
 
 /* The fold takes the flip from the job. */
 #define FLIP(ELEMENT, v) ((ELEMENT)((v) ^ (ELEMENT)g->flip))
+
+#define T uint8_t
+#define SUM uint32_t
+#define FLIPPED(v) FLIP(uint8_t, v)
+#define NAME(x) u8_##x
+#include "reduce/columns.h"
+#define T uint16_t
+#define SUM uint32_t
+#define FLIPPED(v) FLIP(uint16_t, v)
+#define NAME(x) u16_##x
+#include "reduce/columns.h"
+#define T uint8_t
+#define SUM uint64_t
+#define FLIPPED(v) FLIP(uint8_t, v)
+#define NAME(x) total_u8_##x
+#include "reduce/columns.h"
+#define T uint16_t
+#define SUM uint64_t
+#define FLIPPED(v) FLIP(uint16_t, v)
+#define NAME(x) total_u16_##x
+#include "reduce/columns.h"
+#define T uint32_t
+#define SUM uint64_t
+#define FLIPPED(v) FLIP(uint32_t, v)
+#define NAME(x) total_u32_##x
+#include "reduce/columns.h"
+#define T uint64_t
+#define SUM uint64_t
+#define FLIPPED(v) FLIP(uint64_t, v)
+#define NAME(x) total_u64_##x
+#include "reduce/columns.h"
 
 #define T uint8_t
 #define ACC uint32_t
@@ -157,14 +241,14 @@ static inline ALWAYS_INLINE halves_t added_halves(halves_t a, halves_t b) {
 #define OP(a, b) ADDED(a, b)
 #include "reduce/fold.h"
 
-PAIRED(u8, uint8_t, uint16_t, uint32_t)
-PAIRED(u16, uint16_t, uint32_t, uint64_t)
-MEAN_32(u8, uint8_t)
-MEAN_32(u16, uint16_t)
+MEAN_32(u8, uint8_t, float, NEAREST_F)
+MEAN_32(u16, uint16_t, double, NEAREST_D)
+#define TOTAL(type) total_##type##_summed
 MEAN_64(u8, uint8_t)
 MEAN_64(u16, uint16_t)
 MEAN_64(u32, uint32_t)
 MEAN_64(u64, uint64_t)
+#undef TOTAL
 MEAN_FLOAT(f16, uint16_t, double_to_half)
 MEAN_FLOAT(f32, float, (float))
 MEAN_FLOAT(f64, double, )
@@ -177,7 +261,6 @@ static void mean_u64(PARAMETERS) {
     for (Py_ssize_t i = 0; i < n; i++) ((uint64_t *)to)[i] = divided_halves(sums[i], samples) ^ g->flip;
 }
 
-#undef PAIRED
 #undef MEAN_32
 #undef MEAN_64
 #undef MEAN_FLOAT

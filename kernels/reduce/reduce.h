@@ -72,6 +72,19 @@ static inline uint64_t divided(uint64_t sum, uint64_t count) {
     return whole + (twice > count || (twice == count && (whole & 1)));
 }
 
+/* The same of a sum below 2^51, without a branch: sum and quotient are the lowest bits of a double that has 2^52 added.
+ * A quotient of doubles rounds as the exact one would (vrdask/transforms/sums.py says why). */
+enum { MOST_NARROW = 1 << 19 }; /* samples of 32 bits whose sums are below */
+static inline ALWAYS_INLINE uint64_t quotient_52(uint64_t sum, double count) {
+    const uint64_t bits = UINT64_C(0x4330000000000000);
+    double number;
+    sum |= bits;
+    memcpy(&number, &sum, sizeof number);
+    number = (number - 0x1p52) / count + 0x1p52;
+    memcpy(&sum, &number, sizeof sum);
+    return sum ^ bits;
+}
+
 /* Long division, by fewer than 2^31: nothing overflows. */
 static inline uint64_t divided_halves(halves_t sum, uint64_t count) {
     const uint64_t rest = sum.high % count, more = (rest << 32) + sum.low;

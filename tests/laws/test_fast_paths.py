@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -16,8 +17,10 @@ import vrdask.compute.gather
 from vrdask.api.in_memory import resample_in_memory
 from vrdask.compute import builds
 from vrdask.compute.contract import row_tables
+from vrdask.compute.resample_box import apply
 from vrdask.compute.tiles import dims_of
 from vrdask.transforms import interpolators, reference
+from vrdask.transforms.resampling import Resampling, resampling
 
 BUILDS = builds.supported()
 
@@ -33,6 +36,31 @@ def test_an_axis_that_keeps_its_size_is_one_not_resampled(problem):
         problem.mode, problem.align_corners, problem.in_dtype, None, problem.seed,
     )  # fmt: skip
     assert_array_equal(problem.resample(problem.source), without.resample(problem.source))
+
+
+INTEGERS = [dtype for dtype in DTYPES if np.dtype(dtype).kind in "iu"]
+
+
+@pytest.mark.parametrize("mode", ["area", "area_exact", "box", "linear"])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_windows_that_are_whole_blocks_are_those_of_the_contraction(mode, dtype, monkeypatch):
+    for sizes, axes, factor in product(
+        ((8, 6, 10), (4, 46, 3), (1, 34, 2)), ((0, 1, 2), (0, 1), (1,), (2,)), (1, 2, 3)
+    ):
+        in_shape = tuple(n * factor if axis in axes else n for axis, n in enumerate(sizes))
+        shape = tuple(sizes[axis] for axis in axes)
+        made = resampling(in_shape, shape, mode, axes=axes, in_dtype=dtype)
+        in_blocks = factor > 1 and (
+            factor == 2 and np.dtype(dtype).itemsize < 8 if mode == "linear" else not made.fixed_point
+        )
+        assert (made.blocks is not None) == in_blocks
+        x = values(in_shape, dtype, factor)
+        found = apply(made, x, *made.whole, 2)
+        with monkeypatch.context() as patched:
+            patched.setattr(Resampling, "blocks", None)
+            general = replace(made)
+            assert general.blocks is None
+            assert_array_equal(found, apply(general, x, *general.whole, 2))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -21,6 +21,9 @@ import zarr
 
 tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
+pytest.importorskip("pydicom")
+Picture = pytest.importorskip("PIL.Image")
+h5py = pytest.importorskip("h5py")
 
 pytestmark = [
     pytest.mark.slow,
@@ -157,6 +160,43 @@ def _tiff_strips(place: Path, dtype: str) -> Path:
     return _tiff(place, dtype, rowsperstrip=16)
 
 
+def _slices(place: Path, dtype: str, rows: int = 512, **layout: Any) -> Path:
+    place.mkdir()
+    for number, one in enumerate(_noise(_sized(rows, 512, dtype=dtype), dtype)):
+        tifffile.imwrite(place / f"{number}.tif", one, **layout)
+    return place
+
+
+def _packed_slices(place: Path, dtype: str) -> Path:
+    return _slices(place, dtype, 1024, compression="zlib", rowsperstrip=64)
+
+
+def _dicom(place: Path, dtype: str) -> Path:
+    from dicom_files import series
+
+    stored = "uint16" if dtype == "float32" else dtype
+    series(place, _noise(_sized(512, 512, dtype=dtype), stored), RescaleSlope=0.5, RescaleIntercept=-100)
+    return place
+
+
+def _png(place: Path, dtype: str) -> Path:
+    stored = "uint16" if dtype == "float32" else dtype
+    path = place.with_suffix(".png")
+    Picture.fromarray(_noise(_sized(4096, dtype=stored), stored)).save(path, compress_level=1)
+    return path
+
+
+def _hdf5(place: Path, dtype: str, **layout: Any) -> Path:
+    path = place.with_suffix(".h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("raw", data=_noise(_sized(256, 256, dtype=dtype), dtype), **layout)
+    return path
+
+
+def _hdf5_chunks(place: Path, dtype: str) -> Path:
+    return _hdf5(place, dtype, chunks=(64, 64, 64), compression="gzip", compression_opts=1)
+
+
 SOURCES = {
     "zarr, chunks": _plain,
     "zarr, shards": _shards,
@@ -170,6 +210,12 @@ SOURCES = {
     "nii.gz": _nii_gz,
     "tiff, tiles": _tiff_tiles,
     "tiff, strips": _tiff_strips,
+    "tiff slices": _slices,
+    "tiff slices, packed": _packed_slices,
+    "dicom series": _dicom,
+    "png": _png,
+    "hdf5, chunks": _hdf5_chunks,
+    "hdf5": _hdf5,
 }
 
 

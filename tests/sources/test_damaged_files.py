@@ -20,7 +20,7 @@ from refusals import little_memory, refused
 import vrdask
 from vrdask.sources import open_source
 
-for _package in ("tifffile", "nibabel", "imagecodecs", "nrrd", "SimpleITK"):
+for _package in ("tifffile", "nibabel", "imagecodecs", "nrrd", "pydicom", "PIL", "SimpleITK", "h5py"):
     pytest.importorskip(_package)
 
 on_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs fork and /proc")
@@ -33,6 +33,10 @@ FAMILIES = {
     "tiff": ("plain.tif", "strips.tif", "tiled.tif", "planes.tif", "imagej.tif"),
     "pyramids": ("volume.ome.tif", "pyramid.btf", "slide.svs"),
     "scanners": ("volume.mgh", "volume.mgz", "raw.nrrd", "packed.nrrd", "raw.mha", "packed.mha"),
+    "stacks": ("tiffs", "pngs", "jpgs", "series"),
+    "pictures": ("colour.png", "photo.jpg"),
+    "dicom": ("frame.dcm", "packed.dcm", "enhanced.dcm"),
+    "hdf5": ("plain.h5", "chunks.h5", "image.ims"),
     "volumes": ("volume.nii", "scaled.nii", "volume.nii.gz", "volume.npy", "picture.npy"),
 }
 

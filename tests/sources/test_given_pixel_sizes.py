@@ -24,8 +24,8 @@ def pages(tmp_path):
 
 
 def test_the_distance_of_pages_is_unknown_until_it_is_given(pages, tmp_path):
-    assert open_source(pages).image.axis_names == ("i", "y", "x")
-    with pytest.raises(ValueError, match=r"spacing must be known for the source.*gives none for axis i"):
+    assert open_source(pages).image.axis_names == ("z", "y", "x")
+    with pytest.raises(ValueError, match=r"spacing must be known for the source.*gives none for axis z"):
         vrdask.resample_zarr(pages, tmp_path / "out.zarr", spacing=2, axes=(0, 1, 2))
     source = open_source(pages, pixel_size="z=3um")
     assert source.image.axis_names == ("z", "y", "x")
@@ -63,7 +63,7 @@ def test_a_wrong_size_is_corrected_and_a_unit_added(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"q": 1, "r": 1}, "axes must be among those of the array, i, y, x"),
+        ({"q": 1, "r": 1}, "axes must be among those of the array, z, y, x"),
         ({"z": "2s"}, "pixel_size of axis z must be in a unit of space; got '2s'"),
         ({"y": "2s"}, "pixel_size of axis y must be in a unit of space"),
         ({"y": -1}, "pixel_size must be positive and finite"),

@@ -20,7 +20,7 @@ from numpy.testing import assert_array_equal
 from refusals import little_memory, refused
 
 import vrdask
-from vrdask.sources import inflated, open_source
+from vrdask.sources import inflated, open_source, unpacked
 
 tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
@@ -243,7 +243,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_volume(tmp_path, monkeypatch):
     def full(to, piece):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(inflated, "_write", full)
+    monkeypatch.setattr(unpacked, "write", full)
     said = refused(path, tmp_path, "resample")
     assert "No space left on device" in said
     assert "TMPDIR chooses another" in said

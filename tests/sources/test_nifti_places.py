@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,30 @@ def test_nibabels_own_volumes_lie_where_nibabel_says(name):
     assert_allclose(source.image.affine, of_zyx(image.affine), rtol=1e-6, atol=1e-5)
     assert_allclose(source.image.scale, image.header.get_zooms()[::-1], rtol=1e-5)
     assert source.image.path == "0"
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+@pytest.mark.parametrize("rest", ["", ".gz"])
+def test_pairs_of_header_and_samples(tmp_path, kind, rest):
+    image = kind(DATA.T, AFFINES["oblique"])
+    image.header.set_slope_inter(0.5, 3)
+    nibabel.save(image, tmp_path / f"x.hdr{rest}")
+    there = nibabel.load(tmp_path / f"x.img{rest}")
+    for name in (f"x.hdr{rest}", f"x.img{rest}"):
+        source = open_source(tmp_path / name)
+        assert_array_equal(whole(pickle.loads(pickle.dumps(source.array))), np.asarray(there.dataobj).T)
+        assert_allclose(source.image.affine, of_zyx(there.affine), rtol=1e-6, atol=1e-5)
+    before = source.stamp()
+    os.utime(tmp_path / f"x.hdr{rest}", (1, 1))
+    assert source.stamp() != before
+    (tmp_path / f"x.nii{rest}").write_bytes((tmp_path / f"x.hdr{rest}").read_bytes())
+    with pytest.raises(
+        ValueError, match=r"a NIfTI source must hold a volume; .* in another file: call the two .hdr and .img"
+    ):
+        open_source(tmp_path / f"x.nii{rest}")
+    (tmp_path / f"x.img{rest}").unlink()
+    with pytest.raises(ValueError, match=f"must have both of its files; got .* without x.img{rest} beside it"):
+        open_source(tmp_path / f"x.hdr{rest}")
 
 
 @pytest.mark.parametrize("name", AFFINES)

@@ -75,6 +75,16 @@ def test_samples_and_places_are_those_of_nibabel(tmp_path, name):
         assert_allclose(world(source, index), (there.affine @ [*index[::-1], 1])[:3], atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["x.mgh", "x.mgz"])
+def test_frames_of_freesurfer_come_first(tmp_path, name):
+    data = np.random.default_rng(0).random((4, 5, 6, 3)).astype("f4")
+    image = nibabel.MGHImage(data, np.diag([-2.0, 1, 3, 1]))
+    (tmp_path / name).write_bytes(gzip.compress(image.to_bytes()) if name.endswith("z") else image.to_bytes())
+    source = open_source(tmp_path / name)
+    assert source.image.axis_names == ("t", "z", "y", "x")
+    assert_array_equal(source.array[:, 1:6, :, :], data.T[:, 1:6])
+
+
 def test_a_header_may_name_no_file_elsewhere(tmp_path):
     (tmp_path / "secret").write_bytes(bytes(100))
     (tmp_path / "in").mkdir()

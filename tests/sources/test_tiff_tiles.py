@@ -50,7 +50,7 @@ def write(path, data, options):
 def test_any_box_is_what_tifffile_reads(tmp_path, name):
     path = write(tmp_path / "x.tif", *{**DIRECTLY, **BEHIND_ZARR}[name])
     with tifffile.TiffFile(path) as file:
-        assert (TiledPages.of(file.series[0]) is not None) == (name in DIRECTLY)
+        assert (TiledPages.of(file.series[0], str(path)) is not None) == (name in DIRECTLY)
     expected = tifffile.imread(path)
     array = open_source(path).array
     for _ in range(40):

@@ -17,6 +17,7 @@ import small_volume
 import zarr
 from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
+from small_files import FORMATS
 from small_volume import RESULT, SETTINGS
 
 import vrdask
@@ -106,6 +107,20 @@ def test_from_s3_to_s3(source, x, shards):
         vrdask.resample_zarr(source, "s3://bucket/out.zarr", RESULT)
     again = vrdask.resample_zarr(source, "s3://bucket/out.zarr", RESULT, mode="area", overwrite=True)
     assert_array_equal(again[:], vrdask.resample(x, RESULT, "area"))
+
+
+@pytest.mark.parametrize("name", ["tiled.tif", "slide.svs", "chunks.h5", "volume.nii", "volume.nii.gz"])
+def test_files_in_a_bucket(s3, tmp_path, name):
+    for package in ("tifffile", "imagecodecs", "h5py", "nibabel"):
+        pytest.importorskip(package)
+    FORMATS[name](tmp_path / name)
+    s3fs.S3FileSystem(skip_instance_cache=True).put(str(tmp_path / name), f"bucket/{name}")
+    expected = vrdask.resample_zarr(tmp_path / name, tmp_path / "a.zarr", factor=0.5, axes=(0, 1))
+    s3(2, name)
+    result = vrdask.resample_zarr(f"s3://bucket/{name}", tmp_path / "b.zarr", factor=0.5, axes=(0, 1))
+    assert_array_equal(result[:], expected[:])
+    with pytest.raises(FileNotFoundError, match=rf"source must exist; got s3://bucket/x{name}"):
+        vrdask.open(f"s3://bucket/x{name}")
 
 
 def test_a_place_in_a_bucket_that_holds_the_source_is_refused(source):

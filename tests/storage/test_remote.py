@@ -279,7 +279,7 @@ def test_settings_of_the_user_go_before_ours(monkeypatch):
     monkeypatch.setitem(
         fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 5, "retries": {"max_attempts": 9}}}
     )
-    config = remote._options("s3://b/x")["config_kwargs"]
+    config = remote.options_of("s3://b/x")["config_kwargs"]
     assert config == {
         "read_timeout": 5,
         "connect_timeout": 10,

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.coordinates import with_coordinates
+from vrdask.api.labelled import grids_of_map
 from vrdask.api.labels import holds_labels, mode_for
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.image import Image
@@ -81,6 +83,7 @@ def prepare(
         image: Image | None = grid.image
     else:
         image = opened.image and opened.image.seen_through(what.matrix, what.offset, what.axes)
+    opened = with_coordinates(source, opened, grids_of_map(opened.shape, what), pixel_size)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.coordinates import with_coordinates
 from vrdask.api.downsample import Factors
+from vrdask.api.labelled import grids_of_blocks
 from vrdask.api.labels import block_mode_for
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.asked import of_axes
@@ -53,6 +55,7 @@ def prepare(
         axes=numbers, in_dtype=array.dtype, out_dtype=dtype, sparse=sparse,
     )  # fmt: skip
     image = opened.image and opened.image.stepped(what.steps, what.starts)
+    opened = with_coordinates(source, opened, grids_of_blocks(what), pixel_size)
     return prepare_job(
         source, opened, what, image, target,
         chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,

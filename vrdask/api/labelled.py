@@ -22,6 +22,7 @@ from vrdask.api.known import asked_resampling, by_dimension, numbered_chunks
 from vrdask.api.taken import taken
 from vrdask.sources.labelled import Line, is_dataset, line_of, numbers_of
 from vrdask.transforms.affine import Affine
+from vrdask.transforms.blocks import Blocks
 
 Number: TypeAlias = int | float | Fraction
 
@@ -183,8 +184,7 @@ def downsample_labelled(
         return of_each_variable(x, by_dim, lambda one, some: downsample_labelled(one, some, *options))
     array, lazily = taken(x)
     what = asked_blocks(array, factors, mode, axes, dtype, sparse, x)
-    along = zip(what.out_shape, what.steps, what.starts, strict=True)
-    grids = tuple(Grid(size, step, start) for size, step, start in along)
+    grids = grids_of_blocks(what)
     lines_of(x, grids)  # refuses what has no places for the new samples, before they are made
     return labelled_as(x, made(what, array, lazily, numbered_chunks(x, chunks), num_threads), grids)
 
@@ -208,6 +208,12 @@ def of_each_variable(dataset: Any, by_dim: dict[Any, Any], function: Callable[[A
         asked = {dim: value for dim, value in by_dim.items() if dim in variable.dims}
         results[name] = function(variable, asked) if asked else variable
     return xarray.Dataset(results, attrs=dataset.attrs)
+
+
+def grids_of_blocks(what: Blocks) -> tuple[Grid, ...]:
+    """The grids of a downsampling."""
+    along = zip(what.out_shape, what.steps, what.starts, strict=True)
+    return tuple(Grid(size, step, start) for size, step, start in along)
 
 
 def grids_of_map(in_shape: Sequence[int], what: Affine) -> tuple[Grid, ...]:

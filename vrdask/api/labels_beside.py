@@ -62,7 +62,7 @@ def _transform(labels: LabelImage, job: Job, sizes: Sizes, align_corners: bool) 
         grid = onto(source.image, job.image, names=(source.place, str(job.at.place)))
         shape = tuple(job.transform.out_shape[axis] for axis in job.image.space_axes)
         if _is_of_sizes(grid, source, shape):
-            what, _ = sized(source, Sizes(grid.axes, shape), KEEPS_LABELS, False, None, by_majority=True)
+            what, _, _ = sized(source, Sizes(grid.axes, shape), KEEPS_LABELS, False, None, by_majority=True)
             return what, grid.image
         return affine(
             source.array.shape, source.array.dtype, grid.matrix, grid.offset, shape, KEEPS_LABELS, "voxel",
@@ -80,7 +80,8 @@ def _transform(labels: LabelImage, job: Job, sizes: Sizes, align_corners: bool) 
         tuple(size for _, size, _ in alike),
         None if sizes.steps is None else tuple(step for _, _, step in alike if step is not None),
     )
-    return sized(source, mine, KEEPS_LABELS, align_corners, None, by_majority=not align_corners)
+    what, image, _ = sized(source, mine, KEEPS_LABELS, align_corners, None, by_majority=not align_corners)
+    return what, image
 
 
 def _is_of_sizes(grid: GridMap, source: Source, shape: Sequence[int]) -> bool:

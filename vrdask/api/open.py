@@ -15,7 +15,7 @@ def open(  # noqa: A001 (as zarr.open)
     place: Any,
     *,
     level: int = 0,
-    series: int = 0,
+    series: int | str = 0,
     channel: int | None = None,
     region: Mapping[Any, Any] | str | None = None,
 ) -> Source:
@@ -24,11 +24,12 @@ def open(  # noqa: A001 (as zarr.open)
     Parameters
     ----------
     place : path, URL (fsspec), store, zarr.Array, zarr.Group, array or Source
-        Whatever `resample_zarr` reads. Arrays are those of numpy, dask, h5py, tensorstore, torch (CPU) and xarray.
+        Whatever `resample_zarr` reads; a dataset of HDF5 as ``"vol.h5::/path"``. Arrays are those of numpy, dask, h5py,
+        tensorstore, torch (CPU) and xarray.
     level : int
         Of a pyramid; 0 is the full size.
-    series : int
-        Of a file with several images.
+    series : int or str
+        Of a file with several images, from 0; of a folder with several DICOM series, from 1, or a UID.
     channel : int, optional
         Only this one, without the channel axis.
     region : optional

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import zarr
 
 from vrdask.api import taken
+from vrdask.api.coordinates import with_coordinates
 from vrdask.api.labels import holds_labels, mode_for
 from vrdask.api.labels_beside import with_labels_beside
 from vrdask.api.resample import Asked
@@ -58,7 +59,8 @@ def prepare(
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     if for_eyes and sizes.steps is None:
         opened = nearest_larger(opened, sizes.axes, sizes.shape)
-    what, image = sized(opened, sizes, mode, align_corners, dtype, by_majority)
+    what, image, grids = sized(opened, sizes, mode, align_corners, dtype, by_majority)
+    opened = with_coordinates(source, opened, grids, pixel_size)
     how: dict[str, Any] = {
         "chunks": chunks, "shards": shards, "compressors": compressors, "memory_limit": memory_limit, "resume": resume,
         "overwrite": overwrite, "progress": progress, "num_threads": num_threads, "ome_zarr_version": ome_zarr_version,
@@ -84,10 +86,14 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     ----------
     source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source
         Zarr format 2 or 3; of an OME-Zarr image level 0 is read, and the target becomes an OME-Zarr image (0.5) of one
-        level with the new scale and translation. Or a local file: TIFF (OME-TIFF, SVS, tiled, pyramidal), NIfTI, .npy;
-        the target becomes an OME-Zarr image if the file's pixel size is known or its channels are colours, else
-        an array that says what is known in its attribute "vrdask". `vrdask.sources.open_source` gives the source that
-        is another level, series or channel.
+        level with the new scale and translation. Or a file, here or behind a URL: TIFF (OME-TIFF, SVS, tiled,
+        pyramidal), DICOM, NIfTI, HDF5 (``"vol.h5::/path"``), ..; a folder with a DICOM series, or a folder or a pattern
+        (``"scan/*.tif"``) of TIFF, PNG or JPEG slices; the target becomes an OME-Zarr image if the file's pixel size
+        is known or its channels are colours, else an array that says what is known in its attribute "vrdask".
+        `vrdask.sources.open_source` gives the source that is another level, series or channel.
+        An xarray.DataArray: its coordinates, of one dimension and evenly spaced where that is resampled, and its
+        attributes go along, and ``xarray.open_zarr(target)`` finds them; where it is no image, as the variable of its
+        name in a group.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
         ends in .ozx becomes a zipped OME-Zarr image, in .nii or .nii.gz NIfTI, of any size: until it is complete, its

@@ -20,13 +20,13 @@ from vrdask.cli.options import about, which_array
 def info(source: str, as_json: bool, **which: Any) -> None:
     """Print shape, type, axes, spacing, levels, channels and labels of the array at SOURCE, or the images it holds."""
     from vrdask.sources import open_source
-    from vrdask.sources.zarr_holdings import ImagesWithinError
+    from vrdask.sources.within import ImagesWithinError
 
     with about(source):
         try:
             opened = open_source(source, **which)
         except ImagesWithinError as within:
-            paths = [f"{source.rstrip('/')}/{path}" for path in within.paths()]
+            paths = list(within.places())
             found: dict[str, Any] = {"kind": within.kind, "images": paths}
             rows = [("kind", within.kind), *(("image", path) for path in paths)]
         else:
@@ -41,6 +41,7 @@ def info(source: str, as_json: bool, **which: Any) -> None:
 
 def known(source: Any) -> dict[str, Any]:
     """What is known of a source, as JSON has it: the same keys for every kind of source."""
+    from vrdask.images.colours import channels_of
     from vrdask.sources.above import OmeZarr, labels_beside, ome_zarr_of
 
     array, image, stored = source.array, source.image, source.stored
@@ -49,7 +50,6 @@ def known(source: Any) -> dict[str, Any]:
         {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
         for one, shape in whole.levels
     ]
-    channels = image.extra.get("omero", {}).get("channels", []) if image is not None else []
     return {
         "kind": _kind(source, bool(whole.levels)),
         "details": dict(source.details),
@@ -69,7 +69,7 @@ def known(source: Any) -> dict[str, Any]:
         "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
         "level": image.path if image is not None and whole.levels else None,
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
-        "channels": [one.get("label", str(k)) for k, one in enumerate(channels) if isinstance(one, Mapping)],
+        "channels": [str(one.get("label") or k) for k, one in enumerate(channels_of(image))],
         "is_labels": image is not None and image.is_labels,
         "labels": list(labels_beside(source)),
     }

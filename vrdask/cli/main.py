@@ -1,4 +1,4 @@
-"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask demo`.
+"""The command line: `vrdask resample`, `vrdask pyramid`, `vrdask affine`, `vrdask info`, `vrdask view` and others.
 
 Exit status 0; 1 for an error, told in one line; 2 for wrong usage; 130, 143 and 129 where Ctrl-C, SIGTERM or SIGHUP
 ended it.
@@ -110,9 +110,10 @@ def resample(
 ) -> None:  # fmt: skip
     """Resample the array at SOURCE into a new one at TARGET.
 
-    SOURCE is a path or URL of a Zarr array or OME-Zarr image, or a TIFF, SVS, NIfTI or .npy file. TARGET becomes a Zarr
-    array, or an OME-Zarr image where SOURCE says enough for one; a name that ends in .ozx makes one in a zip file, in
-    .nii or .nii.gz NIfTI, in .png, .jpg or .tif a picture.
+    SOURCE is a path or URL of a Zarr array or OME-Zarr image; a TIFF, SVS, DICOM, NIfTI, HDF5 (vol.h5::/path) or .npy
+    file; a folder with a DICOM series; or a folder or a pattern ('scan/*.tif') of slices. TARGET becomes a Zarr array,
+    or an OME-Zarr image where SOURCE says enough for one; a name that ends in .ozx makes one in a zip file, in .nii or
+    .nii.gz NIfTI, in .png, .jpg or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:
@@ -158,6 +159,9 @@ def demo(size: int, mode: str, folder: Path, quiet: bool) -> None:
 
 
 import vrdask.cli.affine  # noqa: E402 (adds its command)
+import vrdask.cli.bench  # noqa: E402 (adds its command)
 import vrdask.cli.downsample  # noqa: E402 (adds its command)
 import vrdask.cli.info  # noqa: E402 (adds its command)
-import vrdask.cli.pyramid  # noqa: E402, F401 (adds its command)
+import vrdask.cli.pyramid  # noqa: E402 (adds its command)
+import vrdask.cli.serve  # noqa: E402 (adds its command)
+import vrdask.cli.view  # noqa: E402, F401 (adds its command)

@@ -88,6 +88,19 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         return tuple(parts)
 
 
+class Series(click.ParamType):  # type: ignore[type-arg]
+    """The number of an image or series, or a UID of DICOM."""
+
+    name = "number or UID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or ("." in value and not value.strip("0123456789.")):
+            return value
+        if not value.isdecimal():
+            self.fail(f"must be a number from 0, or a UID; got {value!r}", param, ctx)
+        return int(value)
+
+
 class Modes(click.Choice):  # type: ignore[type-arg, unused-ignore]
     """Names of modes; what other libraries call them is understood. sampling : of positions, rather than of sizes."""
 
@@ -157,7 +170,10 @@ which_array = _together(
         "--level", type=click.IntRange(min=0),
         help="Level of a pyramid; the full size by default, for pictures the nearest larger one.",
     ),
-    click.option("--series", type=click.IntRange(min=0), default=0, help="Image of a TIFF; the first by default."),
+    click.option(
+        "--series", type=Series(), default=0, metavar="NUMBER|UID",
+        help="Image of a TIFF, the first (0) by default; of DICOM series in a folder, one from 1, or by its UID.",
+    ),
     click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
     click.option("--region", metavar="z=0:100,y=50:900", help="Only these samples of the level; no others are read."),
     click.option(

@@ -20,6 +20,7 @@ from vrdask.compute.contract import contract_box
 from vrdask.compute.gather import gather_box
 from vrdask.compute.mean import mean_box
 from vrdask.compute.prefilter import prefilter_box
+from vrdask.compute.reduce_box import reduce_box
 from vrdask.compute.slabs import Group, slabs
 from vrdask.compute.stand_ins import in_numbers, numbers_of, samples_of, with_parts
 from vrdask.compute.table_cuts import pieces_of
@@ -45,6 +46,8 @@ def apply(
     if (of_numbers := in_numbers(resampling)) is not None:
         boxes = with_parts(source.dtype, reads), with_parts(source.dtype, writes)
         return samples_of(apply(of_numbers, numbers_of(source), *boxes, num_threads, empty), dtype, empty)
+    if resampling.blocks is not None:
+        return reduce_box(resampling.blocks, source, num_threads, empty)
     data = source
     if resampling.stages:
         data = empty(shape, source.dtype if resampling.copies else dtype)

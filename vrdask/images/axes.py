@@ -63,6 +63,11 @@ def may_be_ome_zarr(image: Image) -> bool:
     )
 
 
+def as_ome_zarr(image: Image) -> Image:
+    """An image of a file as a level of an OME-Zarr group, where it may be one."""
+    return replace(image, path="0" if may_be_ome_zarr(image) else "")
+
+
 def is_group(image: Image | None) -> bool:
     """Whether an image is a level of an OME-Zarr group, rather than an array by itself."""
     return image is not None and image.path != ""

@@ -175,7 +175,7 @@ def homogeneous(affine: Affine) -> Matrix:
 
 def said_by_axes(image: Image) -> Affine | None:
     """The affine that orientation, scale and translation give; None where an axis of space does not say them all."""
-    return _from_axes(image, [_orientation(image.axes[axis]) for axis in image.space_axes])
+    return _from_axes(image, [direction_of(image.axes[axis]) for axis in image.space_axes])
 
 
 def as_itk_has_it(image: Image) -> Affine | None:
@@ -187,7 +187,8 @@ def as_itk_has_it(image: Image) -> Affine | None:
     return _from_axes(image, [_LPS.get(image.axes[axis]["name"].lower()) for axis in image.space_axes])
 
 
-def _orientation(axis: Mapping[str, Any]) -> tuple[int, int] | None:
+def direction_of(axis: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The coordinate of the world that an axis says it runs along, and whether it grows; None where it says none."""
     said = axis.get("orientation")
     value = said.get("value") if isinstance(said, Mapping) and said.get("type") == "anatomical" else None
     return DIRECTIONS.get(value) if isinstance(value, str) else None
@@ -242,7 +243,7 @@ def lost(image: Image | None) -> tuple[str, ...]:
 def as_stored(image: Image | None) -> tuple[str, ...]:
     """A line, for people, about where the axes of an OME-Zarr image point: nothing is turned. None beside `lost`."""
     axes = () if image is None or beside(image) else tuple(image.axes[axis] for axis in image.space_axes)
-    known = [f"{axis['name']} {_NAMES[direction]}" for axis in axes if (direction := _orientation(axis)) is not None]
+    known = [f"{axis['name']} {_NAMES[direction]}" for axis in axes if (direction := direction_of(axis)) is not None]
     if not known:
         return ()
     return (f"samples stay in the scan's order, which the axes say (RFC-4): {', '.join(known)}",)

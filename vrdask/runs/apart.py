@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import zarr
@@ -11,7 +14,8 @@ from zarr.storage import StorePath
 from vrdask.sources import Source
 from vrdask.sources.given import GivenArray
 from vrdask.sources.source import innermost
-from vrdask.storage import addresses, objects
+from vrdask.sources.stack_array import StackArray
+from vrdask.storage import addresses, objects, places
 from vrdask.storage.open_place import store_path
 
 
@@ -28,6 +32,8 @@ def require_apart(given: Any, source: Source, target: Any) -> None:
         return
     for place in (source,) if isinstance(innermost(source), GivenArray) else (given, source):
         refuse_same_place(place, target)
+    if isinstance(stack := innermost(source), StackArray):
+        _refuse_slices(stack.files, source, target)
 
 
 def refuse_same_array(source: Source, target: zarr.Array[Any]) -> None:
@@ -56,6 +62,16 @@ def refuse_same_place(source: Any, target: Any) -> None:
             raise ValueError(f"target must lie outside the source; got {target} for the source {named}{around}")
 
 
+def _refuse_slices(files: Sequence[str], source: Source, target: Any) -> None:
+    """A target that is one of the files of a stack, or holds some."""
+    to = addresses.address_of(store_path(target, None))
+    folders = sorted({os.path.dirname(file) for file in files})
+    if any(to.holds(addresses.Address(Path(folder))) for folder in folders) or addresses.is_among(to, files):
+        raise ValueError(
+            f"target must lie outside the source; got {target}, which is or holds slices of {source.place}"
+        )
+
+
 def _places_of(given: Any) -> list[StorePath]:
     """Where a source lies: as it was given, or as it was opened."""
     if isinstance(given, Source):
@@ -63,6 +79,7 @@ def _places_of(given: Any) -> list[StorePath]:
         if isinstance(array, GivenArray):
             return [one for place in array.places for one in _places_of(place)]
         given = array if isinstance(array, zarr.Array) else given.place
+    given = places.split(given)[0] if isinstance(given, str) else given
     return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 
 

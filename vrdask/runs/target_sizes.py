@@ -59,8 +59,8 @@ def _of_all_axes(name: str, given: Any, source: Source, others: Sequence[Any]) -
     return tuple(sizes)
 
 
-def parse_bytes(limit: int | str | None) -> int | None:
-    """A number of bytes from a number or a text such as "2GiB" or "500 MB"."""
+def parse_bytes(limit: int | str | None, name: str = "memory_limit") -> int | None:
+    """A number of bytes from a number or a text such as "2GiB" or "500 MB". name : of the argument."""
     if limit is None:
         return None
     from dask.utils import parse_bytes as parse
@@ -68,7 +68,7 @@ def parse_bytes(limit: int | str | None) -> int | None:
     try:
         count = int(parse(limit))
     except (ValueError, TypeError):
-        raise ValueError(f"memory_limit must be a number of bytes such as 2GiB or 500MB; got {limit!r}") from None
+        raise ValueError(f"{name} must be a number of bytes such as 2GiB or 500MB; got {limit!r}") from None
     if count < 1:
-        raise ValueError(f"memory_limit must be positive; got {limit!r}")
+        raise ValueError(f"{name} must be positive; got {limit!r}")
     return count

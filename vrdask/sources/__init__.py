@@ -1,12 +1,16 @@
 """What can be read: a file per format.
 
     zarr     Zarr arrays, OME-Zarr images           paths, URLs, stores, arrays
-    tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   local files; vrdask[tiff]
-    nifti    .nii, .nii.gz                          local files; vrdask[nifti]
-    mgh      FreeSurfer's .mgh, .mgz                local files; vrdask[nifti]
-    nrrd     .nrrd, .nhdr                           local files; vrdask[nrrd]
-    metaimage .mha, .mhd                            local files
-    npy      .npy                                   local files
+    tiff     OME-TIFF, SVS, tiled, pyramidal TIFF   files; vrdask[tiff]
+    nifti    .nii, .nii.gz, .hdr with .img          files; vrdask[nifti]
+    mgh      FreeSurfer's .mgh, .mgz                files; vrdask[nifti]
+    nrrd     .nrrd, .nhdr                           files; vrdask[nrrd]
+    metaimage .mha, .mhd                            files
+    npy      .npy                                   files
+    hdf5     HDF5 (`vol.h5::/path`), Imaris         files; vrdask[hdf5]
+    dicom    a series in a folder, or a file        local files; vrdask[dicom]
+    picture  .png, .jpg                             local files; vrdask[images]
+    slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
     labelled DataArrays of xarray                   with what their coordinates say
 
@@ -16,9 +20,10 @@ axes, and how a target made from it is stored.
 *Files*: a format's module makes a `Source`, and the Zarr to Zarr executor knows no formats. An array of a file
 travels as the file's path, and whoever reads opens it. TIFF tiles are decoded by the thread that wants them (behind
 tifffile's Zarr view, a tile's way through Zarr's event loop costs as much as decoding it); strips and the rest come
-by that view; whatever lies uncompressed in one piece is copied out of a map, box by box, and the map's pages are
-given back at once: they count as memory, and of short rows they hold many times the box. What a truncated file would
-silently give as zeros is refused when it is opened: every tile of the level must lie within the file.
+by that view. Slices of a stack, and pictures, are decoded whole. Whatever lies uncompressed in one piece is copied out
+of a map, box by box, and the map's pages are given back at once: they count as memory, and of short rows they hold many
+times the box. What a truncated file would silently give as zeros is refused when it is opened: every tile of the level
+must lie within the file. Behind a URL a file is read in blocks, of which some are kept (`storage.remote_file`).
 """
 
 from __future__ import annotations
@@ -26,25 +31,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vrdask.sources import metaimage, mgh, nifti, npy, nrrd, tiff
+from vrdask.sources import dicom, hdf5, metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
+from vrdask.sources.folders import MAGIC_BYTES, beginning, files_at
+from vrdask.sources.format import Format
 from vrdask.sources.given import given_array, given_source
+from vrdask.sources.hdf5_array import GivenDataset
+from vrdask.sources.hdf5_axes import image_of_dataset
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
 from vrdask.sources.opening import READABLE_FILES, opening
+from vrdask.sources.picture import JPEG, PNG
 from vrdask.sources.pixel_size import with_pixel_size
 from vrdask.sources.region import one_region
+from vrdask.sources.slices import FORMATS as SLICES
+from vrdask.sources.slices import open_slices
 from vrdask.sources.source import Readable, Source
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
+from vrdask.storage.remote_file import file_at, is_remote
 
-FORMATS = (tiff.FORMAT, nifti.FORMAT, mgh.FORMAT, nrrd.FORMAT, metaimage.FORMAT, npy.FORMAT)
-"""Of files. What a file begins with counts before its name."""
+FORMATS = (
+    dicom.FORMAT,
+    tiff.FORMAT,
+    nifti.FORMAT,
+    mgh.FORMAT,
+    nrrd.FORMAT,
+    metaimage.FORMAT,
+    npy.FORMAT,
+    hdf5.FORMAT,
+    PNG.form,
+    JPEG.form,
+)
+"""Of files. What a file begins with counts before its name; DICOM's preamble may be that of a TIFF."""
+
+OF_SLICES = (*(one.form for one in SLICES), dicom.FORMAT)
+"""Of images that a folder or a pattern may be of."""
 
 __all__ = ["Layout", "Readable", "Source", "open_source"]
 
@@ -53,7 +79,7 @@ def open_source(
     source: Any,
     *,
     level: int | None = None,
-    series: int = 0,
+    series: int | str = 0,
     channel: int | None = None,
     region: Mapping[Any, Any] | str | None = None,
     pixel_size: Any = None,
@@ -65,7 +91,7 @@ def open_source(
         or xarray. Anything else is refused by its name.
     level : of a pyramid (OME-Zarr, TIFF); 0 is the full size, which is read where none is given, except for pictures,
         which are made from the nearest larger one.
-    series : of a TIFF, one of its images.
+    series : of a TIFF, one of its images; of a folder of several DICOM series, one by its number, from 1, or its UID.
     channel : only this one, without the channel axis.
     region : only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
     "y=50:900,x=0:100". No others are read.
@@ -88,7 +114,7 @@ def open_source(
     """
     for name, number in (
         ("level", 0 if level is None else level),
-        ("series", series),
+        ("series", 0 if isinstance(series, str) else series),
         ("channel", 0 if channel is None else channel),
     ):
         if not hasattr(number, "__index__") or isinstance(number, bool):
@@ -111,7 +137,7 @@ def open_source(
     return opened if region is None else one_region(opened, region)
 
 
-def _at_level(source: Any, series: int, channel: int | None, coordinate_system: str | None, level: int) -> Source:
+def _at_level(source: Any, series: int | str, channel: int | None, coordinate_system: str | None, level: int) -> Source:
     return open_source(
         source, level=level, series=series, channel=channel, coordinate_system=coordinate_system
     )  # fmt: skip
@@ -127,25 +153,59 @@ def held_source(x: Any) -> Source | None:
             "dask.array.ma.filled(source, value)"
         )
     array = given_array(x)
+    if isinstance(array, GivenDataset):
+        return given_source(array, image_of_dataset(x))
     return None if array is None else given_source(array)
 
 
-def _open(source: Any, level: int, series: int, coordinate_system: str | None) -> Source:
-    if isinstance(source, str) and "://" in source:
-        if any(one.is_named(source) for one in FORMATS):
-            raise ValueError(f"a source other than Zarr must be a local file; got {source}")
-    elif isinstance(source, str) and (path := Path(source)).is_file():
-        with path.open("rb") as file:
-            begins = file.read(8)
-        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(source)]
-        if found:
-            if (series or level) and not found[0].has_levels:
-                raise ValueError(f"level and series must be 0 for {path}, a single array; got {level} and {series}")
-            return found[0].open(path, level, series)
-        if path.suffix.lower() not in places.ZIPPED:
-            raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
+def _open(source: Any, level: int, series: int | str, coordinate_system: str | None) -> Source:
+    if isinstance(source, str):
+        file, within = places.split(source)
+        if (found := _format_of(file, within)) is not None:
+            if (series or level) and not found.has_levels:
+                raise ValueError(f"level and series must be 0 for {file}, a single array; got {level} and {series}")
+            if isinstance(series, str):
+                raise ValueError(f"series must be a number for {file}; got {series!r}")
+            if within is None:
+                return found.open(file_at(file), level, series)
+            if found.open_within is None:
+                raise ValueError(f"a path within a file must be of HDF5; got {source}, which is {found.name}")
+            return found.open_within(file_at(file), level, series, within)
+        if not is_remote(file) and (files := files_at(source, OF_SLICES)) is not None:
+            return _open_files(place_of(source), files, level, series)
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
     from vrdask.sources.zarr import open_zarr  # which takes longer to import than to open most files
 
     return open_zarr(source, level, coordinate_system)
+
+
+def _open_files(place: str, files: tuple[str, ...], level: int, series: int | str) -> Source:
+    if dicom.FORMAT.begins(beginning(files[0])) or dicom.FORMAT.is_named(files[0]):
+        if level:
+            raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
+        return dicom.open_dicom_files(place, files, series)
+    if level or series:
+        raise ValueError(f"level and series must be 0 for {place}, a stack of slices; got {level} and {series}")
+    return open_slices(place, files)
+
+
+def _format_of(file: str, within: str | None) -> Format | None:
+    """The format of a file; None for Zarr, and for folders. within : a path within it, which Zarr has not."""
+    path = file_at(file)
+    if is_remote(file) and within is None and not any(one.is_named(path.name) for one in FORMATS):
+        return None
+    if path.is_file():
+        with path.open("rb") as stream:
+            begins = stream.read(MAGIC_BYTES)
+        found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(path.name)]
+        if found:
+            return found[0]
+        if path.suffix.lower() not in places.ZIPPED:
+            raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
+    elif is_remote(file) or (within is not None and not path.exists()):
+        raise FileNotFoundError(f"source must exist; got {file}{'' if within is None else places.MARK + within}")
+    if within is not None:
+        way_out = f"{file.rstrip('/')}/{within.lstrip('/')}"
+        raise ValueError(f"a path within a file must be of HDF5; got {file}{places.MARK}{within}: of Zarr, {way_out}")
+    return None

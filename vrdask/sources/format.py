@@ -15,6 +15,8 @@ class Format:
 
     name : for people. suffixes : of its files, in lower case. magics : what its files may begin with; none where that
     tells nothing. open : gives a level of a series of a file. has_levels : whether there may be others than 0 of them.
+    magic_at : the byte at which magics stand.
+    open_within : the same of what lies at a path within a file; None where files hold no others than numbered ones.
     """
 
     name: str
@@ -22,10 +24,12 @@ class Format:
     magics: tuple[bytes, ...]
     open: Callable[[Path, int, int], Source]
     has_levels: bool = False
+    magic_at: int = 0
+    open_within: Callable[[Path, int, int, str], Source] | None = None
 
     def begins(self, data: bytes) -> bool:
         """Whether a file that begins so is of this format."""
-        return data.startswith(self.magics)
+        return data[self.magic_at :].startswith(self.magics)
 
     def is_named(self, name: str) -> bool:
         """Whether a file is called like one of this format."""

@@ -2,17 +2,14 @@
 
 Each is read region by region. One in memory stays in this process, as does one of which dask's workers hold parts; the
 others travel: a dask array as its graph, of which whoever reads computes block by block, an HDF5 dataset as the path of
-its file and its name, a tensorstore as its specification.
+its file and its name (see `hdf5_array`), a tensorstore as its specification.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +19,8 @@ import numpy.typing as npt
 from vrdask.boxes import Edges, edges_of, longest, parts_of, require_known, slices_of, within
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
-from vrdask.sources.source import Source, file_stamp, square_chunks
+from vrdask.images.image import Image
+from vrdask.sources.source import Source, square_chunks
 from vrdask.storage.checksums import crc32c_of
 from vrdask.storage.kinds import is_array
 from vrdask.storage.layout import Layout
@@ -151,59 +149,6 @@ class DaskBlocks(GivenArray):
         return result
 
 
-class Hdf5Dataset(GivenArray):
-    """A dataset of h5py: read through the caller's object as long as its file is open, else from the file again."""
-
-    def __init__(self, dataset: Any) -> None:
-        if dataset.shape is None:
-            raise ValueError(f"an HDF5 dataset must have a shape; got {dataset.name}, which is empty")
-        path = os.fsdecode(dataset.file.filename)
-        self._set(path, dataset.name, dataset.shape, dataset.dtype, dataset.chunks, dataset)
-
-    def _set(self, path: str, name: str, shape: Any, dtype: DType, chunks: Any, dataset: Any = None) -> None:
-        self.path, self.name, self.shape, self.dtype = path, name, tuple(shape), dtype
-        self._stored, self._dataset, self._mutex = chunks, dataset, threading.Lock()
-        self.place = f"{path}::{name}"
-        if chunks is not None:
-            self.edges = tuple(np.append(np.arange(0, n, c), n) for n, c in zip(shape, chunks, strict=True))
-
-    @classmethod
-    def _opened(cls, *said: Any) -> Hdf5Dataset:
-        made = cls.__new__(cls)
-        made._set(*said)
-        return made
-
-    def __reduce__(self) -> Any:
-        if not Path(self.path).is_file():
-            raise TypeError(
-                f"an HDF5 dataset must lie in a file to travel to other processes; got {self.place} in memory"
-            )
-        return self._opened, (self.path, self.name, self.shape, self.dtype, self._stored)
-
-    @property
-    def stays(self) -> bool:  # type: ignore[override]
-        """No other process can open a file that is being written, or one in memory."""
-        return not Path(self.path).is_file() or (bool(self._dataset) and self._dataset.file.mode != "r")
-
-    @property
-    def places(self) -> list[Any]:
-        return [self.path] if Path(self.path).is_file() else []
-
-    @property
-    def identity(self) -> Any:
-        if not Path(self.path).is_file():
-            return {"hdf5": self.name, "in memory": uuid4().hex}
-        return {"hdf5": str(Path(self.path).resolve()), "name": self.name, **file_stamp(Path(self.path))()}
-
-    def __getitem__(self, box: tuple[slice, ...], /) -> Array:
-        with self._mutex:
-            if not self._dataset:
-                import h5py  # type: ignore[import-untyped, unused-ignore]
-
-                self._dataset = h5py.File(self.path, "r")[self.name]
-        return np.asarray(self._dataset[box])
-
-
 class TensorStoreArray(GivenArray):
     """A tensorstore, whose first sample may lie anywhere."""
 
@@ -267,13 +212,15 @@ def given_array(x: Any) -> GivenArray | None:
     return stored_elsewhere(x) if h5py is not None or tensorstore is not None else None
 
 
-def stored_elsewhere(x: Any) -> Hdf5Dataset | TensorStoreArray | None:
+def stored_elsewhere(x: Any) -> GivenArray | None:
     """The same of what lies in other libraries' stores."""
     h5py, tensorstore = sys.modules.get("h5py"), sys.modules.get("tensorstore")
     if h5py is not None and isinstance(x, h5py.Dataset):
         if not x:
             raise ValueError("an HDF5 dataset must be open; got one whose file has been closed")
-        return Hdf5Dataset(x)
+        from vrdask.sources.hdf5_array import GivenDataset  # which is such an array
+
+        return GivenDataset(x)
     if tensorstore is not None and isinstance(x, tensorstore.TensorStore):
         if not all(size < 1 << 60 for size in x.domain.shape):
             raise ValueError(f"a tensorstore must have a finite domain; got {x.domain}")
@@ -281,9 +228,10 @@ def stored_elsewhere(x: Any) -> Hdf5Dataset | TensorStoreArray | None:
     return None
 
 
-def given_source(array: GivenArray) -> Source:
-    """A source of an array that a caller holds."""
+def given_source(array: GivenArray, image: Image | None = None) -> Source:
+    """A source of an array that a caller holds. image : what is known of its axes."""
     chunks, item = array.chunks, array.dtype.itemsize
     if chunks is None or np.prod([float(c) for c in chunks]) * item > LARGEST_CHUNK_BYTES:
         chunks = square_chunks(array.shape, item)
-    return Source(array, Layout(chunks), array.place, lambda: array.identity)
+    names = None if image is None else image.axis_names
+    return Source(array, Layout(chunks, dimension_names=names), array.place, lambda: array.identity, image)

@@ -1,7 +1,6 @@
 """What a gzip file holds, as a file that can be mapped.
 
-It is a temporary file without a name, which goes when the last process that holds it does, however that ends. It is as
-long as was asked for, whatever the gzip file would go on to give: a few bytes of gzip can stand for any number.
+The file is as long as was asked for, whatever gzip would go on to give: a few bytes of it can stand for any number.
 (An index into the gzip file would save the temporary file, and would decompress the better part of the volume for each
 box that is short along the last axis.)
 """
@@ -9,39 +8,25 @@ box that is short along the last axis.)
 from __future__ import annotations
 
 import gzip
-import tempfile
 import threading
-import weakref
 import zlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
+
+from vrdask.sources import unpacked
+from vrdask.sources.unpacked import Unpacked
+from vrdask.storage.remote_file import file_at
 
 MOST_PER_BYTE = 1032
 """Bytes that a byte of deflate can stand for: 258 for each two bits."""
 PIECE_BYTES = 1 << 20
+PACKED_BYTES = 4 << 20
+"""That are read at a time."""
 BYTES_TO_CHECKSUM = 64 << 20
 """What is decompressed beyond the end of the samples, and let go, to reach the checksum of the whole."""
 
 
-class Inflated:
-    """The file; it goes when this does."""
-
-    def __init__(self, path: str, length: int, what: str, start: int = 0) -> None:
-        file: Any = tempfile.TemporaryFile(prefix="vrdask-", buffering=0)  # noqa: SIM115 - closed by the finalizer
-        weakref.finalize(self, file.close)
-        self.number: int = file.fileno()
-        try:
-            _inflate(path, length, file, start)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{what} must be a whole gzip file; got {path}: {error}") from None
-        except OSError as error:
-            folder = tempfile.gettempdir()
-            doing = f"decompressing {path} to a temporary file of {length} bytes in {folder} (TMPDIR chooses another)"
-            raise OSError(error.errno, f"{doing}: {error.strerror}") from None
-
-
-def inflated(path: str, length: int, what: str, start: int = 0) -> Inflated:
+def inflated(path: str, length: int, what: str, start: int = 0) -> Unpacked:
     """The first bytes of what a gzip file holds; the same file for all threads of a process.
 
     what : begins the message of an error, as in "a NIfTI source". start : where gzip, or zlib, begins in the file.
@@ -53,7 +38,7 @@ def inflated(path: str, length: int, what: str, start: int = 0) -> Inflated:
     OSError
         There is no room for the temporary file.
     """
-    stat = Path(path).stat()
+    stat = file_at(path).stat()
     with _one_at_a_time:
         return _inflated(path, length, what, start, stat.st_size, stat.st_mtime_ns)
 
@@ -62,12 +47,15 @@ _one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _inflated(path: str, length: int, what: str, start: int, size: int, modified: int) -> Inflated:
-    return Inflated(path, length, what, start)
+def _inflated(path: str, length: int, what: str, start: int, size: int, modified: Any) -> Unpacked:
+    try:
+        return Unpacked(f"decompressing {path}", length, lambda file: _inflate(path, length, file, start))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{what} must be a whole gzip file; got {path}: {error}") from None
 
 
 def _inflate(path: str, length: int, to: Any, start: int) -> None:
-    with open(path, "rb") as file:
+    with file_at(path).open("rb", buffering=PACKED_BYTES) as file:
         file.seek(start)
         begins = file.read(2)
         file.seek(start)
@@ -78,7 +66,7 @@ def _inflate(path: str, length: int, to: Any, start: int) -> None:
             piece = packed.read(min(left, PIECE_BYTES))
             if not piece:
                 raise EOFError(f"it holds {length - left} of the {length} bytes that its header says: it is truncated")
-            _write(to, piece)
+            unpacked.write(to, piece)
             left -= len(piece)
         beyond = 0
         while beyond < BYTES_TO_CHECKSUM and (piece := packed.read(PIECE_BYTES)):
@@ -100,9 +88,3 @@ class _Zlib:
             if piece:
                 return piece
         return b""
-
-
-def _write(to: Any, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[to.write(rest) :]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.images.axes import UNITS, image_of
+from vrdask.images.axes import UNITS, as_ome_zarr, image_of
 from vrdask.images.image import Image
 from vrdask.sources.given import given_array, given_source
 from vrdask.sources.source import Source
@@ -25,6 +26,7 @@ NOT_OF_SPACE = {
     "batch": "other", "sample": "other", "n": "other",
 }  # fmt: skip
 """Types of dimensions by their names, in lower case; all others are of space."""
+SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 UNEVEN = 1e-3
 """Of a step, how far a coordinate may be off."""
 SIGNIFICANT = 12
@@ -69,9 +71,11 @@ def line_of(x: Any, dim: Any) -> Line | None:
     ValueError
         They are not evenly spaced, or no numbers.
     """
-    if dim not in x.coords:
-        return None
-    values = x.coords[dim].values
+    return None if dim not in x.coords else line_through(x.coords[dim].values, dim)
+
+
+def line_through(values: npt.NDArray[Any], dim: Any) -> Line:
+    """The same of a coordinate's values."""
     numbers = numbers_of(values)
     if numbers is None:
         raise ValueError(f"coordinate {dim!r} must hold numbers or times; got {values.dtype}: {_way_out(dim)}")
@@ -113,7 +117,7 @@ def image_of_labelled(x: Any) -> Image:
         origin.append(0.0 if line is None else line.first)
         if line is not None:
             in_time = x.coords[dim].dtype.kind in "mM"
-            unit = "second" if in_time else _unit(x.coords[dim].attrs)
+            unit = "second" if in_time else unit_of(x.coords[dim].attrs)
             sizes[name] = abs(line.step) / 1e9 if in_time else abs(line.step), unit
     image = image_of(names, sizes)
     axes = tuple({**axis, "type": _type(x, dim)} for axis, dim in zip(image.axes, x.dims, strict=True))
@@ -135,12 +139,40 @@ def _said(x: Any, dim: Any) -> Line | None:
 def _type(x: Any, dim: Any) -> str:
     if dim in x.coords and x.coords[dim].dtype.kind in "mM":
         return "time"
-    return NOT_OF_SPACE.get(str(dim).lower(), "space")
+    return kind_of(str(dim))
 
 
-def _unit(attributes: Mapping[Any, Any]) -> str | None:
+def kind_of(dim: str) -> str:
+    """The type of a dimension by its name."""
+    return NOT_OF_SPACE.get(dim.lower(), "space")
+
+
+def unit_of(attributes: Mapping[Any, Any]) -> str | None:
+    """The unit that a coordinate's attributes say."""
     unit = attributes.get("units", attributes.get("unit"))
     return UNITS.get(unit, unit) if isinstance(unit, str) and unit else None
+
+
+def image_of_scales(names: Sequence[str], scales: Sequence[tuple[npt.NDArray[Any] | None, Mapping[Any, Any]]]) -> Image:
+    """What is known of axes by their names, and by numbers along them, with their attributes, where there are some."""
+    kinds = [kind_of(name) for name in names]
+    axes: list[dict[str, Any]] = []
+    steps, origin = [], []
+    for name, kind, (values, said) in zip(names, kinds, scales, strict=True):
+        unit, line = unit_of(said), None
+        if values is not None:
+            with suppress(ValueError):
+                line = line_through(values, name)
+        factor, first = 1.0, 0.0 if line is None else line.first
+        if unit is not None and " since " in unit:  # as CF counts times
+            factor, first = SECONDS.get(unit.partition(" ")[0].rstrip("s"), math.nan), 0.0
+            unit = "second"
+        step = math.nan if line is None or not line.step > 0 else line.step * factor
+        known = math.isfinite(step)
+        steps.append(step if known or kind == "space" else 1.0)
+        origin.append(first if known else 0.0)
+        axes.append({"name": name, "type": kind} | ({"unit": unit} if known and unit is not None else {}))
+    return as_ome_zarr(Image(tuple(axes), "", tuple(steps), tuple(origin), None, {}))
 
 
 def labelled_source(x: Any) -> Source:

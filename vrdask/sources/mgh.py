@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def open_mgh(path: Path) -> Source:
         raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
     packed = not path.name.lower().endswith(".mgh")
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if packed else nullcontext(raw) as file:
             block = file.read(DATA_OFFSET)
         if len(block) < DATA_OFFSET:
             raise ValueError("it is truncated")

@@ -11,7 +11,9 @@ temporary file (`inflated`). Where many runs read it, decompress it yourself or 
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from vrdask.sources.source import Source, file_layout, file_stamp
 
 _HEADER_BYTES = 540 + 4
 """Of NIfTI-2, with the word that tells of extensions; of NIfTI-1 348 + 4."""
+_OF_A_PAIR = re.compile(r"\.(hdr|img)(\.gz)?$", re.IGNORECASE)
 _CIFTI = range(3000, 3100)
 """Intents of files that hold surfaces and parcels in a NIfTI's clothes."""
 
@@ -83,7 +86,7 @@ def in_order(values: tuple[Any, ...], time_first: bool) -> tuple[Any, ...]:
 
 
 def open_nifti(path: Path) -> Source:
-    """The volume in a `.nii` or `.nii.gz`; nothing but its header is read.
+    """The volume in a `.nii` or `.nii.gz`, or in a pair of `.hdr` and `.img`; nothing but its header is read.
 
     Raises
     ------
@@ -92,8 +95,15 @@ def open_nifti(path: Path) -> Source:
     ModuleNotFoundError
         nibabel is not installed.
     """
-    is_gzip = path.name.lower().endswith(".gz")
-    header, has_more = _header(path, is_gzip)
+    said, data = _pair(path)
+    is_gzip = data.name.lower().endswith(".gz")
+    header, has_more, beside = _header(said)
+    if beside != (data != said):
+        way_out = "call the two .hdr and .img" if beside else "call it .nii"
+        where = "another" if beside else "the same"
+        raise ValueError(
+            f"a NIfTI source must hold a volume; got {path}, whose header has its samples in {where} file: {way_out}"
+        )
     shape, offset = tuple(map(int, header.get_data_shape())), int(header.get_data_offset())
     if int(header["intent_code"]) in _CIFTI:
         raise ValueError(
@@ -108,8 +118,8 @@ def open_nifti(path: Path) -> Source:
     if len(shape) > 4 and shape[3] == 1:
         names, shape = names[:3] + names[4:], shape[:3] + shape[4:]
     names, time_first = names[::-1], len(names) > 4 and "t" in names
-    stored = MappedArray(str(path), shape[::-1], stored_dtype, offset)
-    _require_long_enough(stored, path, is_gzip)
+    stored = MappedArray(str(data), shape[::-1], stored_dtype, offset)
+    _require_long_enough(stored, data, is_gzip)
     slope, intercept = (float(one) for one in _slope_and_intercept(header))
     scaling = None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)
     dtype = plain(_scaled(np.zeros(1, stored.dtype), scaling).dtype)
@@ -121,29 +131,43 @@ def open_nifti(path: Path) -> Source:
         details = (*details, ("note", "extensions of the NIfTI header are not carried on"))
     layout = replace(file_layout(array, image), attributes=with_fields({}, kept_fields(header, names)))
     cost = "gzip: each process that reads it decompresses it once, to a temporary file" if is_gzip else "memory-mapped"
-    return Source(array, layout, str(path), file_stamp(path), image, (("format", f"NIfTI, {cost}"), *details))
+    stamps = [file_stamp(one) for one in dict.fromkeys((said, data))]
+    stamp = stamps[0] if len(stamps) == 1 else lambda: [one() for one in stamps]
+    return Source(array, layout, str(path), stamp, image, (("format", f"NIfTI, {cost}"), *details))
 
 
-def _header(path: Path, is_gzip: bool) -> tuple[Any, bool]:
-    """nibabel's header, and whether extensions follow, which are not read: a header calls them as long as it likes."""
+def _pair(path: Path) -> tuple[Path, Path]:
+    """The file of the header and that of the samples: two where they are called .hdr and .img."""
+    found = _OF_A_PAIR.search(path.name)
+    if found is None:
+        return path, path
+    kind = {"hdr": "img", "img": "hdr"}[found[1].lower()]
+    other = path.parent / f"{path.name[: found.start(1)]}{kind.upper() if found[1].isupper() else kind}{found[2] or ''}"
+    if not other.is_file():
+        raise ValueError(f"a NIfTI source must have both of its files; got {path} without {other.name} beside it")
+    return (path, other) if kind == "img" else (other, path)
+
+
+def _header(path: Path) -> tuple[Any, bool, bool]:
+    """nibabel's header; whether extensions follow, which are not read: a header calls them as long as it likes; and
+    whether the samples are in another file.
+    """
+    is_gzip = path.name.lower().endswith(".gz")
     try:
         from nibabel import Nifti1Header, Nifti2Header
         from nibabel.spatialimages import HeaderDataError
     except ImportError:
         raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
     try:
-        with gzip.open(path) if is_gzip else path.open("rb") as file:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as file:
             block = file.read(_HEADER_BYTES + len(OWN) + 8)
         for kind in (Nifti1Header, Nifti2Header):
             if kind.may_contain_header(block):
                 header = kind(block[: kind.sizeof_hdr])
                 said = kind(block[: kind.sizeof_hdr], check=False)["pixdim"]
                 header["pixdim"][said == 0] = 0  # which nibabel takes for 1: what nobody says is not known
-                if bytes(header["magic"].item()).startswith(b"n+"):
-                    return header, _has_extensions(
-                        block[kind.sizeof_hdr :], int(header["vox_offset"]) - kind.sizeof_hdr
-                    )
-                raise ValueError("its samples are in another file, beside a header: convert it to one file")
+                has_more = _has_extensions(block[kind.sizeof_hdr :], int(header["vox_offset"]) - kind.sizeof_hdr)
+                return header, has_more, not bytes(header["magic"].item()).startswith(b"n+")
     except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError, ValueError) as error:
         raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None
     raise ValueError(f"a NIfTI source must hold a volume; got {path}, which does not begin with a NIfTI header")
@@ -186,4 +210,5 @@ def _scaled(stored: npt.NDArray[Any], scaling: tuple[float, float] | None) -> np
     return scaled
 
 
-FORMAT = Format("NIfTI", (".nii", ".nii.gz"), (), lambda path, level, series: open_nifti(path))
+SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
+FORMAT = Format("NIfTI", SUFFIXES, (), lambda path, level, series: open_nifti(path))

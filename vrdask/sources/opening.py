@@ -15,7 +15,7 @@ from typing import Any
 
 from vrdask.storage.retry import StoreError
 
-READABLE_FILES = "TIFF, NIfTI, MGH, NRRD, MetaImage or .npy file"
+READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage, HDF5, PNG, JPEG or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"
 _OF_PLACES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _OF_THE_SYSTEM = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)
@@ -37,7 +37,7 @@ def opening(place: str) -> Iterator[None]:
         Anything else: the place holds nothing that can be read, or something damaged.
     """
     try:
-        with quiet(), _warnings_ignored():
+        with quiet(), warnings_ignored():
             yield
     except Exception as error:
         told = _told(error, place)
@@ -78,7 +78,7 @@ def is_damage(error: BaseException) -> bool:
         return True
     module = type(error).__module__.partition(".")[0]
     return module in ("builtins", "struct", "zlib", "zipfile", "json", "xml", "tifffile", "imagecodecs", "nibabel",
-                      "zarr", "numcodecs", "numpy")  # fmt: skip
+                      "zarr", "numcodecs", "numpy", "PIL", "pydicom", "h5py")  # fmt: skip
 
 
 def reason_of(error: BaseException) -> str:
@@ -91,6 +91,21 @@ def reason_of(error: BaseException) -> str:
         return "it is nested too deeply"
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+@contextmanager
+def decoding(what: str, path: str) -> Iterator[None]:
+    """Errors of decoding name the file; what the system says of the file stays as it is, to be tried again.
+
+    what : begins the message, as in "a TIFF source".
+    """
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        raise ValueError(f"{what} must have samples that can be decoded; got {path}: {reason_of(error)}") from error
 
 
 _heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
@@ -107,7 +122,7 @@ class _Ear(logging.Filter):
         return False
 
 
-for _name in ("tifffile", "nibabel", "nibabel.global"):
+for _name in ("tifffile", "nibabel", "nibabel.global", "pydicom"):
     logging.getLogger(_name).addFilter(_Ear())
 
 
@@ -151,7 +166,8 @@ _hush = _Hush()
 
 
 @contextmanager
-def _warnings_ignored() -> Iterator[None]:
+def warnings_ignored() -> Iterator[None]:
+    """Nothing that a library warns of is shown."""
     if getattr(sys.flags, "context_aware_warnings", False):  # each thread has its own
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

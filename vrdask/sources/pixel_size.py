@@ -80,8 +80,15 @@ def _named(image: Image, given: Any) -> Axes:
     names: list[str | None] = list(image.axis_names)
     if isinstance(given, Mapping):
         new = [name for name in given if isinstance(name, str) and name not in names and not name.isdecimal()]
-        counted = [axis for axis, said in enumerate(image.axes) if said.get("type", "space") == "other"]
+        counted = [axis for axis, said in enumerate(image.axes) if _counts(said, image.scale[axis])]
         if 0 < len(new) <= len(counted):
             for axis, name in zip(counted[len(counted) - len(new) :], new, strict=True):
                 names[axis] = name
     return Axes(tuple(names), image.space_axes)
+
+
+def _counts(said: Mapping[str, Any], scale: float) -> bool:
+    """Whether an axis counts something, as far as is known: what it does not say, or slices of which no file says how
+    far apart they lie.
+    """
+    return said.get("type", "space") == "other" or (said["name"] == "z" and math.isnan(scale))

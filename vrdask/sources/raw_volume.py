@@ -18,6 +18,7 @@ from vrdask.images.orientation import as_affine, placed, require_invertible
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.source import Source, file_layout, file_stamp
+from vrdask.storage.remote_file import file_at
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ def raw_source(path: Path, volume: RawVolume, image: Image, name: str) -> Source
     require_numbers(stored.stored, path, volume.what)
     if volume.packed_at is None:
         require_whole(stored, volume.what)
-    elif stored.stop > MOST_PER_BYTE * (size := Path(stored.path).stat().st_size):
+    elif stored.stop > MOST_PER_BYTE * (size := file_at(stored.path).stat().st_size):
         raise ValueError(
             f"{volume.what} must hold all its samples, {stored.stop} bytes; got {size} compressed ones: {path} is "
             "truncated, or its header is damaged"
         )
-    stamps = [file_stamp(one) for one in dict.fromkeys((path, Path(stored.path)))]
+    stamps = [file_stamp(one) for one in dict.fromkeys((path, file_at(stored.path)))]
     cost = "memory-mapped"
     if volume.packed_at is not None:
         cost = "compressed: each process that reads it decompresses it once, to a temporary file"

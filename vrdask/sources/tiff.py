@@ -29,7 +29,7 @@ from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.image import Image
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
-from vrdask.sources.opening import is_damage, quiet, reason_of
+from vrdask.sources.opening import decoding, quiet, reason_of
 from vrdask.sources.seen import as_rgb
 from vrdask.sources.source import Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
@@ -37,12 +37,14 @@ from vrdask.sources.tiff_colours import is_stored_as_ycbcr, seen_as, with_channe
 from vrdask.sources.tiff_sizes import pixel_sizes
 from vrdask.sources.tiff_tiles import TiledPages
 from vrdask.storage.layout import Layout
+from vrdask.storage.remote_file import file_at, is_remote
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
     import zarr
     from tifffile import TiffFile, TiffPageSeries
 
+WHAT = "a TIFF source"
 OLD_JPEG = 6
 COLOUR_PROFILE = 34675
 """A tag: what a file says of how its colours look."""
@@ -63,33 +65,21 @@ class TiffArray:
         return type(self), (self.path, self.series, self.level, self.shape, self.dtype, self.chunks)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        with self._told():
+        with decoding(WHAT, self.path):
             return np.asarray(self._level[box])
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors of decoding name the file; what the system says of the file stays as it is, to be tried again."""
-        try:
-            with quiet():
-                yield
-        except Exception as error:
-            if not is_damage(error):
-                raise
-            said = reason_of(error)
-            raise ValueError(f"a TIFF source must have samples that can be decoded; got {self.path}: {said}") from error
 
     @property
     def _level(self) -> Any:
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
-                    file = _tifffile(self.path).TiffFile(self.path)
+                    file = _opened(self.path)
                     weakref.finalize(self, file.close)
                     self._opened = self._open(file.series[self.series])
         return self._opened
 
     def _open(self, series: TiffPageSeries) -> Any:
-        require_sizes_of_pieces(series.levels[self.level])
+        require_sizes_of_pieces(series.levels[self.level].pages)
         return _zarr_view(series, self.level)
 
 
@@ -100,13 +90,13 @@ class TiledTiffArray(TiffArray):
         parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
         intervals = tuple(part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=True))
         if all(start < stop for start, stop in intervals):
-            with self._told():
+            with decoding(WHAT, self.path):
                 return self._pages.read(intervals)
         return np.empty([max(0, stop - start) for start, stop in intervals], self.dtype)
 
     def chunk(self, index: Index, empty: Empty) -> npt.NDArray[Any]:
         """The samples of one tile, in an array that `empty` made, where the decoder can."""
-        with self._told():
+        with decoding(WHAT, self.path):
             return self._pages.tile(index, empty)
 
     @property
@@ -115,7 +105,7 @@ class TiledTiffArray(TiffArray):
         return pages
 
     def _open(self, series: TiffPageSeries) -> Any:
-        return TiledPages.of(series.levels[self.level])
+        return TiledPages.of(series.levels[self.level], self.path)
 
 
 def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
@@ -129,9 +119,9 @@ def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
     ModuleNotFoundError
         tifffile is not installed.
     """
-    tifffile = _tifffile(path)
+    tifffile = tifffile_for(path)
     try:
-        with _complaints_raised(path), tifffile.TiffFile(path) as file:
+        with complaints_raised(path), _opened(str(path)) as file:
             require_plausible_planes(file, path)
             return _source(file, path, level, series)
     except (tifffile.TiffFileError, struct.error, EOFError) as error:
@@ -150,7 +140,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         there = ", ".join(f"{k} ({by_axis(one.shape)})" for k, one in enumerate(levels))
         raise ValueError(f"level must be one of {there} of {path}; got {level}")
     one = levels[level]
-    _require_readable(one, path)
+    require_readable(one.keyframe, path)
     require_numbers(plain(one.dtype), path, "a TIFF source")
     full = with_channels(_image(file, series), file, series, tuple(chosen.shape), plain(one.dtype))
     full = replace(full, path="0") if may_be_ome_zarr(full) else full
@@ -167,9 +157,9 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         require_whole(array, "a TIFF source")
         layout = file_layout(array, image)
     else:
-        require_all_pages(one, path)
+        require_all_pages(one.pages, path)
         chunks = _zarr_view(chosen, level).chunks
-        kind = TiffArray if TiledPages.of(one) is None else TiledTiffArray
+        kind = TiffArray if TiledPages.of(one, str(path)) is None else TiledTiffArray
         array = kind(str(path), series, level, tuple(one.shape), plain(one.dtype), chunks)
         layout = file_layout(array, image)
         if one.keyframe.is_tiled:
@@ -192,10 +182,13 @@ def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
 
 
 def _image(file: TiffFile, series: int) -> Image:
-    """The geometry of a series at its full size."""
+    """The geometry of a series at its full size. Pages that nothing is said of are slices."""
     names: list[str] = []
-    for code in file.series[series].axes.lower():
-        name = "c" if code == "s" and "C" not in file.series[series].axes else code
+    codes = file.series[series].axes.lower()
+    if codes.rstrip("s") in ("iyx", "qyx"):
+        codes = codes.replace(codes[0], "z")
+    for code in codes:
+        name = "c" if code == "s" and "c" not in codes else code
         names.append(name if name not in names else f"{name}{len(names)}")
     return image_of(names, pixel_sizes(file, series), file.series[series].name or None)
 
@@ -214,9 +207,8 @@ def _details(file: TiffFile, series: int, level: int) -> Iterator[tuple[str, str
         yield "note", "the file's colour profile (ICC) is not carried on: samples stay the numbers that they are"
 
 
-def _require_readable(level: TiffPageSeries, path: Path) -> None:
-    """Refuse data that tifffile or imagecodecs cannot decode here."""
-    page = level.keyframe
+def require_readable(page: Any, path: Path) -> None:
+    """Refuse a page that tifffile or imagecodecs cannot decode here."""
     way_out = _missing_decoder(page.compression)
     if way_out is not None:
         raise ValueError(
@@ -269,7 +261,7 @@ def _missing_decoder(compression: int) -> str | None:
 
 
 @contextmanager
-def _complaints_raised(path: Path) -> Iterator[None]:
+def complaints_raised(path: Path) -> Iterator[None]:
     """Raise what tifffile only logs: directories or values that lie beyond the end of the file."""
     with quiet() as heard:
         yield
@@ -278,12 +270,19 @@ def _complaints_raised(path: Path) -> Iterator[None]:
             raise ValueError(f"a TIFF source must be whole; {path} is truncated or damaged: {text}")
 
 
-def _tifffile(path: Any) -> Any:
+def tifffile_for(path: Any) -> Any:
     try:
         import tifffile
     except ImportError:
         raise ModuleNotFoundError(f"reading {path} needs the package tifffile: pip install 'vrdask[tiff]'") from None
     return tifffile
+
+
+def _opened(path: str) -> TiffFile:
+    """A TIFF file, which may be behind a URL."""
+    tifffile = tifffile_for(path)
+    opened: TiffFile = tifffile.TiffFile(file_at(path).open("rb") if is_remote(path) else path)
+    return opened
 
 
 def _named(series: TiffPageSeries) -> str:

@@ -6,7 +6,7 @@ a file says before these have looked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPageSeries
+    from tifffile import TiffFile
 
 MOST_PLANES = 10_000_000
 """Of an image in OME-XML; tifffile makes a list of them."""
@@ -81,12 +81,12 @@ def _integer(text: str) -> int:
     return int(text) if len(text) < 20 else MOST_PLANES + 1
 
 
-def require_all_pages(level: TiffPageSeries, path: Path) -> None:
-    """Refuse a level some of whose tiles or strips are missing or lie beyond the end of its file."""
+def require_all_pages(pages: Sequence[Any], path: Path) -> None:
+    """Refuse pages some of whose tiles or strips are missing or lie beyond the end of their file."""
     sizes: dict[int, int] = {}
-    for number, page in enumerate(level.pages):
+    for number, page in enumerate(pages):
         if page is None:
-            raise ValueError(f"a TIFF source must hold all its pages; {path} lacks page {number} of {len(level.pages)}")
+            raise ValueError(f"a TIFF source must hold all its pages; {path} lacks page {number} of {len(pages)}")
         file = page.parent.filehandle
         size = sizes.setdefault(id(file), file.size)
         offsets, counts = page.dataoffsets, page.databytecounts
@@ -160,10 +160,11 @@ def require_size_of_piece(data: bytes, page: Any, number: int) -> None:
         )
 
 
-def require_sizes_of_pieces(level: TiffPageSeries) -> None:
-    """The same of all tiles or strips of a level."""
-    pages: list[Any] = [page for page in level.pages if page is not None]
+def require_sizes_of_pieces(pages: Sequence[Any]) -> None:
+    """The same of all tiles or strips of some pages."""
     for page in pages:
+        if page is None:
+            continue
         keyframe = page.keyframe
         if keyframe.compression not in SIZE_IN or keyframe.jpegheader is not None:
             continue

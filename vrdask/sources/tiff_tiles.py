@@ -20,6 +20,7 @@ from vrdask.boxes import Box, Index, ceil_div, parts_of, regular_edges, shape_of
 from vrdask.buffers import Empty
 from vrdask.sources.tiff_checks import require_size_of_piece
 from vrdask.sources.tifffile_internals import jpeg_colours
+from vrdask.storage.remote_file import is_remote, remote_file
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -30,7 +31,7 @@ Array = npt.NDArray[Any]
 class TiledPages:
     """A level whose pages are in tiles: leading axes, then rows, columns and, it may be, the samples of a pixel."""
 
-    def __init__(self, level: TiffPageSeries) -> None:
+    def __init__(self, level: TiffPageSeries, path: str) -> None:
         page = level.keyframe
         self.shape, self.dtype = tuple(level.shape), np.dtype(page.dtype)
         self._leading = self.shape[: level.ndim - page.ndim]
@@ -40,12 +41,15 @@ class TiledPages:
         self._tile = (page.tilelength, page.tilewidth, *page.shape[2:])
         tiles = (*(1 for _ in self._leading), *self._tile)
         self._edges = [regular_edges(*one) for one in zip(self.shape, tiles, strict=True)]
-        self._stored = _reader(page.parent.filehandle)
+        self._stored = _reader(page.parent.filehandle, path)
         self._into = _jpeg_decoder(page)
 
     @staticmethod
-    def of(level: TiffPageSeries) -> TiledPages | None:
-        """The pages of a level, or None where they are something else than whole images in tiles of one file."""
+    def of(level: TiffPageSeries, path: str) -> TiledPages | None:
+        """The pages of a level, or None where they are something else than whole images in tiles of one file.
+
+        path : of the file.
+        """
         page = level.keyframe
         pages = list(level.pages)
         plain = (
@@ -57,7 +61,7 @@ class TiledPages:
             and len(pages) == prod(level.shape[: level.ndim - page.ndim])
             and all(one is not None and one.parent is page.parent for one in pages)
         )
-        return TiledPages(level) if plain else None
+        return TiledPages(level, path) if plain else None
 
     def read(self, box: Box) -> Array:
         """The samples of a non-empty box."""
@@ -96,8 +100,10 @@ class TiledPages:
         return found
 
 
-def _reader(file: Any) -> Callable[[int, int], bytes]:
+def _reader(file: Any, path: str) -> Callable[[int, int], bytes]:
     """What reads bytes of a tifffile's file, by offset and count, in any thread."""
+    if is_remote(path):
+        return lambda offset, count: remote_file(path).read_at(offset, count)
     if hasattr(os, "pread"):
         number = file.fileno()
         return lambda offset, count: os.pread(number, count, offset)

@@ -20,8 +20,10 @@ from vrdask.images.units import unknown_units
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
+from vrdask.sources.within import MOST_TOLD
 from vrdask.sources.zarr_above import image_above
-from vrdask.sources.zarr_holdings import MOST_TOLD, no_image
+from vrdask.sources.zarr_holdings import no_image
+from vrdask.sources.zarr_labelled import image_of_variable, only_variable
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
@@ -56,8 +58,9 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
             with said_of(f"opening {place}"):
                 node = _open_node(source)
         except FileNotFoundError:
+            images = ", nor images" if local and Path(source).is_dir() else ""
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{_held(archive)}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{images}{_held(archive)}"
             ) from None
     attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
@@ -71,6 +74,9 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
         return _source(node, image)
     image = _said(place, None, lambda: read_multiscale(attributes, level, coordinate_system=coordinate_system))
     if image is None:
+        if level == 0 and (one := only_variable(node)) is not None:
+            said = _attributes(one, place)
+            return _source(one, _said(place, one.ndim, lambda: image_from(said)) or image_of_variable(node, one))
         raise no_image(node, attributes, place)
     array = node.get(image.path)
     if not isinstance(array, zarr.Array):

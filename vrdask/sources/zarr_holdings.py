@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from vrdask.images.holdings import held
+from vrdask.sources.within import ImagesWithinError
 from vrdask.storage.kinds import is_group
 
 if TYPE_CHECKING:
     import zarr
-
-MOST_TOLD = 4
-"""Images that an error names."""
-
-
-class ImagesWithinError(ValueError):
-    """A place holds images, and is none.
-
-    kind : of what it is, for people. place : where. paths : of the images, from there; read as they are asked for.
-    """
-
-    def __init__(self, kind: str, place: str, group: zarr.Group, attributes: Mapping[str, Any]) -> None:
-        self.kind, self.place = kind, place
-        self._group, self._attributes = group, attributes
-        first = list(islice(self.paths(), MOST_TOLD + 1))
-        names = [f"{place.rstrip('/')}/{path}" for path in first[:MOST_TOLD]]
-        told = ", ".join(names) + (", .." if len(first) > MOST_TOLD else "")
-        super().__init__(f"source must be one image; got {kind} at {place}, which holds {told or 'none'}")
-
-    def paths(self) -> Iterator[str]:
-        return paths_within(self._group, self._attributes)
 
 
 def no_image(group: zarr.Group, attributes: Mapping[str, Any], place: str) -> ValueError:
@@ -42,7 +21,8 @@ def no_image(group: zarr.Group, attributes: Mapping[str, Any], place: str) -> Va
         return ValueError(
             f"source must be an array or an OME-Zarr image; got a group at {place} with the arrays: {arrays}"
         )
-    return ImagesWithinError(found[0], place, group, attributes)
+    above = place.rstrip("/")
+    return ImagesWithinError(found[0], place, lambda: (f"{above}/{path}" for path in paths_within(group, attributes)))
 
 
 def paths_within(group: zarr.Group, attributes: Mapping[str, Any]) -> Iterator[str]:

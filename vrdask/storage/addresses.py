@@ -7,7 +7,7 @@ of letters cannot hide that two names lead to one folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,13 @@ def _identities(path: Path) -> set[tuple[int, int]]:
     """Device and inode of a path and of all folders that hold it, by any of its names."""
     found = (_identity(one) for way in _ways(path) for one in (way, *way.parents))
     return {identity for identity in found if identity is not None}
+
+
+def is_among(address: Address, files: Iterable[str]) -> bool:
+    """Whether a place is one of many files, by whatever name; asks the system once for each."""
+    if address.path is None or (identity := _identity(address.path)) is None:
+        return False
+    return any(_identity(Path(file)) == identity for file in files)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -17,3 +17,5 @@ class Layout:
     fill_value: Any = 0
     dimension_names: tuple[str | None, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    coordinates: Any = None
+    """Of its samples: an xarray.Dataset of them; None where the source is not labelled."""

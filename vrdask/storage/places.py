@@ -1,4 +1,6 @@
-"""What a place is called: a path, or a URL. A local URL is a path; a path may lead into a zip file."""
+"""What a place is called: a path, or a URL. A local URL is a path; a path may lead into a zip file, and the name of a
+file may go on into it (`vol.h5::/raw`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,10 @@ _LOCAL_URL = re.compile(r"(?:file|local):(?://(?P<rest>.*)|(?P<path>/.*))", re.I
 _SUFFIX = re.compile(r"[^./\\](\.nii\.gz|\.[A-Za-z][\w+-]*)$", re.IGNORECASE)
 """A dot and a letter: the ".5mm" of "scan_0.5mm" is no suffix. NIfTI has one of two parts."""
 ZIPPED = (".zip", ".ozx")
+MARK = "::"
+"""Between a file and a path within it. It also joins the URLs of a chain, as fsspec has it."""
+_ARCHIVES = ("zip://", "tar://", "libarchive://")
+"""Of a chain that begins so, the rest is the archive."""
 
 
 def local_path(place: Any) -> Path | None:
@@ -86,3 +92,18 @@ def in_archive(place: str) -> tuple[Path, str] | None:
             within = path.relative_to(archive).as_posix()
             return archive, "" if within == "." else within
     return None
+
+
+def split(place: str) -> tuple[str, str | None]:
+    """The file that a place names, and the path within it that it goes on to; None where it names all of it.
+
+    >>> split("vol.h5::/raw"), split("s3://bucket/vol.h5::/raw"), split("simplecache::s3://bucket/a.zarr")
+    (('vol.h5', '/raw'), ('s3://bucket/vol.h5', '/raw'), ('simplecache::s3://bucket/a.zarr', None))
+    """
+    file, _, path = place.rpartition(MARK)
+    chained = "://" in path or (
+        "://" in file and (not path.startswith("/") or (file.startswith(_ARCHIVES) and MARK not in file))
+    )
+    if not file or chained or os.path.lexists(place):
+        return place, None
+    return file, path

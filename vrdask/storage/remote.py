@@ -36,10 +36,29 @@ def extra_of(url: str) -> str:
 
 def open_url(url: str, mode: str | None) -> StorePath:
     """The place that a URL leads to; nothing is read yet."""
-    return in_remote_store(zarr_internals.place(url, mode, _options(url)))
+    return in_remote_store(zarr_internals.place(url, mode, options_of(url)))
 
 
-def _options(url: str) -> dict[str, Any] | None:
+def file_system(url: str) -> tuple[Any, str]:
+    """The file system of fsspec that a URL leads to, and the path within it.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        A package for that kind of URL is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(url, **(options_of(url) or {}))
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"{url} needs another package: {error}: pip install 'vrdask[{extra_of(url)}]'"
+        ) from None
+    return files, path
+
+
+def options_of(url: str) -> dict[str, Any] | None:
     """Arguments of fsspec's file system. Those that the user has configured (`fsspec.config`, or FSSPEC_S3 and the like
     in the environment) go before ours, but for how often to try.
     """

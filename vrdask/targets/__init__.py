@@ -49,6 +49,8 @@ def format_of(place: Any) -> TargetFormat:
     ValueError
         It promises a format that is not written, or not there.
     """
+    if isinstance(place, str) and (file := places.split(place)[0]) != place:
+        format_of(file)
     suffix = places.suffix_of(place)
     found = next((one for one in FORMATS if suffix in one.suffixes), None)
     if found is None:

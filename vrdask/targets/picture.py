@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import zarr
@@ -20,11 +19,12 @@ from zarr.storage import MemoryStore
 
 from vrdask.dtypes import plain
 from vrdask.images.image import Image
-from vrdask.storage import durable, places
+from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.targets.shown import SUFFIXES, Show, how_shown, write_shown
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 from vrdask.targets.tiff_writing import is_ome, lost_in_tiff, require_ome, write_tiff
+from vrdask.targets.whole_file import Begins, require_replaceable, written_whole
 from vrdask.text import format_bytes
 
 MAGICS = {
@@ -64,18 +64,12 @@ class PictureTarget(Target):
         return () if self.show is not None else lost_in_tiff(self.geometry, self.path.name)
 
     def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
-        beside = self.path.with_name(f".{self.path.name}.{uuid4().hex}.partial")  # another run may make the same
         data = np.asarray(self.array[...])
-        try:
+        with written_whole(self.path, self.overwrite, _begins(self.path)) as beside:
             if self.show is not None:
                 write_shown(beside, self.path.suffix.lower(), data, self.show)
             else:
                 write_tiff(beside, self.path.name, data, self.geometry)
-            durable.sync_files([beside], beside.parent)
-            _require_replaceable(self.path, self.overwrite)  # what has come meanwhile, too
-            os.replace(beside, self.path)
-        finally:
-            beside.unlink(missing_ok=True)
         return self.array
 
 
@@ -96,7 +90,7 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
     if request.chunks is not None or request.shards is not None:
         raise ValueError(f"chunks and shards must be None for a picture; got {request.chunks} and {request.shards}")
     path = places.local_path(place) or Path(place)
-    _require_replaceable(path, request.overwrite)
+    require_replaceable(path, request.overwrite, _begins(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of a picture must exist; got {place}")
     needed = COPIES * prod(form.out_shape) * form.out_dtype.itemsize
@@ -125,22 +119,10 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
     return PictureTarget(array, None, image, path, image, request.overwrite, show)
 
 
-def _require_replaceable(path: Path, overwrite: bool) -> None:
-    """Refuse a picture's place where anything is but, with `overwrite`, a file of the format that its name promises."""
-    if not os.path.lexists(path):
-        return
+def _begins(path: Path) -> Begins:
+    """Whether a file begins as the name of one promises."""
     kind = {"PNG": ".png", "JPEG": ".jpg"}.get(SUFFIXES.get(path.suffix.lower(), ""), ".tif")
-    if not path.is_file():
-        raise FileExistsError(f"target must not exist; got {path}, which is no file: choose another name")
-    if not overwrite:
-        raise FileExistsError(f"target must not exist; got {path}: overwrite=True (--overwrite) replaces it")
-    with path.open("rb") as file:
-        begins = file.read(8)
-    if begins and not begins.startswith(MAGICS[kind]):
-        raise FileExistsError(
-            f"overwrite must replace a file of the format that its name promises; got {path}, which is something else: "
-            "remove it, or choose another name"
-        )
+    return lambda first: first.startswith(MAGICS[kind])
 
 
 def _package(module: str, package: str, extra: str, path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +64,8 @@ class Target:
     array: zarr.Array[Any]
     root: StorePath | None
     image: Image | None
+    beside: Mapping[str, bytes] | None = field(default=None, kw_only=True)
+    """Objects in the array's group, by key: see `coordinates`. None where there is no group but that of an image."""
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -159,9 +161,13 @@ class Target:
         """Write the metadata."""
         assert self.root is not None
         put_metadata(self.array.store_path, self.array.metadata, made)
-        if self.image is not None:
+        for key, value in (self.beside or {}).items():
+            durable.put(self.root / key, value)
+        if self.image is not None or self.beside is not None:
             zarr_format = self.array.metadata.zarr_format
-            attributes = group_attributes(self.image, "0.4" if zarr_format == 2 else "0.5")
+            attributes = (
+                {} if self.image is None else group_attributes(self.image, "0.4" if zarr_format == 2 else "0.5")
+            )
             group = zarr.create_group(MemoryStore(), attributes=attributes, zarr_format=zarr_format)
             put_metadata(self.root, group.metadata)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,23 +22,29 @@ from vrdask.storage import compressors as codecs
 from vrdask.storage import zarr_internals
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
+from vrdask.targets.coordinates import others, stored_coordinates
 from vrdask.targets.made import without_digests
 from vrdask.targets.reordered import ReorderedTarget, turned
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 
+VARIABLE = "data"
+"""What an array without a name is called beside its coordinates."""
 KINDS = ("time", "channel", "space")
 """Of axes that OME-Zarr puts in an order."""
 
 
-def new_target(place: Any, image: Image | None, **array_arguments: Any) -> Target:
+def new_target(
+    place: Any, image: Image | None, name: str = "", beside: Mapping[str, bytes] | None = None, **array_arguments: Any
+) -> Target:
     """A target at a place that is free, or will be by the time it is written; writes nothing.
 
+    name, beside : of an array in a group that is no image, and what lies beside it (see `coordinates`).
     array_arguments : of `zarr.create_array`.
     """
     root = store_path(place, "a")
     blank = zarr.create_array(MemoryStore(), **{"zarr_format": 3, **array_arguments})
-    at = root / image.path if image is not None else root
-    return Target(zarr_internals.array_at(blank.metadata, at), root, image)
+    at = root / (name if image is None else image.path)
+    return Target(zarr_internals.array_at(blank.metadata, at), root, image, beside=beside)
 
 
 def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Target:
@@ -69,8 +76,22 @@ def open_zarr_target(place: Any, layout: Layout, image: Image | None, form: Form
     arguments = array_arguments(layout, image, form, request.chunks, request.shards, request.compressors)
     arguments = _of_zarr_2(arguments) if request.ome_zarr_version == "0.4" else arguments
     is_image = image is not None and is_group(image)
-    made = new_target(place, replace(image, path="0") if image is not None and is_image else None, **arguments)
-    return made if order is None else ReorderedTarget(made.array, made.root, made.image, order)
+    name, beside = "", None
+    if (coordinates := layout.coordinates) is not None:
+        beside = stored_coordinates(coordinates, arguments["zarr_format"])
+        name = _variable_name(image, beside)
+        if more := others(coordinates):
+            arguments["attributes"] = {**arguments["attributes"], "coordinates": more}
+    image = replace(image, path="0") if image is not None and is_image else None
+    made = new_target(place, image, name, beside, **arguments)
+    return made if order is None else ReorderedTarget(made.array, made.root, made.image, order, beside=beside)
+
+
+def _variable_name(image: Image | None, beside: Mapping[str, bytes]) -> str:
+    """What an array is called beside its coordinates."""
+    name = "" if image is None or image.name is None else image.name
+    taken = {key.partition("/")[0] for key in beside}
+    return name if re.fullmatch(r"\w[\w .+-]*", name) and name not in taken and not name.startswith("__") else VARIABLE
 
 
 def _order(image: Image | None) -> tuple[int, ...] | None:
@@ -143,6 +164,7 @@ def array_arguments(
             if s % c:
                 raise ValueError(f"chunks must divide shards; got chunks of {c} and shards of {s} for axis {axis}")
     return {
+        "zarr_format": 3,
         "shape": form.out_shape,
         "dtype": plain(form.out_dtype.newbyteorder("=")),
         "chunks": chunk,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
@@ -133,6 +134,29 @@ def blocks(
         raise ValueError(f"a block must have fewer than 2^31 samples; got {most}: downsample in two steps")
     source, result = _checked_dtypes(mode, in_dtype, out_dtype)
     return Blocks(shape, tuple(by_axis), mode, bool(sparse), source, result)
+
+
+def whole_blocks(
+    pairs: Sequence[tuple[int, int, Fraction | None]], dtype: DType, are_means: bool, are_halves: bool
+) -> Blocks | None:
+    """The downsampling that gives a resampling's bits: of integers, where every window is a whole block.
+
+    pairs : sizes before and after by axis, and samples from one to the next where the sizes do not say it.
+    are_means : every result is the exact mean of a window. are_halves : or of two samples along an axis, if those are
+        all that a result is of, as linear interpolation at a ratio of 2. Its sums are exact below 64 bits.
+
+    >>> whole_blocks([(6, 2, None), (5, 5, None)], np.dtype("uint8"), True, False).factors
+    (3, 1)
+    """
+    if dtype.kind not in "iu" or any(n_out == 0 or n_in % n_out for n_in, n_out, _ in pairs):
+        return None
+    if any(step not in (None, n_in // n_out) for n_in, n_out, step in pairs):
+        return None
+    factors = tuple(n_in // n_out for n_in, n_out, _ in pairs)
+    are_halves = are_halves and max(factors, default=1) <= 2 and dtype.itemsize < 8
+    if not (are_means or are_halves) or not 1 < prod(factors) < MOST_IN_BLOCK:
+        return None
+    return Blocks(tuple(n_in for n_in, _, _ in pairs), factors, "mean", False, dtype, dtype)
 
 
 def checked_factors(factors: Factors, axes: Iterable[int] | int | None, ndim: int) -> dict[int, int]:

@@ -17,7 +17,7 @@ from vrdask.dtypes import DType
 from vrdask.transforms.fixed_point import FixedPoint, weights_of
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
-from vrdask.transforms.resampling import Resampling, Tables, contraction_order, tables
+from vrdask.transforms.resampling import Resampling, Stage, Tables, tables
 from vrdask.transforms.sums import unit_rows
 
 Array = npt.NDArray[Any]
@@ -99,6 +99,21 @@ def convert(x: Array, dtype: DType) -> Array:
     # The largest 64-bit integers have no float64 of their own: compare with the power of two above them.
     result = np.where(rounded >= float(limits.max), 0, np.maximum(rounded, limits.min)).astype(dtype)
     return np.where(rounded >= float(limits.max), limits.max, result).astype(dtype)
+
+
+def contraction_order(stage: Stage) -> tuple[int, ...]:
+    """The axes of a stage in the order in which they are contracted: shrinking ones first, growing ones last.
+
+    Shrinking axes go first to last and growing axes last to first, so that each step leaves the least to the next. The
+    order decides rounding; it follows from global sizes alone.
+
+    >>> from vrdask.transforms.interpolators import linear
+    >>> contraction_order((linear(4, 8, False), linear(4, 2, False), None, linear(4, 6, False)))
+    (1, 3, 0)
+    """
+    shrinking = [axis for axis, op in enumerate(stage) if op is not None and op.n_out <= op.n_in]
+    growing = [axis for axis, op in enumerate(stage) if op is not None and op.n_out > op.n_in]
+    return (*shrinking, *reversed(growing))
 
 
 def resample(resampling: Resampling, x: Array) -> Array:

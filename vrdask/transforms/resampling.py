@@ -18,12 +18,13 @@ import numpy.typing as npt
 from vrdask.boxes import Box, require_known, size_of, whole
 from vrdask.dtypes import DType, stand_in
 from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
+from vrdask.transforms.blocks import Blocks, whole_blocks
 from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.hints import did_you_mean
 from vrdask.transforms.modes import MODES, axis_operators
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
-from vrdask.transforms.sums import Steps, Sums, by_axis, is_mean, is_resampled, sums
+from vrdask.transforms.sums import Pair, Steps, Sums, by_axis, is_mean, is_resampled, sums
 
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
@@ -60,18 +61,25 @@ class Resampling:
         sizes = self.in_shape, self.out_shape, self.steps
         return hash((*sizes, self.mode, self.modes, self.align_corners, self.in_dtype, self.out_dtype))
 
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Sizes and step of every axis."""
+        return by_axis(self.in_shape, self.out_shape, self.steps)
+
     @property
     def axis_modes(self) -> tuple[str, ...]:
         """The mode of every axis, of those that keep their samples, too."""
         return self.modes or (self.mode,) * len(self.in_shape)
 
     @property
+    def changed(self) -> list[tuple[str, Pair]]:
+        """Mode, sizes and step of every axis that is resampled."""
+        return [(mode, pair) for mode, pair in zip(self.axis_modes, self.pairs, strict=True) if is_resampled(*pair)]
+
+    @property
     def used_modes(self) -> set[str]:
         """The modes of the axes that are resampled; of all where none is."""
-        pairs = by_axis(self.in_shape, self.out_shape, self.steps)
-        return {mode for mode, pair in zip(self.axis_modes, pairs, strict=True) if is_resampled(*pair)} or {
-            *self.axis_modes
-        }
+        return {mode for mode, _ in self.changed} or {*self.axis_modes}
 
     @cached_property
     def double(self) -> bool:
@@ -95,8 +103,15 @@ class Resampling:
     @cached_property
     def is_mean(self) -> bool:
         """Whether every output is the mean of a window."""
-        pairs = by_axis(self.in_shape, self.out_shape, self.steps)
-        return is_mean([(mode, pair) for mode, pair in zip(self.axis_modes, pairs, strict=True) if is_resampled(*pair)])
+        return is_mean(self.changed)
+
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """The downsampling that gives the same bits, where there is one."""
+        if self.in_dtype != self.out_dtype or self.fixed_point:
+            return None
+        halves = self.used_modes == {"linear"} and not self.align_corners
+        return whole_blocks(self.pairs, self.in_dtype, self.is_mean, halves)
 
     @cached_property
     def fixed_point(self) -> bool:
@@ -111,9 +126,7 @@ class Resampling:
         """What happens, in order; stages in which no axis has an operator are left out."""
         pairs = [
             axis_operators(mode, n_in, n_out, self.align_corners, self.double, step)
-            for mode, (n_in, n_out, step) in zip(
-                self.axis_modes, by_axis(self.in_shape, self.out_shape, self.steps), strict=True
-            )
+            for mode, (n_in, n_out, step) in zip(self.axis_modes, self.pairs, strict=True)
         ]
         alone = tuple(None if first else second for first, second in pairs)
         after = tuple(second if first else None for first, second in pairs)
@@ -201,21 +214,6 @@ def boxes_between(resampling: Resampling, writes: Box) -> tuple[Box, ...]:
     for stage in reversed(resampling.stages):
         boxes.append(stage_reads(stage, boxes[-1]))
     return tuple(reversed(boxes))
-
-
-def contraction_order(stage: Stage) -> tuple[int, ...]:
-    """The axes of a stage in the order in which they are contracted: shrinking ones first, growing ones last.
-
-    Shrinking axes go first to last and growing axes last to first, so that each step leaves the least to the next. The
-    order decides rounding; it follows from global sizes alone.
-
-    >>> from vrdask.transforms.interpolators import linear
-    >>> contraction_order((linear(4, 8, False), linear(4, 2, False), None, linear(4, 6, False)))
-    (1, 3, 0)
-    """
-    shrinking = [axis for axis, op in enumerate(stage) if op is not None and op.n_out <= op.n_in]
-    growing = [axis for axis, op in enumerate(stage) if op is not None and op.n_out > op.n_in]
-    return (*shrinking, *reversed(growing))
 
 
 def resampling(
