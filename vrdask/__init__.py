@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -87,7 +86,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class _WithXarray(MetaPathFinder):
+class _WithXarray:
     """Gives xarray the accessor ``x.vrdask`` when it is imported after this."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:

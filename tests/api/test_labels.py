@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from numpy.testing import assert_array_equal
 
 import vrdask
+from vrdask.api.affine_zarr import affine_zarr
 from vrdask.cli import main
 from vrdask.sources import open_source
 
@@ -85,9 +86,18 @@ def test_info_tells_of_an_image_as_a_whole(cells, tmp_path):
 
 
 def test_a_run_names_the_labels_that_it_leaves(cells, tmp_path):
-    said = CliRunner().invoke(main, ["resample", str(cells), str(tmp_path / "out.zarr"), "--factor", "0.5"])
-    assert said.exit_code == 0, said.output
-    assert f"labels beside {cells}, which were not resampled: cells" in said.output
+    line = f"labels beside {cells}, which were not resampled: cells"
+    for name, how in (
+        ("resample", ("--factor", "0.5")),
+        ("downsample", ("--factors", "2")),
+        ("affine", ("--like", cells)),
+    ):
+        call = [name, str(cells), str(tmp_path / f"{name}.zarr"), *map(str, how)]
+        said = CliRunner().invoke(main, call)
+        assert said.exit_code == 0, said.output
+        assert line in said.output
+        said = CliRunner().invoke(main, [*call, "--overwrite", "--quiet"])
+        assert line not in said.output
 
 
 def test_a_level_called_by_its_own_path_belongs_to_its_image(cells, tmp_path):
@@ -101,3 +111,21 @@ def test_a_level_called_by_its_own_path_belongs_to_its_image(cells, tmp_path):
         assert (found["level"], found["labels"], len(found["levels"])) == (place.name, ["cells"], 2)
     made = vrdask.write_pyramid(cells / "0", tmp_path / "pyramid.zarr", levels=1)
     assert sorted(made["labels"]) == ["cells"]
+
+
+def test_labels_are_not_mixed_by_a_map_either(cells, tmp_path):
+    """Half a sample away each lies between two labels."""
+    source = cells / "labels" / "cells"
+    made = affine_zarr(source, tmp_path / "out.zarr", [1, 1], (0.25, -0.5))
+    assert set(np.unique(made[:])) <= {*np.unique(X)}
+    assert_array_equal(made[:], vrdask.affine_transform(X, [1, 1], (0.25, -0.5), mode="nearest"))
+    affine_zarr(source, tmp_path / "like.zarr", like=cells / "1")
+    assert set(np.unique(vrdask.open(tmp_path / "like.zarr").array[:])) <= {*np.unique(X)}
+    with pytest.warns(UserWarning, match="labels are mixed by mode 'linear'"):
+        affine_zarr(source, tmp_path / "mixed.zarr", like=cells / "1", mode="linear")
+    said = CliRunner().invoke(main, ["affine", str(source), str(tmp_path / "c.zarr"), "--like", str(cells / "1")])
+    assert said.exit_code == 0, said.output
+    assert_array_equal(vrdask.open(tmp_path / "c.zarr").array[:], vrdask.open(tmp_path / "like.zarr").array[:])
+    zarr.create_array(tmp_path / "plain.zarr", data=X)
+    plain = affine_zarr(tmp_path / "plain.zarr", tmp_path / "plain out.zarr", [1, 1], (0.25, -0.5), labels=True)
+    assert_array_equal(plain[:], made[:])

@@ -34,7 +34,7 @@ SIGNATURES = {  # positional or keyword; keyword only
             "factor": None, "spacing": None, "mode": None, "align_corners": False, "axes": None,
             "exact": False, "region": None, "dtype": None, "chunks": None, "shards": None, "compressors": "auto",
             "memory_limit": None, "overwrite": False, "progress": None, "num_threads": None, "pixel_size": None,
-            "ome_zarr_version": "0.5", "keep_order": False, "window": None, "labels": False,
+            "ome_zarr_version": "0.5", "keep_order": False, "window": None, "labels": False, "with_labels": False,
         },
     ),
     "grid_sample": (

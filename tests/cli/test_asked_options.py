@@ -151,6 +151,7 @@ def test_a_run_says_what_it_reads_and_what_it_has_made(image, tmp_path, caplog):
     ("names", "because"),
     [
         (None, "plain Zarr array, because nothing is known of its axes: axes without names, spacing unknown"),
+        (("t", "y", "x"), "because nothing but their names is known of its axes: axes t, y, x, spacing unknown"),
         ("zyx", "because its spacing along z, y, x is unknown: axes z, y, x, spacing unknown"),
         ("yxc", "because OME-Zarr has no axes y, x, c in this order: axes y, x, c, spacing y 2, x 2 micrometer"),
     ],
@@ -159,8 +160,9 @@ def test_a_plain_result_says_why(tmp_path, names, because):
     from vrdask.images.axes import attributes_of
 
     sizes = {"y": (1.0, "micrometer"), "x": (1.0, "micrometer")} if names == "yxc" else {}
-    attributes = attributes_of(image_of(names, sizes)) if names else {}
-    zarr.create_array(tmp_path / "in.zarr", data=np.zeros((6, 8, 4)), attributes=attributes)
+    said = {"dimension_names": names} if isinstance(names, tuple) else {}
+    said |= {"attributes": attributes_of(image_of(names, sizes))} if isinstance(names, str) else {}
+    zarr.create_array(tmp_path / "in.zarr", data=np.zeros((6, 8, 4)), **said)
     command = ["resample", tmp_path / "in.zarr", tmp_path / "out.zarr", "--factor", "0.5", "--keep-order"]
     said = run(*command, "--dry-run").output
     assert because in said

@@ -16,6 +16,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vrdask
@@ -134,6 +135,20 @@ for name in {names}:
 print(sorted(name for name in sys.modules if name in {heavy} or name.startswith("vrdask.compute._kernels.")))
 """
     assert python(code) == "[]"
+
+
+def test_what_a_file_says_of_itself_needs_no_zarr(python, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 6)))
+    code = f"""
+import sys
+from vrdask.cli import main
+try:
+    main(["info", {str(tmp_path / "x.npy")!r}])
+except SystemExit as done:
+    assert not done.code
+print(sorted(name for name in ("asyncio", "dask", "fsspec", "numcodecs", "zarr") if name in sys.modules))
+"""
+    assert python(code).splitlines()[-1] == "[]"
 
 
 def test_no_file_is_too_long():

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ome_images import SCALE, SHIFT, write
 
 import vrdask
+from vrdask.api.resample_zarr import prepare
 from vrdask.cli import main
 from vrdask.sources import open_source
 
@@ -29,10 +30,14 @@ def test_only_space_is_resampled(tmp_path, kind, below):
     assert result.shape == (*data.shape[:-3], 6, 5, 7)
     assert_allclose(result[:], vrdask.resample(data, (6, 5, 7)))
     image = open_source(place).image
-    told = ([1.0] * 3, [0.0] * 3) if kind in WITHOUT_SPACING else (SCALE, SHIFT)
-    assert (list(image.scale[-3:]), list(image.translation[-3:])) == told
-    if kind in WITHOUT_SPACING:
+    if kind in WITHOUT_SPACING:  # which nobody has said
+        assert np.isnan(image.scale[-3:]).all()
+        assert np.isnan(open_source(tmp_path / "out.zarr").spacing[-3:]).all()
+        with pytest.raises(ValueError, match="spacing must be known for the source"):
+            vrdask.resample_zarr(place, tmp_path / "spaced.zarr", spacing=2)
+        vrdask.resample_zarr(place, tmp_path / "spaced.zarr", spacing="2um", pixel_size="z=1um,y=1um,x=1um")
         return
+    assert (list(image.scale[-3:]), list(image.translation[-3:])) == (SCALE, SHIFT)
     (multiscale,) = zarr.open_group(tmp_path / "out.zarr", mode="r").attrs["ome"]["multiscales"]
     assert [axis["type"] for axis in multiscale["axes"]] == ["channel", "space", "space", "space"]
     scale, shift = (one[one["type"]][1:] for one in multiscale["datasets"][0]["coordinateTransformations"])
@@ -86,6 +91,36 @@ def test_names_of_an_array_tell_what_is_space(tmp_path, form):
     said = {"attributes": {"_ARRAY_DIMENSIONS": list(names)}} if form == 2 else {"dimension_names": names}
     zarr.create_array(tmp_path / "a.zarr", data=np.zeros((2, 8, 6)), chunks=(1, 8, 6), zarr_format=form, **said)
     assert vrdask.resample_zarr(tmp_path / "a.zarr", tmp_path / "out.zarr", factor=0.5).shape == (2, 4, 3)
+
+
+def test_two_images_in_one_group_must_be_told_apart(tmp_path):
+    data = write(tmp_path / "image.zarr", "0.5")
+    group = zarr.open_group(tmp_path / "image.zarr")
+    group.create_array("other", data=data + 1)
+    first = group.attrs["ome"]["multiscales"][0]
+    second = {**first, "name": "b", "datasets": [{**first["datasets"][0], "path": "other"}]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [first, second]}
+    with pytest.raises(ValueError, match=r"one image; got 2, .* s0 \(without a name\), other \(b\): name one"):
+        open_source(tmp_path / "image.zarr")
+    other = tmp_path / "image.zarr" / "other"
+    assert open_source(other).image.name == "b"
+    assert_array_equal(open_source(other).array[:], data + 1)
+    said = CliRunner().invoke(main, ["resample", str(other), str(tmp_path / "out.zarr"), "--factor", "0.5"])
+    assert said.exit_code == 0, said.output
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [first, {**first, "type": "again"}]}  # one, said twice
+    assert open_source(tmp_path / "image.zarr").shape == data.shape
+
+
+def test_a_unit_that_nobody_knows_is_kept_and_said(tmp_path):
+    write(tmp_path / "image.zarr", "0.5")
+    group = zarr.open_group(tmp_path / "image.zarr")
+    ome = group.attrs["ome"]
+    ome["multiscales"][0]["axes"][1]["unit"] = "furlong"
+    group.attrs["ome"] = ome
+    job = prepare(tmp_path / "image.zarr", tmp_path / "out.zarr", factor=0.5)
+    assert job.notes == ("OME-Zarr has no such unit as that of z 'furlong', which is kept as it is",)
+    with pytest.raises(ValueError, match="must be in furlong, or a unit that becomes furlong; got 2 micrometer"):
+        prepare(tmp_path / "image.zarr", tmp_path / "out.zarr", spacing="2um")
 
 
 def test_labels_are_not_mixed_unless_asked_for(tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
+from pathlib import Path
 
 import image_files
 import numpy as np
+import ome_images
 import pytest
 import zarr
 from clusters import two_workers
@@ -135,6 +138,30 @@ def test_a_zipped_array_is_read_where_it_is(tmp_path, monkeypatch, name, compres
     assert_array_equal(array[1:3], STACK[1:3])
     assert "5x40x60" in run("info", name)
     assert (tmp_path / name).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("kind", ["0.4", "0.5"])
+@pytest.mark.parametrize("name", ["x.zip", "x.ozx"])
+@pytest.mark.parametrize("inner", ["", "a/0/"])
+def test_a_path_leads_into_a_zip_file(tmp_path, kind, name, inner):
+    data = ome_images.write(tmp_path / "x.zarr", kind)
+    with zipfile.ZipFile(tmp_path / name, "w") as file:
+        for one in (tmp_path / "x.zarr").rglob("*"):
+            if one.is_file():
+                file.write(one, inner + one.relative_to(tmp_path / "x.zarr").as_posix())
+    for way in (inner, f"{inner}s0"):
+        place = f"{tmp_path / name}/{way}"
+        result = vrdask.resample_zarr(place, tmp_path / "out.zarr", factor=0.5, overwrite=True)
+        assert_array_equal(result[...], vrdask.resample(data, (2, 6, 5, 7), axes=(0, 1, 2, 3)))
+        assert vrdask.open(tmp_path / "out.zarr").spacing == (1, 4, 1, 1.5)
+        assert open_source(place).image.path == "s0"
+        assert_array_equal(pickle.loads(pickle.dumps(open_source(place).array))[0], data[0])
+    top = f"; the file holds {tmp_path / name}/{inner.split('/')[0]}" if inner else ""
+    for way in ("nothing", "nothing/0", *([""] if inner else [])):
+        with pytest.raises(FileNotFoundError, match=re.escape(f"found neither at {Path(tmp_path / name, way)}{top}")):
+            open_source(f"{tmp_path / name}/{way}")
+    with pytest.raises(ValueError, match="target must lie outside the source"):
+        vrdask.resample_zarr(f"{tmp_path / name}/{inner}", f"{tmp_path / name}/out.zarr", factor=0.5)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 12])

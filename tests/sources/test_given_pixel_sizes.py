@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 from image_files import STACK, ome
 
 import vrdask
+from vrdask.cli import main
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources import open_source
 
@@ -85,3 +87,26 @@ def test_another_pixel_size_is_another_source(pages):
     stamps = [open_source(pages, pixel_size=given).stamp() for given in ("z=3um", "z=4um", "z=3um")]
     assert stamps[0] == stamps[2] != stamps[1]
     assert open_source(pages).stamp() not in stamps
+
+
+def test_a_plain_zarr_array_of_given_size_is_no_level_of_an_image(tmp_path):
+    """However it is called: no group tells of it."""
+    data = np.random.default_rng(0).random((4, 6, 8)).astype("f4")
+    sizes = ("--pixel-size", "z=2um,y=0.5um,x=0.5um")
+    for name in ("plain.zarr", "0"):
+        place = tmp_path / name
+        zarr.create_array(place, data=data, chunks=(4, 4, 4))
+        said = CliRunner().invoke(
+            main, ["resample", str(place), str(tmp_path / f"out {name}.zarr"), "--spacing", "1um", *sizes]
+        )
+        assert said.exit_code == 0, said.output
+        assert f"{place}: 4x6x8 float32, plain Zarr array: axes z, y, x, spacing z 2, y 0.5" in said.output
+        found = CliRunner().invoke(main, ["info", str(place), *sizes, "--json"])
+        assert found.exit_code == 0, found.output
+        assert '"kind": "Zarr array"' in found.output
+        assert '"level": null' in found.output
+        said = CliRunner().invoke(main, ["pyramid", str(place), str(tmp_path / f"levels {name}.zarr"), *sizes])
+        assert said.exit_code == 0, said.output
+        said = CliRunner().invoke(main, ["pyramid", str(place), "--in-place", *sizes])
+        assert said.exit_code == 1
+        assert "in_place must be an OME-Zarr image" in said.output

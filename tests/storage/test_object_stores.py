@@ -24,6 +24,7 @@ import vrdask
 from vrdask.cli import main
 from vrdask.runs.apart import refuse_same_place
 from vrdask.storage import retry
+from vrdask.storage.open_place import store_path
 
 s3fs = pytest.importorskip("s3fs", reason="vrdask[s3] is not installed")
 
@@ -196,7 +197,7 @@ def test_a_lasting_error_of_an_array_that_zarr_has_opened_costs_few_requests(sou
 
 
 def test_a_store_sent_to_another_process_asks_once(source, s3, by_default):
-    sent = pickle.dumps(vrdask.sources.store_path(source, "r"))
+    sent = pickle.dumps(store_path(source, "r"))
     s3fs.S3FileSystem.clear_instance_cache()  # as in a new process
     array = zarr.open_array(pickle.loads(sent), mode="r")
     assert array.store.fs.retries == 1

@@ -121,7 +121,7 @@ def test_the_beginnings_of_a_record_are_a_beginning(plain, tmp_path, made, resum
 
 
 @pytest.mark.parametrize(
-    "name", ["out.mha", "out.tar.gz", "out.npy", "out.h5", "out.zip", "out.ozx", "out.gif", "out.n5", "a.zarr/b.json"]
+    "name", ["out.mha", "out.tar.gz", "out.npy", "out.h5", "out.zip", "out.gif", "out.n5", "a.zarr/b.json"]
 )
 def test_a_name_that_promises_another_format_is_refused(plain, tmp_path, name):
     for target in (tmp_path / name, f"file://{tmp_path}/{name}", f"memory://x/{name}", f"s3://bucket/{name}"):

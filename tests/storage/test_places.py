@@ -19,7 +19,7 @@ import vrdask
 from vrdask.api.affine_zarr import affine_zarr
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.sources import open_source
-from vrdask.storage import places, zarr_internals
+from vrdask.storage import addresses, zarr_internals
 from vrdask.storage.open_place import store_path
 
 plain = plain_array.plain
@@ -221,9 +221,9 @@ def test_stores_that_are_one_under_several_names(plain, tmp_path):
 def test_object_stores_are_compared_by_service_bucket_and_key():
     s3fs = pytest.importorskip("s3fs")
 
-    def at(path: str, **options: object) -> places.Address:
+    def at(path: str, **options: object) -> addresses.Address:
         files = s3fs.S3FileSystem(asynchronous=True, skip_instance_cache=True, **options)
-        return places.address_of(StorePath(FsspecStore(files, path=path)))
+        return addresses.address_of(StorePath(FsspecStore(files, path=path)))
 
     one = at("bucket/in.zarr", key="a", secret="b")
     assert one.holds(at("s3://bucket/in.zarr", anon=True)), "whoever asks"

@@ -13,6 +13,7 @@ import zarr
 from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
 from vrdask.api.labelled import grids_of_map
+from vrdask.api.labels import holds_labels, mode_for
 from vrdask.api.signatures import with_parameters_of
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import on_grid_of
@@ -31,7 +32,7 @@ def prepare(
     matrix: Any = None,
     offset: Any = 0.0,
     output_shape: Sequence[int] | int | None = None,
-    mode: str = "linear",
+    mode: str | None = None,
     *,
     like: Any = None,
     padding_mode: str = "constant",
@@ -51,9 +52,11 @@ def prepare(
     window: Sequence[float] | None = None,
     region: Mapping[str, Any] | str | None = None,
     pixel_size: Any = None,
+    labels: bool = False,
 ) -> Job:
     """Check the arguments of `affine_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
+    opened, is_labels = holds_labels(opened, labels)
     opened = seen(opened) if is_for_eyes(target) else opened
     grid = None
     if like is not None:
@@ -70,7 +73,7 @@ def prepare(
         matrix,
         offset,
         output_shape,
-        mode,
+        str(mode_for(mode, is_labels)),
         padding_mode,
         fill_value,
         None if axes is None else axes_of(opened).numbers(axes),
@@ -118,7 +121,9 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         knows where it lies in a scanner's space; else the axes' scale and origin would be wrong, and it becomes a plain
         array. Names that end in .nii or .nii.gz become NIfTI, those in .png, .tif or .tiff pictures, for results that
         fit in memory.
-    matrix, offset, output_shape, mode : as in `affine_transform`; but with `like` see there.
+    matrix, offset, output_shape : as in `affine_transform`; but with `like` see there.
+    mode : as in `affine_transform`; by default linear, and nearest for labels (an image with `image-label`, or
+        `labels`), which must not be mixed: another mode for them warns.
     like : path, URL, store or Source, optional
         The image whose grid the result gets: its sizes, spacing, place and directions, along the axes of space; the
         source's other axes stay. Samples are those at the same place of the world: of a scanner, in millimetres, where
@@ -129,7 +134,7 @@ def affine_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     padding_mode, fill_value, axes, dtype : as in `affine_transform`.
     chunks, shards, compressors, memory_limit : as in `resample_zarr`.
     resume, overwrite, progress, num_threads : as in `resample_zarr`.
-    region, pixel_size : as in `resample_zarr`; positions count from the region's first samples.
+    region, pixel_size, labels : as in `resample_zarr`; positions count from the region's first samples.
 
     Examples
     --------

@@ -10,19 +10,16 @@ import zarr
 
 from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
-from vrdask.api.labelled import grids_of, grids_of_blocks
-from vrdask.api.labels import holds_labels, mode_for, whole_factors
+from vrdask.api.labels import holds_labels, mode_for
+from vrdask.api.labels_beside import with_labels_beside
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
-from vrdask.images.asked import for_axes
+from vrdask.api.sized import sized
 from vrdask.runs.job import Job, prepare_job
 from vrdask.runs.target_sizes import target_sizes
 from vrdask.sources.levels import nearest_larger
 from vrdask.sources.seen import seen
-from vrdask.sources.source import axes_of
 from vrdask.targets.shown import is_for_eyes
-from vrdask.transforms.blocks import Blocks, blocks
-from vrdask.transforms.resampling import Resampling, resampling
 
 
 def prepare(
@@ -51,6 +48,7 @@ def prepare(
     keep_order: bool = False,
     window: Sequence[float] | None = None,
     labels: bool = False,
+    with_labels: bool = False,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
     opened = taken.opened(source, region=region, pixel_size=pixel_size)
@@ -61,26 +59,17 @@ def prepare(
     sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
     if for_eyes and sizes.steps is None:
         opened = nearest_larger(opened, sizes.axes, sizes.shape)
-    array, image = opened.array, opened.image
-    what: Resampling | Blocks
-    if by_majority and (factors := whole_factors(array.shape, sizes.axes, sizes.shape)) is not None:
-        what = blocks(array.shape, factors, "majority", axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype)
-        image = image and image.stepped(what.steps, what.starts)
-        grids = grids_of_blocks(what)
-    else:
-        what = resampling(
-            array.shape, sizes.shape, for_axes("mode", mode, sizes.axes, axes_of(opened)), align_corners,
-            axes=sizes.axes, in_dtype=array.dtype, out_dtype=dtype, steps=sizes.steps,
-        )  # fmt: skip
-        image = image and image.resampled(what.in_shape, what.out_shape, align_corners, what.steps)
-        grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
+    what, image, grids = sized(opened, sizes, mode, align_corners, dtype, by_majority)
     opened = with_coordinates(source, opened, grids, pixel_size)
-    return prepare_job(
-        source, opened, what, image, target,
-        chunks=chunks, shards=shards, compressors=compressors, memory_limit=memory_limit, resume=resume,
-        overwrite=overwrite, progress=progress, num_threads=num_threads, ome_zarr_version=ome_zarr_version,
-        keep_order=keep_order, window=window, keeps_numbers=dtype is not None,
+    how: dict[str, Any] = {
+        "chunks": chunks, "shards": shards, "compressors": compressors, "memory_limit": memory_limit, "resume": resume,
+        "overwrite": overwrite, "progress": progress, "num_threads": num_threads, "ome_zarr_version": ome_zarr_version,
+    }  # fmt: skip
+    job = prepare_job(
+        source, opened, what, image, target, **how, keep_order=keep_order, window=window,
+        keeps_numbers=dtype is not None,
     )  # fmt: skip
+    return with_labels_beside(job, sizes, align_corners, **how) if with_labels else job
 
 
 @with_parameters_of(prepare)
@@ -107,8 +96,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         name in a group.
     target : path, URL, store or zarr.Array
         Where to write (format 3). An existing array of the right shape and dtype is written into as it is. A path that
-        ends in .nii or .nii.gz becomes NIfTI, of any size: until it is complete, its samples stand in a folder beside
-        it. One that ends in .png, .jpg, .jpeg, .tif or .tiff
+        ends in .ozx becomes a zipped OME-Zarr image, in .nii or .nii.gz NIfTI, of any size: until it is complete, its
+        samples stand in a folder beside it. One that ends in .png, .jpg, .jpeg, .tif or .tiff
         becomes a picture, for results that fit in memory. PNG and JPEG show what eyes see: palettes, CMYK, CIELab and
         orientation as Pillow shows them, made from the nearest larger level where `source` is a place.
     shape, factor, spacing : exactly one of them
@@ -129,6 +118,9 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     chunks, shards, compressors : of the target, as in `zarr.create_array`; the source's by default. Sizes are for all
         axes, for those of space alone, or by name; the others keep the source's. A compressor may be
         a name with a level, such as ``"zstd:5"``: zstd, blosc, gzip, lz4, or none.
+    with_labels : bool
+        Resample the label images beside the source onto the same grid, into those of the target, which must be an
+        OME-Zarr image: by majority where all axes shrink by whole factors, else nearest.
     ome_zarr_version : "0.5" or "0.4"
         The latter is written as Zarr 2.
     keep_order : bool
@@ -144,8 +136,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         no longer as it was written; begin where there is none; do nothing where the target was made with the same
         settings.
     overwrite : bool
-        Replace what is at `target`: Zarr, an unfinished run, NIfTI or a picture; never another folder, nor what the
-        source belongs to. The old result goes when the new run may begin, its metadata first.
+        Replace what is at `target`: Zarr, zipped or not, an unfinished run, NIfTI or a picture; never another folder,
+        nor what the source belongs to. The old result goes when the new run may begin, its metadata first.
     progress : bool, callable or bar, optional
         True shows a bar on standard error; a callable gets (samples done, samples in all); a bar such as tqdm's gets
         its `total` and an `update` with the samples of each task.
@@ -156,7 +148,7 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
     Returns
     -------
     zarr.Array
-        The finished target; of a picture, an array in memory with its samples; of NIfTI, one that reads the file.
+        The finished target; of a picture, an array in memory with its samples; of another file, one that reads it.
 
     Raises
     ------

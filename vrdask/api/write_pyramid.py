@@ -17,10 +17,11 @@ from vrdask.images.pyramid_metadata import image_for_ome_zarr, images_of_levels,
 from vrdask.planning.pyramid_levels import levels_of
 from vrdask.runs.apart import require_apart
 from vrdask.runs.pyramid_job import PyramidJob, prepare_pyramid
-from vrdask.runs.pyramid_target import in_place_target, label_sources, new_target
+from vrdask.runs.pyramid_target import in_place_target, new_target
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.sources import Source
 from vrdask.sources.above import LABELS
+from vrdask.sources.label_images import label_images, labels_at
 from vrdask.sources.reordered import reordered
 from vrdask.sources.source import axes_of
 from vrdask.storage.places import normal
@@ -107,7 +108,7 @@ def prepare(
         _require_none_of_zarr(shards, ome_zarr_version, place)
         made = tiff_pyramid(
             place, images, what.shapes, what.dtype, tile, compressors, resolve_tasks(num_threads), limit, overwrite,
-            label_sources(opened) if with_labels else (),
+            label_images(opened) if with_labels else (),
         )  # fmt: skip
         with_labels = False
     elif not in_place:
@@ -119,13 +120,13 @@ def prepare(
     if not with_labels:
         return job
     beside = [
-        prepare(
+        (name, prepare(
             one, None if in_place else made.root / LABELS / name, factors=_for_axes(steps, image, one),
             mode="majority" if what.in_blocks else "nearest", compressors=compressors,
             ome_zarr_version=ome_zarr_version, in_place=in_place, memory_limit=memory_limit, resume=resume,
             overwrite=overwrite, progress=progress, num_threads=num_threads, with_labels=False,
-        )
-        for name, one in label_sources(opened) if made.root is not None
+        ))
+        for name, one, _ in labels_at(opened) if made.root is not None
     ]  # fmt: skip
     return replace(job, labels=tuple(beside))
 

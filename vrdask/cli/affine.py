@@ -18,6 +18,7 @@ from vrdask.cli.options import (
     how_run,
     how_stored,
     how_written,
+    warned,
     which_array,
 )
 
@@ -37,7 +38,10 @@ PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid
 @click.option("--like", metavar="REFERENCE", help="Onto the grid of this image, which takes what SOURCE may be.")
 @click.option("--offset", type=RATIOS, metavar="0,0,0", help="Added to the positions.")
 @click.option("--output-shape", type=SIZES, metavar="256,512,512", help="Of the mapped axes; the source's by default.")
-@click.option("--mode", type=Modes(["nearest", "linear", "cubic"], sampling=True), default="linear", show_default=True)
+@click.option(
+    "--mode", type=Modes(["nearest", "linear", "cubic"], sampling=True), help="By default linear, for labels nearest."
+)
+@click.option("--labels", is_flag=True, help="The samples are labels: nearest, unless --mode is given.")
 @click.option("--padding-mode", type=click.Choice(PADDING), default="constant", show_default=True)
 @click.option("--fill-value", type=float, default=0.0, show_default=True, help="Of what lies outside the source.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes that the matrix maps; the last ones by default.")
@@ -67,10 +71,11 @@ def affine(
     numbers = None if matrix is None else _read_matrix(matrix, like is not None)
     with cluster(scheduler, workers, threads), about(source, target, *filter(None, [like])):
         opened = open_chosen(source, options)
-        job = prepare(
-            opened, target, numbers, 0.0 if offset is None else offset, like=like, num_threads=threads,
-            progress=not quiet, **options,
-        )  # fmt: skip
+        with warned():
+            job = prepare(
+                opened, target, numbers, 0.0 if offset is None else offset, like=like, num_threads=threads,
+                progress=not quiet, **options,
+            )  # fmt: skip
         carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync)
 
 

@@ -52,4 +52,7 @@ def describe_job(job: Job) -> str:
     each = " in each worker" if client is not None else " in all"
     rows.append(("peak bytes", f"{format_bytes(blocks.peak_bytes)}{each}, codecs included"))
     rows += [("note", note) for note in job.notes]
-    return "\n".join([*plan, *(f"{name:<20}{value}" for name, value in rows)])
+    lines = [*plan, *(f"{name:<20}{value}" for name, value in rows)]
+    for name, one in job.labels:
+        lines += [f"{'labels':<20}{name}", *(f"  {line}" for line in describe_job(one).splitlines())]
+    return "\n".join(lines)

@@ -41,29 +41,25 @@ def info(source: str, as_json: bool, **which: Any) -> None:
 
 def known(source: Any) -> dict[str, Any]:
     """What is known of a source, as JSON has it: the same keys for every kind of source."""
-    import zarr
-
-    from vrdask.cli.codecs import codec_name
     from vrdask.images.colours import channels_of
     from vrdask.sources.above import OmeZarr, labels_beside, ome_zarr_of
 
-    array, image = source.array, source.image
-    stored = isinstance(array, zarr.Array)
+    array, image, stored = source.array, source.image, source.stored
     whole = ome_zarr_of(source) or OmeZarr(None, ())
     levels: list[dict[str, Any]] = [
         {"path": one.path, "shape": list(shape), "spacing": _finite(one.scale), "origin": _finite(one.translation)}
         for one, shape in whole.levels
     ]
     return {
-        "kind": _kind(source, stored),
+        "kind": _kind(source, bool(whole.levels)),
         "details": dict(source.details),
         "shape": list(source.shape),
         "dtype": str(source.dtype),
         "bytes": math.prod(source.shape) * source.dtype.itemsize,
         "chunks": None if array.chunks is None else list(array.chunks),
-        "shards": list(array.shards) if stored and array.shards is not None else None,
-        "compressors": list(map(codec_name, array.compressors)) if stored else None,
-        "zarr_format": array.metadata.zarr_format if stored else None,
+        "shards": None if stored is None or stored.shards is None else list(stored.shards),
+        "compressors": None if stored is None else _compressors(stored),
+        "zarr_format": None if stored is None else stored.metadata.zarr_format,
         "ome_zarr_version": whole.version,
         "axes": list(source.axes),
         "types": None if image is None else [axis.get("type") for axis in image.axes],
@@ -71,7 +67,7 @@ def known(source: Any) -> dict[str, Any]:
         "spacing": _finite(source.spacing),
         "origin": _finite(source.origin),
         "affine": None if image is None or image.affine is None else [list(row) for row in image.affine],
-        "level": image.path if image is not None and image.path else None,
+        "level": image.path if image is not None and whole.levels else None,
         "levels": levels or [{"path": None, "shape": list(shape)} for shape in source.levels],
         "channels": [str(one.get("label") or k) for k, one in enumerate(channels_of(image))],
         "is_labels": image is not None and image.is_labels,
@@ -122,10 +118,16 @@ def told(source: Any, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _kind(source: Any, stored: bool) -> str:
-    if not stored:
+def _compressors(stored: Any) -> list[str]:
+    from vrdask.cli.codecs import codec_name
+
+    return list(map(codec_name, stored.compressors))
+
+
+def _kind(source: Any, is_level: bool) -> str:
+    if source.stored is None:
         return str(dict(source.details).get("format", "array"))
-    return "OME-Zarr image" if source.image is not None and source.image.path else "Zarr array"
+    return "OME-Zarr image" if is_level else "Zarr array"
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:

@@ -97,6 +97,7 @@ def main(traceback: bool) -> None:
     help="For all axes, or by name: z=nearest,y=cubic,x=cubic. By default linear, for labels nearest.",
 )
 @click.option("--labels", is_flag=True, help="The samples are labels: majority or nearest, unless --mode is given.")
+@click.option("--with-labels", is_flag=True, help="Resample the labels beside SOURCE, too, into those of TARGET.")
 @click.option("--align-corners", is_flag=True, help="Keep the first and last samples' centres where they are.")
 @click.option("--axes", type=Names(), metavar="z,y,x", help="Axes to resample; others are batch or channel axes.")
 @how_stored
@@ -111,29 +112,28 @@ def resample(
 
     SOURCE is a path or URL of a Zarr array or OME-Zarr image; a TIFF, SVS, DICOM, NIfTI, HDF5 (vol.h5::/path) or .npy
     file; a folder with a DICOM series; or a folder or a pattern ('scan/*.tif') of slices. TARGET becomes a Zarr array,
-    or an OME-Zarr image where SOURCE says enough for one; a name that ends in .nii or .nii.gz makes NIfTI, one in .png,
-    .jpg or .tif a picture.
+    or an OME-Zarr image where SOURCE says enough for one; a name that ends in .ozx makes one in a zip file, in .nii or
+    .nii.gz NIfTI, in .png, .jpg or .tif a picture.
     """
     given = [name for name in ("shape", "factor", "spacing") if options[name] is not None]
     if len(given) != 1:
         raise click.UsageError(f"give exactly one of --shape, --factor and --spacing; got {', '.join(given) or 'none'}")
     from vrdask.api.resample_zarr import prepare
     from vrdask.cli.running import carry_out, open_chosen
-    from vrdask.sources.above import labels_beside
     from vrdask.transforms.hints import aliasing
     from vrdask.transforms.resampling import Resampling
 
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_chosen(source, options)
-        beside = () if quiet else labels_beside(opened)
         with warned():
             job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
         is_labels = options["labels"] or (opened.image is not None and opened.image.is_labels)
         mixes = isinstance(job.transform, Resampling) and not is_labels
         if not quiet and mixes and (hint := aliasing(job.transform)):
             click.echo(f"Hint: {hint}", err=True)
-        if carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync) and beside:
-            click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside)}")
+        carry_out(job, source, target, dry_run=dry_run, quiet=quiet, no_sync=no_sync)
+        if options["with_labels"] and not job.labels and not quiet:
+            click.echo(f"no labels lie beside {source}")
 
 
 @main.command()

@@ -150,7 +150,6 @@ def described(job: PyramidJob) -> str:
     )  # fmt: skip
     lines = [f"{name:<20}{value}" for name, value in [*rows, ("mode", job.pyramid.mode)]]
     lines += [*str(job.plan).splitlines(), f"{'concurrent':<20}{where}"]
-    for one in job.labels:
-        name = one.target.base.path.rsplit("/", 1)[-1]
+    for name, one in job.labels:
         lines += [f"{'labels':<20}{name}", *(f"  {line}" for line in described(one).splitlines())]
     return "\n".join(lines)

@@ -18,21 +18,26 @@ def open_chosen(source: str, options: dict[str, Any]) -> Any:
     return open_source(source, **{name: options.pop(name) for name in CHOOSING})
 
 
-def carry_out(job: Any, source: str, target: str, *, dry_run: bool, quiet: bool, no_sync: bool) -> bool:
-    """Tell the plan of a run, or do it and tell its ends; whether it was done."""
+def carry_out(job: Any, source: str, target: str, *, dry_run: bool, quiet: bool, no_sync: bool) -> None:
+    """Tell the plan of a run, or do it and tell its ends."""
     from vrdask.cli.describe import describe_ends, describe_job
+    from vrdask.sources.above import LABELS, labels_beside
 
     if dry_run:
         click.echo(describe_job(job))
-        return False
+        return
     if quiet:
-        job = replace(job, notes=())
+        job = replace(job, notes=(), labels=tuple((name, replace(one, notes=())) for name, one in job.labels))
     (without_sync(job) if no_sync else job).run()
     if not quiet:
         click.echo(describe_ends(job, source, target))
-    return True
+        for name, one in job.labels:
+            click.echo(describe_ends(one, one.source.place, f"{target}/{LABELS}/{name}"))
+        if not job.labels and (beside := labels_beside(job.source)):
+            click.echo(f"labels beside {source}, which were not resampled: {', '.join(beside)}")
 
 
 def without_sync(job: Any) -> Any:
     """A run that does not wait for the disk."""
-    return replace(job, at=replace(job.at, durable=False))
+    labels = tuple((name, without_sync(one)) for name, one in job.labels)
+    return replace(job, at=replace(job.at, durable=False), labels=labels)

@@ -17,6 +17,8 @@ from vrdask.images.axes import ATTRIBUTE
 KEY = "nifti"
 OF_PLACE = ("sform_code", "qform_code", "slice")
 """Fields about the grid, rather than the samples."""
+OWN = b'{"vrdask": {"made":'
+"""How the extension begins in which a run says how it has made a file."""
 LABELS = 1002
 """The intent_code of a volume of labels."""
 

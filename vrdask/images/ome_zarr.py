@@ -12,8 +12,8 @@ from typing import Any
 
 from vrdask.images.checked import checked
 from vrdask.images.image import Image
-from vrdask.images.kinds import told
-from vrdask.images.ome_transforms import composed, systems_of
+from vrdask.images.kinds import space_of, told
+from vrdask.images.ome_transforms import composed, systems_of, transformations_of
 
 VERSIONS = ("0.4", "0.5")
 """That are written."""
@@ -129,6 +129,8 @@ def read_multiscale(
     if not isinstance(ome, Mapping) or not ome.get("multiscales"):
         return None
     images = [checked(one, Mapping, "an image of multiscales") for one in checked(ome["multiscales"], list, _ALL)]
+    if path is None:
+        _require_one(images)
     for multiscale in images[: None if path is not None else 1]:
         given = checked(multiscale.get("datasets"), list, "datasets")
         datasets = [checked(one, Mapping, "a dataset") for one in given]
@@ -145,9 +147,28 @@ def read_multiscale(
         way = composed(datasets[level], multiscale, len(axes), coordinate_system)
         extra, beside = carried(attributes)
         unknown, name = _unknown(beside), multiscale.get("name")
+        if not (transformations_of(datasets[level]) or transformations_of(multiscale)):  # nobody says it
+            unknown += [axes[number]["name"] for number in space_of(axes)]
         scale = tuple(math.nan if axis["name"] in unknown else s for axis, s in zip(axes, way.scale, strict=True))
         return Image(axes, paths[level], scale, way.translation, name, extra, beside=beside)
     return None
+
+
+def _require_one(images: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse several images in one group, of which nobody has chosen one."""
+    first = [one["datasets"][0].get("path") if _has_datasets(one) else None for one in images]
+    if len(set(map(str, first))) > 1:
+        named = ", ".join(
+            f"{path} ({one.get('name', 'without a name')})" for path, one in zip(first, images, strict=True)
+        )
+        raise ValueError(
+            f"a group must hold one image; got {len(images)}, with the full levels {named}: name one of these"
+        )
+
+
+def _has_datasets(multiscale: Mapping[str, Any]) -> bool:
+    datasets = multiscale.get("datasets")
+    return isinstance(datasets, list) and bool(datasets) and isinstance(datasets[0], Mapping)
 
 
 _ALL = "multiscales"

@@ -240,6 +240,15 @@ def lost(image: Image | None) -> tuple[str, ...]:
     return (f"OME-Zarr holds no position beside its own axes: {where}",)
 
 
+def as_stored(image: Image | None) -> tuple[str, ...]:
+    """A line, for people, about where the axes of an OME-Zarr image point: nothing is turned. None beside `lost`."""
+    axes = () if image is None or beside(image) else tuple(image.axes[axis] for axis in image.space_axes)
+    known = [f"{axis['name']} {_NAMES[direction]}" for axis in axes if (direction := direction_of(axis)) is not None]
+    if not known:
+        return ()
+    return (f"samples stay in the scan's order, which the axes say (RFC-4): {', '.join(known)}",)
+
+
 def with_affine(image: Image, said: Any) -> tuple[Image, str | None]:
     """An image that has been read, with the affine that is `said` beside it or that its own axes give; and a line where
     what is said is not used.

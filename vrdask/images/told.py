@@ -40,10 +40,10 @@ def along_axes(image: Image, values: Sequence[float]) -> str:
     return f"{', '.join(said)} {units[0] if once else ''}".strip()
 
 
-def why_plain(image: Image | None) -> str:
-    """Why an array is no OME-Zarr image."""
+def why_plain(image: Image | None, names: Sequence[str | None] = ()) -> str:
+    """Why an array is no OME-Zarr image. names : of its axes, where nothing else is known of them."""
     if image is None:
-        return "nothing is known of its axes"
+        return f"nothing{' but their names' if any(names) else ''} is known of its axes"
     unknown = [image.axis_names[axis] for axis, scale in enumerate(image.scale) if not math.isfinite(scale)]
     if unknown:
         return f"its spacing along {', '.join(unknown)} is unknown"

@@ -6,7 +6,9 @@ Units have OME-Zarr's names ("micrometer"); what files and people write for shor
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from vrdask.images.axes import UNITS
 
@@ -38,6 +40,16 @@ def unit_named(text: str) -> str | None:
         return known
     name = text.lower().removesuffix("s").replace("metre", "meter")
     return name if name in SIZES else UNITS.get(name)
+
+
+def unknown_units(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A line, for people, about units that OME-Zarr has no name for: they are carried as they are.
+
+    >>> unknown_units([{"name": "y", "unit": "micrometer"}, {"name": "x", "unit": "furlong"}])
+    ("OME-Zarr has no such unit as that of x 'furlong', which is kept as it is",)
+    """
+    found = [f"{axis['name']} {axis['unit']!r}" for axis in axes if axis.get("unit") not in (None, *SIZES)]
+    return (f"OME-Zarr has no such unit as that of {', '.join(found)}, which is kept as it is",) if found else ()
 
 
 def quantity(text: str) -> tuple[Fraction, str | None] | None:

@@ -8,7 +8,7 @@ from it with the blocks the run was begun with, and does again whatever is cut o
 record goes when the target is complete. A finished target says in its array's attribute "vrdask" by which settings it
 was made, as digests, so `resume` with the same ones has nothing to do.
 
-**A place is what it leads to** (`places`): local URLs are paths, folders are compared by device and inode along the
+**A place is what it leads to** (`addresses`): local URLs are paths, folders are compared by device and inode along the
 names as given and as resolved, objects by service, bucket and key. A level guards the image that lists it, for its
 metadata tells of all levels. What may be replaced is Zarr, a record of ours or nothing (`standing`): whatever else a
 folder holds is not ours to judge.

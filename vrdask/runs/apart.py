@@ -15,7 +15,7 @@ from vrdask.sources import Source
 from vrdask.sources.given import GivenArray
 from vrdask.sources.source import innermost
 from vrdask.sources.stack_array import StackArray
-from vrdask.storage import objects, places
+from vrdask.storage import addresses, objects, places
 from vrdask.storage.open_place import store_path
 
 
@@ -38,9 +38,9 @@ def require_apart(given: Any, source: Source, target: Any) -> None:
 
 def refuse_same_array(source: Source, target: zarr.Array[Any]) -> None:
     """An array that is to be written into must not be what it is made from; another level of one image may be."""
-    to = places.address_of(target.store_path)
+    to = addresses.address_of(target.store_path)
     for one in _places_of(source):
-        of = places.address_of(one)
+        of = addresses.address_of(one)
         if of.holds(to) or to.holds(of):
             raise ValueError(
                 f"target must lie outside the source; got {target.store_path} for the source {source.place}"
@@ -52,9 +52,9 @@ def refuse_same_place(source: Any, target: Any) -> None:
     made from.
     """
     at = store_path(target, None)
-    to = places.address_of(at)
+    to = addresses.address_of(at)
     for one in _places_of(source):
-        of = places.address_of(one)
+        of = addresses.address_of(one)
         image = None if of.holds(to) or to.holds(of) else _image_around(one, to)
         if image is not None or of.holds(to) or to.holds(of):
             named = source.place if isinstance(source, Source) else source
@@ -64,9 +64,9 @@ def refuse_same_place(source: Any, target: Any) -> None:
 
 def _refuse_slices(files: Sequence[str], source: Source, target: Any) -> None:
     """A target that is one of the files of a stack, or holds some."""
-    to = places.address_of(store_path(target, None))
+    to = addresses.address_of(store_path(target, None))
     folders = sorted({os.path.dirname(file) for file in files})
-    if any(to.holds(places.Address(Path(folder))) for folder in folders) or places.is_among(to, files):
+    if any(to.holds(addresses.Address(Path(folder))) for folder in folders) or addresses.is_among(to, files):
         raise ValueError(
             f"target must lie outside the source; got {target}, which is or holds slices of {source.place}"
         )
@@ -83,12 +83,12 @@ def _places_of(given: Any) -> list[StorePath]:
     return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
 
 
-def _image_around(at: StorePath, to: places.Address) -> StorePath | None:
+def _image_around(at: StorePath, to: addresses.Address) -> StorePath | None:
     """The OME-Zarr image that an array is a level of, if another place lies in it."""
-    of = places.address_of(at)
-    for group in places.above(at):
-        around = places.address_of(group)
-        if around.holds(to) and any(places.address_of(group / level).holds(of) for level in _levels_of(group)):
+    of = addresses.address_of(at)
+    for group in addresses.above(at):
+        around = addresses.address_of(group)
+        if around.holds(to) and any(addresses.address_of(group / level).holds(of) for level in _levels_of(group)):
             return group
     return None
 

@@ -21,9 +21,10 @@ from vrdask.planning.plan import ByAxis
 from vrdask.planning.run_plan import RunPlan
 from vrdask.runs.apart import require_apart
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
+from vrdask.runs.beside import run_beside
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
-from vrdask.runs.summary import before_and_after
+from vrdask.runs.summary import before_and_after, notes_of
 from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
@@ -59,6 +60,8 @@ class Job:
     image: Image | None = None
     notes: tuple[str, ...] = ()
     """What the source says of itself that is not kept, or the target cannot hold: a line each, told by the run."""
+    labels: tuple[tuple[str, Job], ...] = ()
+    """Those of its label images by name, which come when the image is there."""
 
     @property
     def transform(self) -> Transform:
@@ -82,6 +85,7 @@ class Job:
                 self.at, lambda number: self.plan[number].writes, count, partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
+        run_beside(self.target, self.labels)
         return result if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
@@ -161,8 +165,7 @@ def prepare_job(
     if client is not None:
         require_memory(client, blocks.peak_bytes)
     settings["blocks"] = list(blocks.block)
-    notes = (*(value for name, value in source.details if name == "note"), *made.notes)
-    return Job(source, made, blocks, at, progress, image, tuple(dict.fromkeys(notes)))
+    return Job(source, made, blocks, at, progress, image, notes_of(source, made, made.image))
 
 
 def _client(source: Source, target: Target) -> Any | None:

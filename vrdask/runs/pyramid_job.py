@@ -17,11 +17,12 @@ from vrdask.images.image import Image
 from vrdask.planning.pyramid_passes import Pass, ResamplePass, Stored
 from vrdask.planning.pyramid_plan import PyramidPlan, plan_pyramid
 from vrdask.runs.at_target import Mark, Occupation, occupy, require_same_source
+from vrdask.runs.beside import run_beside
 from vrdask.runs.cluster import active_client, require_memory
 from vrdask.runs.progress import Report, reporting
-from vrdask.runs.pyramid_target import list_labels
 from vrdask.runs.pyramid_task import PyramidWork
 from vrdask.runs.record import Units
+from vrdask.runs.summary import notes_of
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source, open_source
@@ -41,8 +42,8 @@ _log = logging.getLogger(__name__)
 class PyramidJob:
     """A checked run: nothing has been written yet.
 
-    images : of all levels. at : what it means to do at its target's place. labels : those of its label images, which
-    come when the image is there.
+    images : of all levels. at : what it means to do at its target's place. labels : those of its label images by
+    name, which come when the image is there.
     """
 
     source: Source
@@ -51,7 +52,7 @@ class PyramidJob:
     images: tuple[Image, ...]
     at: Occupation
     progress: Any = None
-    labels: tuple[PyramidJob, ...] = ()
+    labels: tuple[tuple[str, PyramidJob], ...] = ()
 
     @property
     def pyramid(self) -> Pyramid:
@@ -64,7 +65,7 @@ class PyramidJob:
 
     def run(self) -> Any:
         """Run all tasks; the finished group, or the full level of a file. What a failed run has done stays."""
-        for note in (*(value for name, value in self.source.details if name == "note"), *self.target.notes):
+        for note in notes_of(self.source, self.target, self.images[0]):
             _log.warning("%s", note)
         with reporting(self.progress, self.passed_in_all, "pyramid", "B") as report:
             target = self.target.telling(lambda n: report(self.plan.passed_in_all + n, self.passed_in_all))
@@ -72,10 +73,7 @@ class PyramidJob:
                 replace(self.at, target=target), self.plan.writes, len(self.plan), partial(self._run_tasks, report),
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
-        for one in self.labels:
-            one.run()
-        if self.labels:
-            list_labels(self.target, self.labels)
+        run_beside(self.target, self.labels)
         return found if self.target.file is None else as_zarr(open_source(self.target.file))
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:

@@ -23,8 +23,7 @@ from vrdask.images.pyramid_metadata import (
 )
 from vrdask.runs import record
 from vrdask.runs.standing import Kind, Standing
-from vrdask.sources import Source, open_source
-from vrdask.sources.above import LABELS, listed_labels
+from vrdask.sources import Source
 from vrdask.sources.zarr_above import group_of_level
 from vrdask.storage import compressors as codecs
 from vrdask.storage import objects, zarr_internals
@@ -32,7 +31,7 @@ from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
-from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, put_group, range_of_type
+from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, range_of_type
 from vrdask.targets.zarr import kept_beside
 from vrdask.transforms.pyramid import Pyramid
 
@@ -40,41 +39,10 @@ Sizes = Sequence[int] | None
 
 
 def _group_of(source: Source) -> StorePath | None:
-    """The group that holds the level which a source is; None where it is none."""
+    """The group of which a source is a whole level; None for another kind of source."""
     if not isinstance(source.array, zarr.Array) or source.image is None or not source.image.path:
         return None
     return group_of_level(source.array.store_path, source.image.path)
-
-
-def label_sources(source: Source) -> list[tuple[str, Source]]:
-    """The label images beside the image that a source is the full level of, by name.
-
-    Raises
-    ------
-    ValueError
-        One that is listed is none.
-    """
-    group = _group_of(source)
-    if group is None or source.image is None or source.image.is_labels:
-        return []
-    at = group / LABELS
-    found = []
-    for name in listed_labels(attributes_at(at)):
-        opened = open_source(at / name)
-        if opened.image is None or not opened.image.path:
-            raise ValueError(f"labels must be OME-Zarr images; got {opened.place}: with_labels=False leaves them out")
-        extra = {IMAGE_LABEL: {}, **opened.image.extra}
-        found.append((name, replace(opened, image=replace(opened.image, extra=extra))))
-    return found
-
-
-def list_labels(target: PyramidTarget, labels: Sequence[Any]) -> None:
-    """Write the group of label images, which lists them."""
-    zarr_format, at = target.array.metadata.zarr_format, target.base / LABELS
-    names = [one.target.base.path.rsplit("/", 1)[-1] for one in labels]
-    if set(listed_labels(attributes_at(at))) >= set(names):
-        return
-    put_group(at, zarr_format, {"ome": {"version": "0.5", LABELS: names}} if zarr_format == 3 else {LABELS: names})
 
 
 def new_target(
@@ -164,9 +132,8 @@ def in_place_target(
     ValueError
         The source is no OME-Zarr image, its metadata are not as they should be, or it is read-only.
     """
-    array, image = source.array, source.image
-    group = _group_of(source)
-    if group is None or image is None or not isinstance(array, zarr.Array):
+    array, image, group = source.array, source.image, _group_of(source)
+    if group is None or not isinstance(array, zarr.Array) or image is None:
         raise ValueError(
             f"in_place must be an OME-Zarr image, to which levels are added; got {source.place}: give a target"
         )

@@ -51,10 +51,8 @@ from vrdask.sources.region import one_region
 from vrdask.sources.slices import FORMATS as SLICES
 from vrdask.sources.slices import open_slices
 from vrdask.sources.source import Readable, Source
-from vrdask.sources.zarr import open_zarr
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
-from vrdask.storage.open_place import ZIPPED, store_path
 from vrdask.storage.remote_file import file_at, is_remote
 
 FORMATS = (
@@ -74,7 +72,7 @@ FORMATS = (
 OF_SLICES = (*(one.form for one in SLICES), dicom.FORMAT)
 """Of images that a folder or a pattern may be of."""
 
-__all__ = ["Layout", "Readable", "Source", "open_source", "store_path"]
+__all__ = ["Layout", "Readable", "Source", "open_source"]
 
 
 def open_source(
@@ -177,6 +175,8 @@ def _open(source: Any, level: int, series: int | str, coordinate_system: str | N
             return _open_files(place_of(source), files, level, series)
     if series:
         raise ValueError(f"series must be 0 for a Zarr source; got {series} for {place_of(source)}")
+    from vrdask.sources.zarr import open_zarr  # which takes longer to import than to open most files
+
     return open_zarr(source, level, coordinate_system)
 
 
@@ -201,7 +201,7 @@ def _format_of(file: str, within: str | None) -> Format | None:
         found = [one for one in FORMATS if one.begins(begins)] or [one for one in FORMATS if one.is_named(path.name)]
         if found:
             return found[0]
-        if not file.lower().endswith(ZIPPED):
+        if path.suffix.lower() not in places.ZIPPED:
             raise ValueError(f"source must be Zarr, or a {READABLE_FILES}; got {path}, which is none of these")
     elif is_remote(file) or (within is not None and not path.exists()):
         raise FileNotFoundError(f"source must exist; got {file}{'' if within is None else places.MARK + within}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import zarr
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source, innermost
-from vrdask.sources.zarr_above import group_of_level
+from vrdask.storage.kinds import is_array, is_group
+
+if TYPE_CHECKING:
+    import zarr
 
 LABELS = "labels"
 """The group beside the levels of an image that holds its label images, and what it lists them as."""
@@ -34,7 +35,7 @@ class OmeZarr(NamedTuple):
 def ome_zarr_of(source: Source) -> OmeZarr | None:
     """The image that a source is a level of; None for another kind of source."""
     with opening(source.place):
-        group = _group_of(source)
+        group = group_around(source)
         return None if group is None else _whole(group)
 
 
@@ -45,7 +46,7 @@ def _whole(group: zarr.Group) -> OmeZarr:
     levels = []
     for number in range(len(multiscale["datasets"])):
         image = read_multiscale(attributes, number)
-        if image is not None and isinstance(array := group.get(image.path), zarr.Array):
+        if image is not None and is_array(array := group.get(image.path)):
             levels.append(Level(image, array.shape))
     return OmeZarr(ome.get("version", multiscale.get("version")), tuple(levels))
 
@@ -53,9 +54,9 @@ def _whole(group: zarr.Group) -> OmeZarr:
 def labels_beside(source: Source) -> tuple[str, ...]:
     """Names of the label images beside the image that a source is a level of."""
     with opening(source.place):
-        group = _group_of(source)
+        group = group_around(source)
         beside = None if group is None else group.get(LABELS)
-        return listed_labels(dict(beside.attrs)) if isinstance(beside, zarr.Group) else ()
+        return listed_labels(dict(beside.attrs)) if is_group(beside) else ()
 
 
 def listed_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -64,10 +65,15 @@ def listed_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else ()
 
 
-def _group_of(source: Source) -> zarr.Group | None:
+def group_around(source: Source) -> zarr.Group | None:
+    """The group of the image that a source is a level of; None for another kind of source."""
     array, image = innermost(source), source.image
-    if not isinstance(array, zarr.Array) or image is None or not image.path:
+    if not is_array(array) or image is None or not image.path:
         return None
+    import zarr
+
+    from vrdask.sources.zarr_above import group_of_level
+
     at = group_of_level(array.store_path, image.path)
     if at is None:
         return None

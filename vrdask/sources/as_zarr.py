@@ -80,6 +80,8 @@ _NOTHING: tuple[str, ...] = ()
 
 def as_zarr(source: Source) -> zarr.Array[Any]:
     """An array of zarr's with the samples of a source, which cannot be written."""
+    if isinstance(source.array, zarr.Array):
+        return source.array
     array, chunks = source.array, tuple(max(1, c) for c in source.layout.chunks)
     blank = zarr.create_array(
         MemoryStore(),

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.boxes import Edges, edges_of, longest, parts_of, require_known, slices_of, within
 from vrdask.buffers import Empty
@@ -23,6 +22,7 @@ from vrdask.dtypes import DType
 from vrdask.images.image import Image
 from vrdask.sources.source import Source, square_chunks
 from vrdask.storage.checksums import crc32c_of
+from vrdask.storage.kinds import is_array
 from vrdask.storage.layout import Layout
 
 Array = npt.NDArray[Any]
@@ -107,7 +107,7 @@ class DaskBlocks(GivenArray):
     @property
     def places(self) -> list[Any]:
         values = (getattr(node, "value", node) for node in dict(self.array.__dask_graph__()).values())
-        return [value for value in values if isinstance(value, zarr.Array)]
+        return [value for value in values if is_array(value)]
 
     @property
     def identity(self) -> Any:

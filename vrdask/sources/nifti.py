@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType, plain
-from vrdask.images.nifti_fields import with_fields
+from vrdask.images.nifti_fields import OWN, with_fields
 from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
@@ -160,17 +160,26 @@ def _header(path: Path) -> tuple[Any, bool, bool]:
         raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as file:
-            block = file.read(_HEADER_BYTES)
+            block = file.read(_HEADER_BYTES + len(OWN) + 8)
         for kind in (Nifti1Header, Nifti2Header):
             if kind.may_contain_header(block):
                 header = kind(block[: kind.sizeof_hdr])
                 said = kind(block[: kind.sizeof_hdr], check=False)["pixdim"]
                 header["pixdim"][said == 0] = 0  # which nibabel takes for 1: what nobody says is not known
-                has_more = block[kind.sizeof_hdr : kind.sizeof_hdr + 1] not in (b"", b"\0")
+                has_more = _has_extensions(block[kind.sizeof_hdr :], int(header["vox_offset"]) - kind.sizeof_hdr)
                 return header, has_more, not bytes(header["magic"].item()).startswith(b"n+")
     except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError, ValueError) as error:
         raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None
     raise ValueError(f"a NIfTI source must hold a volume; got {path}, which does not begin with a NIfTI header")
+
+
+def _has_extensions(block: bytes, size: int) -> bool:
+    """Whether extensions follow a header, but for the one that a run of ours has written alone (see `targets.nifti`).
+
+    block : what follows it, of so many bytes as far as the samples.
+    """
+    is_own = block[12:].startswith(OWN) and int.from_bytes(block[4:8], "little") + 4 == size
+    return block[:1] not in (b"", b"\0") and not is_own
 
 
 def _slope_and_intercept(header: Any) -> tuple[float, float]:

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.abc.store import Store
-from zarr.storage import StorePath
 
 from vrdask.sources.source import Source
-from vrdask.storage.objects import url
+from vrdask.storage.kinds import is_array, is_group, is_store, is_store_path
 
 WAYS_OUT = {
     "xarray": 'give one variable of it, dataset["name"]',
@@ -35,7 +32,9 @@ def require_source(source: Any) -> None:
     TypeError
         The message tells its type and what takes it.
     """
-    if isinstance(source, str | os.PathLike | StorePath | dict | Store | zarr.Array | zarr.Group | Source):
+    if isinstance(source, str | os.PathLike | dict | Source) or any(
+        is_kind(source) for is_kind in (is_store_path, is_store, is_array, is_group)
+    ):
         if isinstance(source, os.PathLike) and isinstance(os.fspath(source), bytes):
             raise TypeError(f"source must be a path of text; got {os.fspath(source)!r}: decode it with os.fsdecode")
         return
@@ -54,9 +53,11 @@ def require_source(source: Any) -> None:
 
 def place_of(source: Any) -> str:
     """A place in words, as errors name it: a path as pathlib writes it, or a URL."""
-    if isinstance(source, zarr.Array | zarr.Group):
-        return url(source.store_path)
-    if isinstance(source, StorePath):
+    if is_array(source) or is_group(source):
+        return place_of(source.store_path)
+    if is_store_path(source):
+        from vrdask.storage.objects import url
+
         return url(source)
     if isinstance(source, os.PathLike) or (isinstance(source, str) and "://" not in source):
         return str(Path(source))

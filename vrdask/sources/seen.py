@@ -57,6 +57,20 @@ class Seen:
     name: str = ""
     """Of the file's photometric interpretation."""
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What its numbers alone do not show: a line each, for people."""
+        found = []
+        if self.orientation not in (0, 1):
+            found.append(
+                f"rows and columns stay as they are stored: the file's orientation, {self.orientation}, turns them"
+            )
+        if self.meaning is None:
+            found.append(f"samples stay the numbers that they are, of {self.name}")
+        elif self.meaning is not Meaning.PLAIN:
+            found.append(f"samples stay the numbers that they are: {self.meaning.value}")
+        return tuple(f"{one} (.png and .jpg show it)" for one in found) if self.meaning is not None else tuple(found)
+
 
 @dataclass(frozen=True)
 class Colouring:

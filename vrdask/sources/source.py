@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import zarr
 
-from vrdask.boxes import Edges, regular_edges
+from vrdask.boxes import Box, Edges, regular_edges
 from vrdask.dtypes import DType
 from vrdask.images.asked import Axes
 from vrdask.images.image import Image
 from vrdask.images.kinds import space_of
 from vrdask.storage.cropped import Cropped, cropped_edges
+from vrdask.storage.kinds import is_array
 from vrdask.storage.layout import Layout
-from vrdask.storage.readable import StoredArray
+
+if TYPE_CHECKING:
+    import zarr
 
 
 class Readable(Protocol):
@@ -65,6 +67,17 @@ class Source:
     level_shapes: Callable[[], tuple[tuple[int, ...], ...]] | None = None
     seen: Any = None
     at_level: Callable[[int], Source] | None = None
+
+    @property
+    def stored(self) -> zarr.Array[Any] | None:
+        """The array of zarr's that it is as a whole; None for another kind."""
+        return self.array if is_array(self.array) else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it says of itself that its samples and axes do not hold: a line each, for people."""
+        noted = (value for name, value in self.details if name == "note")
+        return (*noted, *(() if self.seen is None else self.seen.unseen))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -117,6 +130,8 @@ class Source:
         import dask.array as da
         from dask.base import tokenize
 
+        from vrdask.storage.readable import StoredArray
+
         stored = StoredArray(self.array, [self.place, self.stamp()])
         sizes = da.core.normalize_chunks(
             stored.stored if chunks is None else chunks, self.shape, dtype=self.dtype, previous_chunks=stored.stored
@@ -162,12 +177,31 @@ def _edges_of(array: Any, whose: str) -> tuple[Edges, ...]:
 def innermost(source: Source) -> Any:
     """The array that a source is a part of, such as one channel, or a region, or has in another order."""
     array: Any = source.array
-    while not isinstance(array, zarr.Array):
+    while not is_array(array):
         around = getattr(array, "whole", None)
         if (inner := getattr(array, "inner", None) if around is None else around) is None:
             break
         array = inner
     return array
+
+
+def box_of_stored(source: Source) -> Box:
+    """Where the samples of a source lie in the array that it is a part of (see `innermost`): a box of that."""
+    array: Any = source.array
+    box = [(0, n) for n in array.shape]
+    while not is_array(array):
+        if isinstance(array, Cropped):
+            box = [(a + at, b + at) for (a, b), (at, _) in zip(box, array.box, strict=True)]
+            array = array.whole
+        elif hasattr(array, "whole"):  # one place along an axis
+            box.insert(array.axis, (array.index, array.index + 1))
+            array = array.whole
+        elif hasattr(array, "inner"):
+            box = [box[array.order.index(axis)] for axis in range(len(box))]
+            array = array.inner
+        else:
+            break
+    return tuple(box)
 
 
 def stays(source: Source) -> bool:

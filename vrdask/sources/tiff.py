@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.boxes import Index
 from vrdask.buffers import Empty
@@ -42,10 +41,13 @@ from vrdask.storage.remote_file import file_at, is_remote
 from vrdask.text import by_axis
 
 if TYPE_CHECKING:
+    import zarr
     from tifffile import TiffFile, TiffPageSeries
 
 WHAT = "a TIFF source"
 OLD_JPEG = 6
+COLOUR_PROFILE = 34675
+"""A tag: what a file says of how its colours look."""
 
 
 class TiffArray:
@@ -172,6 +174,8 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:
+    import zarr
+
     # with one worker, tifffile decodes in Zarr's only event loop
     store: Any = series.aszarr(level=level, maxworkers=max(2, usable_cores()))
     return zarr.open_array(store, mode="r")  # Zarr 2 or 3, as the version of tifffile has it
@@ -199,6 +203,8 @@ def _details(file: TiffFile, series: int, level: int) -> Iterator[tuple[str, str
     yield "series", f"{series} of " + ", ".join(f"{k}: {_named(one)}" for k, one in enumerate(file.series))
     yield "levels", ", ".join(f"{k}: {by_axis(one.shape)}" for k, one in enumerate(chosen.levels))
     yield "level", str(level)
+    if page.tags.get(COLOUR_PROFILE) is not None:
+        yield "note", "the file's colour profile (ICC) is not carried on: samples stay the numbers that they are"
 
 
 def require_readable(page: Any, path: Path) -> None:

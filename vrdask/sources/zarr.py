@@ -16,9 +16,11 @@ from vrdask.images.axes import ATTRIBUTE, image_from
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.images.orientation import with_affine
+from vrdask.images.units import unknown_units
 from vrdask.sources.no_source import place_of
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source
+from vrdask.sources.within import MOST_TOLD
 from vrdask.sources.zarr_above import image_above
 from vrdask.sources.zarr_holdings import no_image
 from vrdask.sources.zarr_labelled import image_of_variable, only_variable
@@ -47,17 +49,18 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
     else:
         source = places.normal(source)
         local = isinstance(source, str) and "://" not in source
-        if local and not Path(source).exists():
+        archive = places.in_archive(source) if local else None
+        if local and archive is None and not Path(source).exists():
             raise FileNotFoundError(f"source must exist; got {place}")
         if local:
-            _require_metadata_of_some_size(Path(source))
+            _require_metadata_of_some_size(Path(source), archive)
         try:
             with said_of(f"opening {place}"):
                 node = _open_node(source)
         except FileNotFoundError:
             images = ", nor images" if local and Path(source).is_dir() else ""
             raise FileNotFoundError(
-                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{images}"
+                f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{images}{_held(archive)}"
             ) from None
     attributes = _attributes(node, place)
     if isinstance(node, zarr.Array):
@@ -103,12 +106,24 @@ def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:
         raise
 
 
-def _require_metadata_of_some_size(path: Path) -> None:
+def _held(archive: tuple[Path, str] | None) -> str:
+    """What a zip file holds at its top, for an error: mostly the folder that was zipped."""
+    if archive is None:
+        return ""
+    with zipfile.ZipFile(archive[0]) as file:
+        tops = sorted({name.partition("/")[0] for name in file.namelist()})
+    named = ", ".join(f"{archive[0]}/{name}" for name in tops[:MOST_TOLD])
+    return f"; the file holds {named}{', ..' if len(tops) > MOST_TOLD else ''}" if tops else ""
+
+
+def _require_metadata_of_some_size(path: Path, archive: tuple[Path, str] | None) -> None:
     """Refuse local metadata so long that to read them would take the memory of the machine."""
     names = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
-    if path.is_file():
-        with zipfile.ZipFile(path) as file:
-            sizes = {one.filename: one.file_size for one in file.infolist() if one.filename in names}
+    if archive is not None:
+        within = f"{archive[1]}/" if archive[1] else ""
+        with zipfile.ZipFile(archive[0]) as file:
+            sizes = {one.filename.removeprefix(within): one.file_size for one in file.infolist()
+                     if one.filename in [within + name for name in names]}  # fmt: skip
     else:
         sizes = {name: (path / name).stat().st_size for name in names if (path / name).is_file()}
     for name, size in sizes.items():
@@ -160,8 +175,10 @@ _OF_XARRAY = "_ARRAY_DIMENSIONS"
 
 
 def _source(array: zarr.Array[Any], image: Image | None) -> Source:
-    note = None
+    note: str | None = None
+    units: tuple[str, ...] = ()
     if image is not None:
+        units = unknown_units(image.axes)
         said = array.attrs.get(ATTRIBUTE)
         image, note = with_affine(image, said.get("affine") if isinstance(said, Mapping) else None)
     zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
@@ -179,4 +196,6 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
             again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
             return described(again)
 
-    return Source(array, layout, url(array.store_path), stamp, image, () if note is None else (("note", note),))
+    return Source(
+        array, layout, url(array.store_path), stamp, image, tuple(("note", one) for one in (note, *units) if one)
+    )

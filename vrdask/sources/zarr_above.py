@@ -14,7 +14,7 @@ from zarr.storage import FsspecStore, LocalStore, StorePath
 
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
-from vrdask.storage import objects, places, zarr_internals
+from vrdask.storage import addresses, objects, zarr_internals
 
 MOST_ABOVE = 5
 """Groups that are asked: the path of a level is seldom deeper, and each costs requests to a store."""
@@ -42,14 +42,15 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
 
 def group_of_level(at: StorePath, path: str) -> StorePath | None:
     """The group of which the array at a place is the level with this path, through whatever store it was opened; None
-    where it is none: an array by itself, of which a caller has said what makes it an image.
+    where no group tells of it, as of an array whose pixel size a caller has given.
     """
     inner = path.strip("/")
-    if f"/{at.path}".endswith(f"/{inner}"):
-        found: StorePath | None = StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
-    else:
-        found = next((group for group, way in islice(_above(at), MOST_ABOVE) if way == inner), None)
-    return found if found is not None and _multiscales(_attributes(found)) else None
+    here = StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
+    candidates = [here] if f"/{at.path}".endswith(f"/{inner}") else []
+    for group in (*candidates, *(group for group, way in islice(_above(at), MOST_ABOVE) if way == inner)):
+        if _multiscales(_attributes(group)):
+            return group
+    return None
 
 
 def _multiscales(attributes: Mapping[str, Any]) -> Any:
@@ -68,7 +69,7 @@ def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
         return
     names = [*(store.path if isinstance(store, FsspecStore) else "").split("/"), *at.path.split("/")]
     names = [name for name in names if name]
-    for count, group in enumerate(places.above(at), 1):
+    for count, group in enumerate(addresses.above(at), 1):
         yield group, "/".join(names[-count:])
 
 

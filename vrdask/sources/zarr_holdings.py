@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import zarr
+from typing import TYPE_CHECKING, Any
 
 from vrdask.images.holdings import held
 from vrdask.sources.within import ImagesWithinError
+from vrdask.storage.kinds import is_group
+
+if TYPE_CHECKING:
+    import zarr
 
 
 def no_image(group: zarr.Group, attributes: Mapping[str, Any], place: str) -> ValueError:
@@ -31,11 +33,11 @@ def paths_within(group: zarr.Group, attributes: Mapping[str, Any]) -> Iterator[s
     kind, paths = found
     if paths is None:  # bioformats2raw: as a list beside says, or by number
         beside = group.get("OME")
-        listed = held({"bioformats2raw.layout": 3, **_ome(beside)}) if isinstance(beside, zarr.Group) else None
+        listed = held({"bioformats2raw.layout": 3, **_ome(beside)}) if is_group(beside) else None
         paths = (listed[1] if listed else None) or _numbered(group)
     for path in paths:
         inner = group.get(path)
-        if not isinstance(inner, zarr.Group):
+        if not is_group(inner):
             continue
         if kind == "a plate":
             for image in paths_within(inner, dict(inner.attrs)):
@@ -53,6 +55,6 @@ def _ome(group: zarr.Group) -> Mapping[str, Any]:
 def _numbered(group: zarr.Group) -> tuple[str, ...]:
     """0, 1, 2, .. as far as there are groups."""
     found: list[str] = []
-    while isinstance(group.get(str(len(found))), zarr.Group):
+    while is_group(group.get(str(len(found)))):
         found.append(str(len(found)))
     return tuple(found)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from vrdask.boxes import Box, Edges, Index, Interval, parts_of, touched
 from vrdask.buffers import Empty
-from vrdask.storage.chunk_array import ByChunk, ChunkIO
 from vrdask.storage.costs import TransferCost
+
+if TYPE_CHECKING:
+    from vrdask.storage.chunk_array import ByChunk, ChunkIO
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +43,8 @@ def chunk_io(array: Any, empty: Empty = np.empty) -> Chunks:
     """What reads an array chunk by chunk, or a box of one. empty : makes arrays, as `numpy.empty` does."""
     if isinstance(array, Cropped):
         return CroppedIO(chunk_io(array.whole, empty), array.box)
+    from vrdask.storage.chunk_array import ChunkIO  # which needs zarr
+
     return ChunkIO(array, empty)
 
 
@@ -96,4 +100,4 @@ class CroppedIO:
         return tuple((a + sign * at, b + sign * at) for (a, b), (at, _) in zip(box, self._box, strict=True))
 
 
-Chunks: TypeAlias = ChunkIO | CroppedIO
+Chunks: TypeAlias = "ChunkIO | CroppedIO"

@@ -11,8 +11,6 @@ from zarr.storage import LocalStore, StorePath, ZipStore
 from vrdask.storage import places, remote, zarr_internals
 from vrdask.storage.remote_store import in_remote_store
 
-ZIPPED = (".zip", ".ozx")
-
 
 def store_path(place: Any, mode: str | None) -> StorePath:
     """A place in a store from a path, a URL (fsspec), a store or a place.
@@ -25,6 +23,8 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         `place` is none of these.
     ValueError
         It is read-only and to be written, or a URL of a kind that nobody knows.
+    NotADirectoryError
+        It is to be written, and leads through a file.
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
@@ -36,9 +36,11 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     if mode is None and isinstance(place, Store):
         return StorePath(place)
     if isinstance(place, str) and "://" not in place:
-        if mode == "r" and Path(place).suffix.lower() in ZIPPED and Path(place).is_file():
-            absolute = Path(place).absolute()  # workers open it again, in folders of their own
-            return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")))
+        if mode == "r" and (found := places.in_archive(place)) is not None:
+            absolute = found[0].absolute()  # workers open it again, in folders of their own
+            return StorePath(zarr_internals.sync(ZipStore.open(absolute, mode="r")), found[1])
+        if mode == "a":
+            _require_folder(Path(place))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
     try:
         return (
@@ -55,3 +57,16 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         if isinstance(place, str):  # a file system that lacks credentials, for one
             raise ValueError(f"a URL must lead to a store that can be opened; got {place}: {error}") from error
         raise
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse a path that leads through a file, such as a zip file, to be written.
+
+    Raises
+    ------
+    NotADirectoryError
+        It does.
+    """
+    above = next((one for one in path.parents if one.exists()), None)
+    if above is not None and not above.is_dir():
+        raise NotADirectoryError(f"target must lie in a folder; got {path}: {above} is a file")

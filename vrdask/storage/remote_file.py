@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from vrdask.storage import remote
-from vrdask.storage.remote_store import asking_once
 from vrdask.storage.retry import ShortAnswerError, attempt, patiently, said_of
 
 BLOCK_BYTES = 1 << 20
@@ -130,6 +128,9 @@ def look(url: str) -> RemoteFile:
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
+    from vrdask.storage import remote  # which needs fsspec and zarr, as a local file does not
+    from vrdask.storage.remote_store import asking_once
+
     files, path = remote.file_system(url)
     files = asking_once(files)
 

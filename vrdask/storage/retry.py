@@ -4,7 +4,6 @@ what was being done.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import time
@@ -97,6 +96,8 @@ async def patiently_awaited(doing: Callable[[], str], call: Callable[[], Awaitab
                     raise
             else:
                 _warn(doing, seconds, error)
+                import asyncio  # which takes a while to import
+
                 await asyncio.sleep(seconds)
     raise AssertionError
 

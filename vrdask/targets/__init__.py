@@ -1,6 +1,7 @@
 """What can be written: a file per format.
 
     zarr      arrays, OME-Zarr images       paths, URLs, stores, arrays that are there
+    zipped    .ozx                          local files; a folder until they are complete
     nifti     .nii, .nii.gz                 local files, larger than memory; vrdask[nifti]
     picture   PNG, JPEG, TIFF               local files, for results that fit in memory; vrdask[images], vrdask[tiff]
 
@@ -19,10 +20,10 @@ from zarr import Array
 from vrdask.images.image import Image
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
-from vrdask.targets import nifti, picture, zarr
+from vrdask.targets import nifti, picture, zarr, zipped
 from vrdask.targets.target import Form, Request, Target, TargetFormat
 
-FORMATS = (zarr.FORMAT, nifti.FORMAT, picture.FORMAT)
+FORMATS = (zarr.FORMAT, zipped.FORMAT, nifti.FORMAT, picture.FORMAT)
 
 __all__ = ["FORMATS", "Form", "Request", "Target", "TargetFormat", "format_of", "open_target"]
 

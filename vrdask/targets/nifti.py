@@ -61,6 +61,10 @@ class NiftiTarget(StreamedTarget):
     told: tuple[str, ...]
 
     @property
+    def holds_attributes(self) -> bool:
+        return False
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return self.told
 

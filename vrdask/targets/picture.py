@@ -23,7 +23,7 @@ from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.targets.shown import SUFFIXES, Show, how_shown, write_shown
 from vrdask.targets.target import Form, Request, Target, TargetFormat
-from vrdask.targets.tiff_writing import is_ome, require_ome, write_tiff
+from vrdask.targets.tiff_writing import is_ome, lost_in_tiff, require_ome, write_tiff
 from vrdask.targets.whole_file import Begins, require_replaceable, written_whole
 from vrdask.text import format_bytes
 
@@ -50,6 +50,18 @@ class PictureTarget(Target):
     @property
     def is_whole(self) -> bool:
         return True
+
+    @property
+    def holds_place(self) -> bool:
+        return self.show is not None  # nobody looks for one in a picture for eyes
+
+    @property
+    def holds_attributes(self) -> bool:
+        return self.show is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if self.show is not None else lost_in_tiff(self.geometry, self.path.name)
 
     def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
         data = np.asarray(self.array[...])

@@ -1,17 +1,13 @@
 """Files that are written from their beginning to their end, larger than memory.
 
 A run writes its blocks in any order, a file is a stream. So the run's target is an uncompressed Zarr array in a folder
-beside the file, with the run's record; when all of it is there it is read once, slab by slab in the file's order, into
-a file that then takes the target's name. Resuming, clusters and the lock are those of any Zarr target. Until the file
-is complete the folder takes as much of the disk as the samples.
+beside the file (`file`); when all of it is there it is read once, slab by slab in the file's order. Until the file is
+complete the folder takes as much of the disk as the samples.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -21,14 +17,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.storage import MemoryStore, StorePath
+from zarr.storage import MemoryStore
 
 from vrdask.boxes import Box
 from vrdask.dtypes import DType, plain
-from vrdask.storage import durable, places, zarr_internals
+from vrdask.storage import zarr_internals
 from vrdask.storage.chunk_array import ChunkIO
-from vrdask.storage.open_place import store_path
-from vrdask.targets.target import Form, Request, Target
+from vrdask.targets.file import FileTarget, place_of_file
+from vrdask.targets.target import Form, Request
 
 SLAB_BYTES = 32 << 20
 MOST_OF_LIMIT = 8
@@ -36,56 +32,12 @@ MOST_OF_LIMIT = 8
 LONGEST_SIDE = 256
 CHUNK_BYTES = 1 << 20
 """Of a chunk, which a task of the run writes whole."""
-_RECORD = ".vrdask"
-
-
-class FromFolder(Target):
-    """A target that is a file, put together when all samples are there; they lie in a folder beside it until then."""
-
-    path: Path
-    """Of the file."""
-
-    @property
-    def file(self) -> Path:
-        return self.path
-
-    def made(self) -> Mapping[str, str] | None:
-        """What the file that is there says of how it was made."""
-        raise NotImplementedError
-
-    def clear(self) -> None:
-        """Remove the file that is to be replaced."""
-        self.path.unlink(missing_ok=True)
-        durable.sync_folder(self.path.parent)
-
-    def publish(self, write: Callable[[Path], None], made: Mapping[str, str]) -> None:
-        """Write the file beside its name, which it takes when it is on the disk; then the samples go."""
-        assert self.folder is not None
-        partial = self.folder / "file.partial"
-        write(partial)
-        durable.sync_files([partial], self.folder)
-        if os.path.lexists(self.path) and not (made and self.made() == made):  # of this run, cut off at its very end
-            raise FileExistsError(
-                f"target must not exist; got {self.path}, which has come during the run: remove it, and resume=True "
-                "(--resume) puts the file together"
-            )
-        os.replace(partial, self.path)
-        durable.sync_folder(self.path.parent)
-        for entry in self.folder.iterdir():  # the record goes when it is said that all is done
-            if entry.name != _RECORD:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-    def tidy(self) -> None:
-        with suppress(OSError):
-            assert self.folder is not None
-            self.folder.rmdir()  # where nothing is in it
 
 
 @dataclass(frozen=True)
-class StreamedTarget(FromFolder):
+class StreamedTarget(FileTarget):
     """A file to write when all its samples are there."""
 
-    path: Path
     order: tuple[int, ...]
     """The array's axes as the file counts them, the slowest first."""
     slab_bytes: int
@@ -95,9 +47,8 @@ class StreamedTarget(FromFolder):
         """Write the file. slabs : all samples, in C order of the file's axes. made : see `standing`."""
         raise NotImplementedError
 
-    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
-        self.publish(lambda partial: self.write(partial, self._slabs(), made or {}), made or {})
-        return self.array
+    def put_together(self, path: Path, made: Mapping[str, str]) -> None:
+        self.write(path, self._slabs(), made)
 
     def _slabs(self) -> Iterator[npt.NDArray[Any]]:
         read = ChunkIO(self.array).read
@@ -151,30 +102,6 @@ def slabs_of(shape: Sequence[int], chunks: Sequence[int], itemsize: int, slab_by
             yield (*((k, k + 1) for k in index), (start, min(n, start + step)), *whole)
 
 
-def file_and_folder(place: Any, overwrite: bool, what: str, is_ours: Callable[[Path], bool]) -> tuple[Path, StorePath]:
-    """A file to write, and the folder that its samples wait in. Nothing is written.
-
-    what : for people, with its article. is_ours : whether a file that is there is of the format.
-
-    Raises
-    ------
-    FileExistsError, FileNotFoundError
-        The file cannot be made as asked for.
-    """
-    path = places.local_path(place) or Path(place)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder of {what} must exist; got {place}")
-    if os.path.lexists(path) and not path.is_file():
-        raise FileExistsError(f"target must not exist; got {path}, which is no file: choose another name")
-    if overwrite and path.is_file() and path.stat().st_size and not is_ours(path):
-        raise FileExistsError(
-            f"overwrite must replace a file of the format that its name promises; got {path}, which is something else: "
-            "remove it, or choose another name"
-        )
-    root = store_path(str(path.with_name(f".{path.name}.unfinished")), "a")
-    return path, StorePath(root.store, root.path)
-
-
 def streamed_arguments(
     place: Any,
     form: Form,
@@ -201,7 +128,7 @@ def streamed_arguments(
     ):
         if value != none:
             raise ValueError(f"{name} must be left out for {what}, which has none; got {value}")
-    path, root = file_and_folder(place, request.overwrite, what, is_ours)
+    path, root = place_of_file(place, request.overwrite, what, is_ours)
     most = min(SLAB_BYTES, max(1, (request.memory_limit or SLAB_BYTES * MOST_OF_LIMIT) // MOST_OF_LIMIT))
     shape = form.out_shape
     dtype: DType = plain(form.out_dtype.newbyteorder("="))

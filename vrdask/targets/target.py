@@ -101,6 +101,16 @@ class Target:
         return False
 
     @property
+    def holds_attributes(self) -> bool:
+        """Whether it can say whatever else a source says of itself."""
+        return True
+
+    @property
+    def holds_place(self) -> bool:
+        """Whether it can say where its first sample lies."""
+        return True
+
+    @property
     def folder(self) -> Path | None:
         """Where the units lie in a file system of this machine; None for another kind of store."""
         return objects.local_folder(self.base)

@@ -38,8 +38,9 @@ from vrdask.images.orientation import is_said_by_axes
 from vrdask.images.pyramid_metadata import usual_names
 from vrdask.storage import places, zarr_internals
 from vrdask.storage.chunk_array import ChunkIO
+from vrdask.targets.file import FileTarget, place_of_file
 from vrdask.targets.pyramid import PyramidTarget
-from vrdask.targets.streamed import MOST_OF_LIMIT, FromFolder, file_and_folder
+from vrdask.targets.streamed import MOST_OF_LIMIT
 from vrdask.targets.tiff_packing import Packing, packing_of
 from vrdask.targets.tiff_writing import ORDER, TILE, TiffForm, is_ome, require_ome, tiff_axes, tiff_form
 from vrdask.text import by_axis
@@ -58,7 +59,7 @@ TEXT = 2
 
 
 @dataclass(frozen=True)
-class TiffPyramidTarget(FromFolder, PyramidTarget):
+class TiffPyramidTarget(FileTarget, PyramidTarget):
     """A TIFF of several levels."""
 
     path: Path = field(kw_only=True)
@@ -94,11 +95,7 @@ class TiffPyramidTarget(FromFolder, PyramidTarget):
     def opened(self) -> Any:
         return self.array
 
-    def finish(self, made: Mapping[str, str] | None = None) -> Any:
-        self.publish(lambda partial: self._write(partial, made or {}), made or {})
-        return self.array
-
-    def _write(self, path: Path, made: Mapping[str, str]) -> None:
+    def put_together(self, path: Path, made: Mapping[str, str]) -> None:
         import tifffile
 
         is_ome_tiff, options = is_ome(self.path.name), dict(self.form.options)
@@ -220,7 +217,7 @@ def tiff_pyramid(
     """
     if find_spec("tifffile") is None:
         raise ModuleNotFoundError(f"writing {place} needs the package tifffile: pip install 'vrdask[tiff]'")
-    path, root = file_and_folder(place, overwrite, "a TIFF", begins_like_tiff)
+    path, root = place_of_file(place, overwrite, "a TIFF", begins_like_tiff)
     image, dtype = images[0], plain(dtype.newbyteorder("="))
     codes = _codes(image, shapes[0], dtype)
     if is_ome(path.name):

@@ -73,6 +73,8 @@ def tiff_form(shape: Sequence[int], dtype: DType, image: Image | None, name: str
     metadata: dict[str, Any] = {"axes": codes}
     options: dict[str, Any] = {"metadata": metadata}
     if is_ome(name):
+        if image is not None and image.name is not None:
+            metadata["Name"] = image.name
         for code in sizes.keys() & set("XYZ"):
             metadata |= {f"PhysicalSize{code}": sizes[code], f"PhysicalSize{code}Unit": "µm"}
         if "C" in codes:
@@ -93,6 +95,25 @@ def write_tiff(file: Path, name: str, data: npt.NDArray[Any], image: Image | Non
     form = tiff_form(data.shape, data.dtype, image, name)
     tiled: dict[str, Any] = {"tile": (TILE, TILE), "compression": "zlib"} if form.codes.endswith(("YX", "YXS")) else {}
     tifffile.imwrite(file, data.transpose(form.order), ome=is_ome(name), **tiled, **form.options)
+
+
+def lost_in_tiff(image: Image | None, name: str) -> tuple[str, ...]:
+    """Lines, for people, about what a file of this name does not hold of an image."""
+    if image is None:
+        return ()
+    held = "xyz" if is_ome(name) else "xy"
+    sizes = _micrometres(image, len(image.axes))
+    lost = [
+        f"{image.axis_names[axis]} {image.scale[axis]:g} {image.axes[axis].get('unit', 'without a unit')}"
+        for axis in image.space_axes
+        if math.isfinite(image.scale[axis]) and (sizes[axis] is None or image.axis_names[axis].lower() not in held)
+    ]
+    kind = "an OME-TIFF" if is_ome(name) else "a TIFF that is no OME-TIFF"
+    found = [f"{kind} does not hold the spacing {', '.join(lost)}"] if lost else []
+    kept = {"omero"} if is_ome(name) or has_colours(image) else set()
+    if rest := sorted({*image.extra} - kept):
+        found.append(f"{kind} does not hold {', '.join(rest)}")
+    return tuple(found)
 
 
 def _channels(image: Image | None, count: int) -> dict[str, Any]:
@@ -137,9 +158,12 @@ def tiff_axes(shape: Sequence[int], image: Image | None) -> str:
 
 
 def _micrometres(image: Image | None, ndim: int) -> list[float | None]:
+    """Sizes along the axes; None for those not known. Of a scanner's space, sizes without a unit are millimetres."""
     if image is None:
         return [None] * ndim
+    usual = None if image.affine is None else "millimeter"
+    units = [axis.get("unit", usual if k in image.space_axes else None) for k, axis in enumerate(image.axes)]
     return [
-        scale * MICROMETRES[axis["unit"]] if axis.get("unit") in MICROMETRES and math.isfinite(scale) else None
-        for axis, scale in zip(image.axes, image.scale, strict=True)
+        scale * MICROMETRES[unit] if unit in MICROMETRES and math.isfinite(scale) else None
+        for unit, scale in zip(units, image.scale, strict=True)
     ]

@@ -61,8 +61,8 @@ def page_of(opened: Any, place: str, embed: str, labels: bool, run: Any) -> str:
     from vrdask.cli.info import known, told
     from vrdask.cli.view.page import levels_of, page, view_of
     from vrdask.cli.view.shown import shown
-    from vrdask.runs.pyramid_target import label_sources
     from vrdask.runs.target_sizes import parse_bytes
+    from vrdask.sources.label_images import labels_at
 
     limit = parse_bytes(embed, "embed") or 0
     info = known(opened)
@@ -70,11 +70,11 @@ def page_of(opened: Any, place: str, embed: str, labels: bool, run: Any) -> str:
     each = limit if opened.dtype.itemsize == 1 else limit // 2
     base = shown(opened, each, run, is_labels)
     try:
-        beside = label_sources(opened)[:MOST_LABEL_IMAGES] if labels and not is_labels else []
+        beside = labels_at(opened)[:MOST_LABEL_IMAGES] if labels and not is_labels else []
     except (OSError, ValueError) as error:
         error.add_note("--no-labels leaves label images out")
         raise
-    over = {name: shown(one, limit // 2 // len(beside), run, majority=True) for name, one in beside}
+    over = {name: shown(one, limit // 2 // len(beside), run, majority=True) for name, one, _ in beside}
     view = {"place": place, "levels": levels_of(opened, info), **view_of(base, over, is_labels)}
     listed = {f"level {one['path']}" for one in info["levels"]}  # which the page lists by themselves
     rows = [row for row in told(opened, info) if row[0] not in listed]
