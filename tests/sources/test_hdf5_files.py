@@ -14,6 +14,7 @@ from small_files import FORMATS, imaris, packed_hdf5
 import vrdask
 from vrdask.cli import main
 from vrdask.sources import open_source
+from vrdask.storage.retry import StoreError
 
 h5py = pytest.importorskip("h5py", reason="vrdask[hdf5] is not installed")
 
@@ -36,6 +37,7 @@ with h5py.File({str(path)!r}, "w") as file:
     read = f"""
 import sys
 from vrdask.sources import open_source
+from vrdask.storage.retry import StoreError
 sys.modules["hdf5plugin"] = MODULE
 try:
     print(open_source({str(path)!r}).array[19:20, 29:30, 39:40].ravel())
@@ -50,12 +52,23 @@ except Exception as error:
     assert python(read.replace('sys.modules["hdf5plugin"] = MODULE', "")) == "[23999]"
 
 
+def test_a_file_that_another_process_writes_is_told_as_such(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+    path = packed_hdf5(tmp_path / "x.h5", X)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match=r"^opening .*x\.h5 failed: another process is writing it; HDF5_USE_FILE"):
+            open_source(path)
+
+
 def test_h5py_is_asked_for(tmp_path, python):
     path = packed_hdf5(tmp_path / "x.h5", X)
     said = python(f"""
 import sys
 sys.modules["h5py"] = None
 from vrdask.sources import open_source
+from vrdask.storage.retry import StoreError
 try:
     open_source({str(path)!r})
 except ModuleNotFoundError as error:

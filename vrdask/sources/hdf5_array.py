@@ -24,6 +24,7 @@ from vrdask.sources.given import GivenArray
 from vrdask.sources.opening import is_damage, reason_of
 from vrdask.sources.source import file_stamp
 from vrdask.storage.remote_file import file_at, is_remote, remote_file
+from vrdask.storage.retry import StoreError
 
 Array = npt.NDArray[Any]
 FILTERS = {
@@ -177,8 +178,21 @@ class GivenDataset(Hdf5Array):
 
 
 def opened(path: str) -> Any:
-    """An HDF5 file, which keeps no decoded chunks."""
-    return h5py_for(path).File(file_at(path).open("rb") if is_remote(path) else path, "r", rdcc_nbytes=0)
+    """An HDF5 file, which keeps no decoded chunks.
+
+    Raises
+    ------
+    StoreError
+        Another process is writing it.
+    """
+    h5py = h5py_for(path)
+    try:
+        return h5py.File(file_at(path).open("rb") if is_remote(path) else path, "r", rdcc_nbytes=0)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"opening {path} failed: another process is writing it; HDF5_USE_FILE_LOCKING=FALSE in the environment "
+            "reads it all the same"
+        ) from error
 
 
 def h5py_for(path: Any) -> Any:
