@@ -7,7 +7,7 @@ import vrdask
 
 n = 600
 y, x = np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j]
-rings = 0.5 + 0.5 * np.cos(0.35 * np.pi * n / 2 * (x**2 + y**2))
+rings = 0.5 + 0.5 * np.cos(0.22 * np.pi * n / 2 * (x**2 + y**2))
 
 figure, axes = plt.subplots(1, 6, figsize=(11, 2.2), layout="constrained")
 axes[0].imshow(rings, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")

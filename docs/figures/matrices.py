@@ -10,16 +10,15 @@ MODES = [
     *("box", "bilinear", "hamming", "bicubic", "lanczos", "mks2013", "mks2021"),
 ]
 
-figure, axes = plt.subplots(6, 4, figsize=(9, 12.5), layout="constrained")
+figure, axes = plt.subplots(6, 4, figsize=(8.6, 12), width_ratios=[12, 7, 12, 7], layout="constrained")
 for place, mode in enumerate(MODES):
     for column, (n_in, n_out) in enumerate([(12, 7), (7, 12)]):
         ax = axes[place // 2, 2 * (place % 2) + column]
         matrix = vrdask.resample(np.eye(n_in), n_out, mode, axes=0)
         shown = ax.imshow(np.ma.masked_equal(matrix, 0), cmap="RdBu_r", vmin=-1, vmax=1)
-        ax.set_title(f"{mode}, {n_in} to {n_out}")
-        ax.set_xticks(range(n_in), minor=True)
-        ax.set_yticks(range(n_out), minor=True)
+        ax.set_title(f"{mode}, {n_in} to {n_out}" if column == 0 else f"{n_in} to {n_out}")
+        ax.set_xticks(range(0, n_in, 3))
+        ax.set_yticks(range(0, n_out, 3))
         ax.set_facecolor("0.96")
-figure.supxlabel("source sample")
-figure.supylabel("output sample")
-figure.colorbar(shown, ax=axes, shrink=0.3, label="weight")
+axes[0, 0].set(xlabel="source sample", ylabel="output sample")
+figure.colorbar(shown, ax=axes, location="bottom", shrink=0.4, aspect=40, ticks=[-1, -0.5, 0, 0.5, 1], label="weight")

@@ -12,8 +12,11 @@ import pytest
 from markdown import blocks, imported, imports_this_checkout, require, run
 
 HERE = Path(__file__)
-GUIDE = HERE.parents[2] / "docs" / "guide"
-PAGES = sorted(path for path in GUIDE.glob("*.md") if blocks(path))
+DOCS = HERE.parents[2] / "docs"
+OTHERS = {"_build", "project", "migration.md"}
+"""Of no code, and with a test of its own."""
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if OTHERS.isdisjoint(page.relative_to(DOCS).parts)]
+PAGES = [page for page in PAGES if any(block.runs for block in blocks(page))]
 if not PAGES:
     pytest.skip("the documentation is not here", allow_module_level=True)
 
