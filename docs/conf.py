@@ -16,12 +16,15 @@ extensions = [
     "sphinx_click",
     "matplotlib.sphinxext.plot_directive",
 ]
-exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
+smartquotes = False  # `--like` is no dash
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"vrdask {version}"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("modes", "exactness", "migration", "benchmarks")}  # of one page each
 
 myst_heading_anchors = 3
 
