@@ -46,6 +46,7 @@ def bucket(monkeypatch, tmp_path) -> Iterator[None]:
         server.stdout.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pages have bash, and fork")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs(page, tmp_path, monkeypatch, request):
     missing = [name for name in imported(blocks(page)) if importlib.util.find_spec(name) is None]
