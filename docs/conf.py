@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import vrdask
 
 project = "vrdask"
@@ -38,3 +40,12 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_rcparams = {"font.size": 9, "image.interpolation": "nearest", "svg.fonttype": "path"}
 plot_apply_rcparams = True
+
+
+def _as_it_stands(app: Any, context: Any, lines: list[str]) -> None:
+    """The help of a command is plain text: 'scan/*.tif' begins no emphasis."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect("sphinx-click-process-description", _as_it_stands)
