@@ -47,6 +47,7 @@ def bucket(monkeypatch, tmp_path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pages have bash, and fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")  # from 3.12 on
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs(page, tmp_path, monkeypatch, request):
     missing = [name for name in imported(blocks(page)) if importlib.util.find_spec(name) is None]
