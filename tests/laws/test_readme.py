@@ -1,4 +1,4 @@
-"""The README's Python examples run, in order, as they stand."""
+"""The README's Python examples run, in order, as they stand; its links, and those of other pages, lead somewhere."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def test_the_python_examples_run(tmp_path, monkeypatch, capsys):
         exec(compile(block, str(README), "exec"), names)
     assert "read amplification" in capsys.readouterr().out
     assert zarr.open_group("ct_1.5mm.zarr", mode="r")["0"].shape == (40, 34, 34)
+
+
+def test_links_lead_to_files():
+    root = README.parent
+    pages = [*root.glob("*.md"), *root.glob("benchmarks/*.md"), *root.glob("docs/**/*.md")]
+    found = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())]
+    assert len(found) > 4
+    missing = [f"{page.relative_to(root)}: {link}" for page, link in found if not (page.parent / link).exists()]
+    assert not missing

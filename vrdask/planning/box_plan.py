@@ -42,6 +42,10 @@ class BoxPlan(Plan):
     def edges(self) -> tuple[Edges, ...]:
         return self.out_edges
 
+    @property
+    def stored_edges(self) -> tuple[Edges, ...] | None:
+        return self.in_edges
+
     def __iter__(self) -> Iterator[Task]:
         return map(self.__getitem__, range(len(self)))
 

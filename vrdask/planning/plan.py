@@ -68,6 +68,11 @@ class ResamplePlan(Plan):
         """Boundaries of the output chunks along each axis."""
         return tuple(axis.edges for axis in self.axes)
 
+    @property
+    def stored_edges(self) -> tuple[Edges, ...] | None:
+        """`in_edges`: what plans of any transform call them."""
+        return self.in_edges
+
     def __iter__(self) -> Iterator[Task]:
         reads = [list(zip(axis.reads_start.tolist(), axis.reads_stop.tolist(), strict=True)) for axis in self.axes]
         writes = [intervals_of(axis.edges) for axis in self.axes]

@@ -9,6 +9,7 @@ from math import prod
 
 from vrdask.boxes import Box, Edges, shape_of, size_of
 from vrdask.compute.footprint import table_bytes
+from vrdask.planning.drawing import drawn
 from vrdask.text import by_axis, format_bytes
 from vrdask.transforms.transform import Transform
 
@@ -33,6 +34,15 @@ class Plan(ABC):
     @abstractmethod
     def edges(self) -> tuple[Edges, ...]:
         """Boundaries of the output chunks along each axis."""
+
+    @property
+    @abstractmethod
+    def stored_edges(self) -> tuple[Edges, ...] | None:
+        """Boundaries of the source's stored chunks along each axis; None where any sample can be read alone."""
+
+    @abstractmethod
+    def __getitem__(self, number: int) -> Task:
+        """The task of one output chunk, by its number in C order."""
 
     @property
     @abstractmethod
@@ -61,10 +71,12 @@ class Plan(ABC):
 
     @property
     def source_bytes(self) -> int:
+        """Bytes of the whole source."""
         return prod(self.transform.in_shape) * self.transform.in_dtype.itemsize
 
     @property
     def bytes_written(self) -> int:
+        """Bytes of the whole result."""
         return prod(self.transform.out_shape) * self.transform.out_dtype.itemsize
 
     @property
@@ -127,4 +139,12 @@ class Plan(ABC):
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
-        return f"<table>{rows}</table>"
+        return f"<table>{rows}</table>{self._drawn()}"
+
+    def _drawn(self) -> str:
+        def task(number: int) -> tuple[Box, Box]:
+            found = self[number]
+            return found.reads, found.writes
+
+        what = self.transform
+        return drawn(what.in_shape, what.out_shape, self.stored_edges, self.edges, task)

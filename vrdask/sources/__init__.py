@@ -87,18 +87,26 @@ def open_source(
 ) -> Source:
     """What is at a place; a source itself is taken as it is.
 
-    source : path, URL (fsspec), store, zarr.Array, zarr.Group or Source; or an array of numpy, dask, h5py, tensorstore
-        or xarray. Anything else is refused by its name.
-    level : of a pyramid (OME-Zarr, TIFF); 0 is the full size, which is read where none is given, except for pictures,
-        which are made from the nearest larger one.
-    series : of a TIFF, one of its images; of a folder of several DICOM series, one by its number, from 1, or its UID.
-    channel : only this one, without the channel axis.
-    region : only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
-    "y=50:900,x=0:100". No others are read.
-    pixel_size : distances between samples that the source does not say, or says wrong: "z=2um,y=0.5um,x=0.5um", or
-        numbers in its own units.
-    coordinate_system : of an OME-Zarr image that tells of several (SpatialData, 0.6), the one that spacing and origin
-        are of; by default that of the level's own transformations.
+    Parameters
+    ----------
+    source : path, URL (fsspec), store, zarr.Array, zarr.Group, array or Source
+        Arrays are those of numpy, dask, h5py, tensorstore and xarray. Anything else is refused by its name.
+    level : int, optional
+        Of a pyramid (OME-Zarr, TIFF); 0 is the full size, which is read where none is given, except for pictures, which
+        are made from the nearest larger one.
+    series : int or str
+        Of a TIFF, one of its images; of a folder of several DICOM series, one by its number, from 1, or its UID.
+    channel : int, optional
+        Only this one, without the channel axis.
+    region : optional
+        Only these samples of the level, from a start to before a stop by axis: ``{"y": (50, 900)}`` or
+        "y=50:900,x=0:100". No others are read.
+    pixel_size : optional
+        Distances between samples that the source does not say, or says wrong: "z=2um,y=0.5um,x=0.5um", or numbers in
+        its own units.
+    coordinate_system : str, optional
+        Of an OME-Zarr image that tells of several (SpatialData, 0.6), the one that spacing and origin are of; by
+        default that of the level's own transformations.
 
     Raises
     ------

@@ -46,16 +46,28 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """An array to read.
+    """An array to read, and what is known of its axes.
 
-    image : names, kinds and pixel sizes of its axes, where they are known.
-    layout : what a target takes over.
-    place : its path, or the URL of its store.
-    stamp : tells, as JSON, the state in which the source is now: equal as long as it has not changed.
-    details : what `vrdask info` says beyond that: names and values.
-    level_shapes : gives the shapes of all levels of the image that it is one of; None where it is the only one.
-    seen : how eyes see it; None where that is as it is, or not known.
-    at_level : opens another level of the image, where none was asked for by its number.
+    Attributes
+    ----------
+    array : array
+        Gives the samples of a box.
+    layout : Layout
+        What a target takes over.
+    place : str
+        Its path, or the URL of its store.
+    stamp : callable
+        Tells, as JSON, the state in which the source is now: equal as long as it has not changed.
+    image : Image, optional
+        Names, kinds and pixel sizes of its axes, where they are known.
+    details : pairs of str
+        What ``vrdask info`` says beyond that: names and values.
+    level_shapes : callable, optional
+        Gives the shapes of all levels of the image that it is one of; None where it is the only one.
+    seen : optional
+        How eyes see it; None where that is as it is, or not known.
+    at_level : callable, optional
+        Opens another level of the image, where none was asked for by its number.
     """
 
     array: Readable
@@ -81,14 +93,17 @@ class Source:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Samples along each axis."""
         return tuple(self.array.shape)
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def dtype(self) -> DType:
+        """The type of the samples."""
         return self.array.dtype
 
     @property
