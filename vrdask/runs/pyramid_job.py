@@ -65,7 +65,7 @@ class PyramidJob:
 
     def run(self) -> Any:
         """Run all tasks; the finished group, or the full level of a file. What a failed run has done stays."""
-        for note in notes_of(self.source, self.target, self.images[0]):
+        for note in notes_of(self.source, self.target, self.images[0] if self.target.file is None else None):
             _log.warning("%s", note)
         with reporting(self.progress, self.passed_in_all, "pyramid", "B") as report:
             target = self.target.telling(lambda n: report(self.plan.passed_in_all + n, self.passed_in_all))
