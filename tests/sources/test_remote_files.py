@@ -24,7 +24,8 @@ for _package in ("aiohttp", "fsspec", "tifffile", "imagecodecs", "nibabel", "nrr
     pytest.importorskip(_package)
 
 website = websites.website
-FILES = [name for name in FORMATS if not name.endswith((".zarr", ".zip"))]
+LOCAL = ("colour.png", "photo.jpg", "frame.dcm", "packed.dcm", "enhanced.dcm")
+FILES = [name for name in FORMATS if "." in name and not name.endswith((".zarr", ".zip")) and name not in LOCAL]
 X = np.random.default_rng(2).integers(0, 4000, (20, 30, 40)).astype("u2")
 
 
@@ -48,6 +49,16 @@ def test_every_format_is_read_behind_a_url(website, tmp_path, name):
     assert_array_equal(made[:], vrdask.resample_zarr(there, tmp_path / "b.zarr", factor=0.5, axes=(0, 1))[:])
     lazy = vrdask.resample(vrdask.open(f"{website.url}/{name}"), (5, 6), axes=(0, 1))
     assert_array_equal(lazy.compute(), vrdask.resample(whole(there.array), (5, 6), axes=(0, 1)))
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_formats_that_are_not_read_behind_urls_are_refused_by_name(website, name):
+    FORMATS[name](website.folder / name)
+    url = f"{website.url}/{name}"
+    with pytest.raises(
+        ValueError, match=rf"a source of (PNG|JPEG|DICOM) must be a local file; got {url}: copy it here"
+    ):
+        open_source(url)
 
 
 @pytest.mark.parametrize("name", ["tiled.tif", "chunks.h5", "volume.nii", "volume.nii.gz", "volume.npy"])

@@ -170,6 +170,8 @@ def _open(source: Any, level: int, series: int | str, coordinate_system: str | N
     if isinstance(source, str):
         file, within = places.split(source)
         if (found := _format_of(file, within)) is not None:
+            if found.is_local and is_remote(file):
+                raise ValueError(f"a source of {found.name} must be a local file; got {file}: copy it here")
             if (series or level) and not found.has_levels:
                 raise ValueError(f"level and series must be 0 for {file}, a single array; got {level} and {series}")
             if isinstance(series, str):

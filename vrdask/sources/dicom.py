@@ -106,5 +106,10 @@ def _palette(path: str) -> bytes:
 
 
 FORMAT = Format(
-    "DICOM", (".dcm", ".dicom", ".ima"), (b"DICM",), lambda path, level, series: open_dicom(path), magic_at=128
+    "DICOM",
+    (".dcm", ".dicom", ".ima"),
+    (b"DICM",),
+    lambda path, level, series: open_dicom(path),
+    magic_at=128,
+    is_local=True,
 )

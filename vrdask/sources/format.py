@@ -15,7 +15,7 @@ class Format:
 
     name : for people. suffixes : of its files, in lower case. magics : what its files may begin with; none where that
     tells nothing. open : gives a level of a series of a file. has_levels : whether there may be others than 0 of them.
-    magic_at : the byte at which magics stand.
+    magic_at : the byte at which magics stand. is_local : whether it is read of this machine's files alone.
     open_within : the same of what lies at a path within a file; None where files hold no others than numbered ones.
     """
 
@@ -25,6 +25,7 @@ class Format:
     open: Callable[[Path, int, int], Source]
     has_levels: bool = False
     magic_at: int = 0
+    is_local: bool = False
     open_within: Callable[[Path, int, int, str], Source] | None = None
 
     def begins(self, data: bytes) -> bool:

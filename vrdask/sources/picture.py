@@ -167,5 +167,9 @@ def _open(path: Path, level: int, series: int) -> Source:
     return open_picture(path)
 
 
-PNG = SliceFormat(Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _open), "a PNG source", _slice, _read, _known)
-JPEG = SliceFormat(Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _open), "a JPEG source", _slice, _read, _known)
+PNG = SliceFormat(
+    Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _open, is_local=True), "a PNG source", _slice, _read, _known
+)
+JPEG = SliceFormat(
+    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _open, is_local=True), "a JPEG source", _slice, _read, _known
+)
