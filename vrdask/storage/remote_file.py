@@ -6,6 +6,7 @@ mebibyte at least, and for neighbours together. What is kept of a file is bounde
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import threading
@@ -41,6 +42,35 @@ class Stat(NamedTuple):
 
     st_size: int
     st_mtime_ns: str
+
+
+class _NoCollection:
+    """No garbage is collected from the first of several threads to enter until the last one leaves.
+
+    HDF5 reads with h5py's lock held, and waits for fsspec's thread; that would wait for the lock if it came to collect
+    an object of h5py's.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._within = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._mutex:
+            if self._within == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._within += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._mutex:
+            self._within -= 1
+            if self._within == 0 and self._was_on:
+                gc.enable()
+
+
+_no_collection = _NoCollection()
 
 
 class RemoteFile:
@@ -92,7 +122,8 @@ class RemoteFile:
                 raise ShortAnswerError(f"the store must answer with {stop - start} bytes; got {len(data)}")
             return data
 
-        return attempt(lambda: f"reading bytes {start} to {stop} of {self.url}", fetch)
+        with _no_collection:
+            return attempt(lambda: f"reading bytes {start} to {stop} of {self.url}", fetch)
 
 
 def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
