@@ -8,6 +8,8 @@
 #include "common/types.h"
 
 typedef struct { uint64_t low, high; } item16_t;
+typedef struct { uint8_t bytes[6]; } item6_t; /* colours of 16 bits */
+typedef struct { uint8_t bytes[12]; } item12_t; /* and of 32 */
 
 typedef struct {
     const Py_ssize_t *rows; /* [count] byte offset of each output row's source row */
@@ -60,8 +62,26 @@ PLAIN_SECOND(uint16_t)
 PLAIN_SECOND(uint32_t)
 #endif
 PLAIN_SECOND(uint64_t)
+PLAIN_SECOND(item6_t)
+PLAIN_SECOND(item12_t)
 PLAIN_SECOND(item16_t)
 #undef PLAIN_SECOND
+
+/* Items of three bytes are copied with one byte more, which the next item covers; those that are the last of the source
+ * row, of which nothing more may be read, as they are. */
+#define THREE(NAME, AT)                                                                            \
+    static inline void three_##NAME(const uint8_t *a, uint8_t *b, Py_ssize_t n, const int32_t *index, Py_ssize_t stride) { \
+        Py_ssize_t i = 0, before = n - 1;                                                          \
+        while (before > 0 && index[before - 1] == index[n - 1]) before--;                          \
+        for (uint32_t four; i < before; i++) {                                                     \
+            memcpy(&four, a + 3 * (AT), 4);                                                        \
+            memcpy(b + 3 * i, &four, 4);                                                           \
+        }                                                                                          \
+        for (; i < n; i++) memcpy(b + 3 * i, a + 3 * (AT), 3);                                     \
+    }
+THREE(strided, stride * i)
+THREE(indexed, index[i])
+#undef THREE
 
 #define EACH_ROW(T, ITEMS)                                                   \
     for (Py_ssize_t r = begin; r < end; r++) {                               \
@@ -76,12 +96,15 @@ PLAIN_SECOND(item16_t)
     }                                                                        \
     break
 
-#define EACH_SIZE(ITEMS)                           \
+#define EACH_SIZE(ITEMS, THREE)                    \
     switch (g->size) {                             \
     case 1: EACH_ROW(uint8_t, ITEMS);              \
     case 2: EACH_ROW(uint16_t, ITEMS);             \
+    case 3: EACH_ROW(uint8_t, THREE);              \
     case 4: EACH_ROW(uint32_t, ITEMS);             \
+    case 6: EACH_ROW(item6_t, ITEMS);              \
     case 8: EACH_ROW(uint64_t, ITEMS);             \
+    case 12: EACH_ROW(item12_t, ITEMS);            \
     case 16: EACH_ROW(item16_t, ITEMS);            \
     default:                                       \
         for (Py_ssize_t r = begin; r < end; r++)   \
@@ -92,6 +115,8 @@ PLAIN_SECOND(item16_t)
 #define SECOND(T) every_second_##T(a, b, n)
 #define STRIDED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[stride * i]
 #define INDEXED(T) for (Py_ssize_t i = 0; i < n; i++) b[i] = a[index[i]]
+#define STRIDED_3(T) three_strided(a, b, n, index, stride)
+#define INDEXED_3(T) three_indexed(a, b, n, index, stride)
 
 /* Output rows [begin, end): item i of row r is item index[i] of the source row at byte rows[r]. */
 static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end) {
@@ -101,11 +126,11 @@ static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_
     if (stride == 1) {
         for (Py_ssize_t r = begin; r < end; r++) memcpy(dst + r * row_bytes, src + rows[r], (size_t)row_bytes);
     } else if (stride == 2) {
-        EACH_SIZE(SECOND)
+        EACH_SIZE(SECOND, STRIDED_3)
     } else if (stride > 0) {
-        EACH_SIZE(STRIDED)
+        EACH_SIZE(STRIDED, STRIDED_3)
     } else {
-        EACH_SIZE(INDEXED)
+        EACH_SIZE(INDEXED, INDEXED_3)
     }
 }
 #undef EACH_SIZE
@@ -113,5 +138,7 @@ static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_
 #undef SECOND
 #undef STRIDED
 #undef INDEXED
+#undef STRIDED_3
+#undef INDEXED_3
 
 #endif

@@ -41,6 +41,16 @@ def test_an_axis_that_keeps_its_size_is_one_not_resampled(problem):
     assert_array_equal(problem.resample(problem.source), without.resample(problem.source))
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_samples_of_every_size_are_copied_as_numpy_does(dtype, channels):
+    for n_in, n_out in ((64, 32), (63, 21), (65, 22), (7, 40), (5, 1), (3, 3), (1, 9)):
+        x = values((n_in, n_in, channels), dtype, n_in)
+        picked = (2 * np.arange(n_out) + 1) * n_in // (2 * n_out)
+        found = vrdask.resample(x, (n_out, n_out), "nearest", axes=(0, 1))
+        assert_array_equal(found, x[np.ix_(picked, picked)])
+
+
 INTEGERS = [dtype for dtype in DTYPES if np.dtype(dtype).kind in "iu"]
 
 
