@@ -38,11 +38,8 @@ def between_bytes(transform: Transform, reads: Box, writes: Box) -> int:
         of_numbers = transform.sampling.in_numbers
         one = replace(transform, sampling=of_numbers[0]) if of_numbers else transform
         return copied + _between_bytes_of_affine(one, reads)
-    blocks = (
-        transform if isinstance(transform, Blocks) else transform.blocks if isinstance(transform, Resampling) else None
-    )
-    if blocks is not None:
-        return reduce_bytes(blocks, reads, writes)
+    if isinstance(transform, Blocks):
+        return reduce_bytes(transform, reads, writes)
     assert isinstance(transform, Resampling)
     if (numbers := in_numbers(transform)) is not None:
         parts = ((0, 2),) * (len(numbers.in_shape) - len(transform.in_shape))

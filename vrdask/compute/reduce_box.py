@@ -130,7 +130,8 @@ def _run(
     block = prod(map(min, x.shape, factors))
     rows_bytes = 64 * ceil_div(8 * prod(min(size, f) for size, f, _ in outer), 64)
     tile = min(TILE, ceil_div(n, factor))
-    width = rows_bytes + 64 * ceil_div(max(tile * inner * WIDEST_SUM, block * dtype.itemsize), 64)
+    sorted_bytes = block * dtype.itemsize if what in (MEDIAN, MAJORITY) else 0
+    width = rows_bytes + 64 * ceil_div(max(tile * inner * WIDEST_SUM, sorted_bytes), 64)
     num_threads = threads_for(x.size // 4, num_threads)
     scratch = np.empty((num_threads, width), np.int8)
     wide = what == SUM or block > MOST_IN_32_BITS

@@ -40,6 +40,10 @@ MOST_IN_BLOCK = 2**31
 """Samples of a block, at most: sums of 32-bit integers fit 64 bits, and remainders can be doubled."""
 
 
+MOST_IN_WINDOW = 2**12
+"""Samples of a window of a resampling that is one of blocks, at most: a list of its rows takes next to nothing."""
+
+
 @dataclass(frozen=True)
 class Blocks:
     """A validated downsampling of a whole array; make one with `blocks`."""
@@ -154,7 +158,7 @@ def whole_blocks(
         return None
     factors = tuple(n_in // n_out for n_in, n_out, _ in pairs)
     are_halves = are_halves and max(factors, default=1) <= 2 and dtype.itemsize < 8
-    if not (are_means or are_halves) or not 1 < prod(factors) < MOST_IN_BLOCK:
+    if not (are_means or are_halves) or not 1 < prod(factors) <= MOST_IN_WINDOW:
         return None
     return Blocks(tuple(n_in for n_in, _, _ in pairs), factors, "mean", False, dtype, dtype)
 
