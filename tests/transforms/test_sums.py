@@ -35,7 +35,7 @@ def exact_mean(x, shape, dtype):
         if n_in == n_out:
             continue
         bounds = [(floor(Fraction(i * n_in, n_out)), ceil(Fraction((i + 1) * n_in, n_out))) for i in range(n_out)]
-        total = np.stack([total.take(range(*b), axis).sum(axis) for b in bounds], axis)
+        total = np.concatenate([total.take(range(*b), axis).sum(axis, keepdims=True) for b in bounds], axis)
         lengths = np.array([b[1] - b[0] for b in bounds], object)
         count = count * lengths.reshape([-1 if k == axis else 1 for k in range(x.ndim)])
     low, high = limits(dtype)
