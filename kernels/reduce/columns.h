@@ -2,7 +2,7 @@
  * with
  *   T, SUM, FLIPPED(v) type of a sample, of a sum, and what is added of a sample
  *   NAME(x)            name-mangler
- * and defines NAME(summed)(g, rows, count, start, blocks, places, sums), which returns 0 where a block is too wide. */
+ * and defines NAME(summed)(g, rows, count, start, blocks, places, sums). */
 
 enum { NAME(STEP) = 4096 / sizeof(SUM) }; /* sums of columns at a time: they stay in the first-level cache */
 
@@ -61,19 +61,28 @@ static void NAME(sum_rows)(const reduce_t *g, const char *const *rows, Py_ssize_
 #undef OF
 }
 
-static int NAME(summed)(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,
-                        Py_ssize_t blocks, Py_ssize_t places, SUM *restrict sums) {
-    const Py_ssize_t inner = g->inner, width = places * inner;
-    if (width > NAME(STEP)) return 0;
-    const Py_ssize_t each = NAME(STEP) / width;
+static void NAME(summed)(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,
+                         Py_ssize_t blocks, Py_ssize_t places, SUM *restrict sums) {
+    const Py_ssize_t inner = g->inner, width = places * inner, most = NAME(STEP) / inner;
     SUM columns[NAME(STEP)];
+    if (places > most) { /* some places of a block at a time */
+        for (Py_ssize_t j = 0; j < blocks; j++, sums += inner) {
+            memset(sums, 0, (size_t)inner * sizeof *sums);
+            for (Py_ssize_t from = 0; from < places; from += most) {
+                const Py_ssize_t n = places - from < most ? places - from : most;
+                NAME(sum_rows)(g, rows, count, ((start + j) * g->f + from) * inner, n * inner, columns);
+                for (Py_ssize_t i = 0; i < n * inner; i++) sums[i % inner] += columns[i];
+            }
+        }
+        return;
+    }
+    const Py_ssize_t each = most / places;
     for (Py_ssize_t from = 0; from < blocks; from += each) {
         const Py_ssize_t n = blocks - from < each ? blocks - from : each;
         SUM *const to = places == 1 ? sums + from * inner : columns;
         NAME(sum_rows)(g, rows, count, (start + from) * g->f * inner, n * width, to);
         if (places > 1) NAME(sum_places)(columns, n, places, inner, sums + from * inner);
     }
-    return 1;
 }
 #undef T
 #undef SUM

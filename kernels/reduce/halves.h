@@ -4,7 +4,7 @@
  *   CHANNELS           samples of a pixel, which blocks leave apart: 1, 2 or 4
  *   PIXEL, PIXELS      types as large as one pixel, and as two
  *   NAME(x)            name-mangler
- * and defines NAME(halves)(rows, count, start, blocks, flip, to).
+ * and defines NAME(halves)(rows, count, start, blocks, flip, to), whose count is to be a constant.
  *
  * Two pixels are one number. Its samples in turn go to the fields of two others, in which rows and then the pixels are
  * added: no lanes are moved. So the loop is plain C of which any compiler makes vectors. */
@@ -25,8 +25,9 @@ static inline ALWAYS_INLINE PIXELS NAME(rounded)(PIXELS sums, const int bits) {
     return (PIXELS)((PIXELS)(sums + below_half + (sums >> bits & ONES)) >> bits & LOW);
 }
 
-static inline ALWAYS_INLINE void NAME(halves_of)(const char *const *rows, const int count, Py_ssize_t start,
-                                                 Py_ssize_t blocks, PIXELS flips, char *restrict to) {
+static inline ALWAYS_INLINE void NAME(halves)(const char *const *rows, const int count, Py_ssize_t start,
+                                              Py_ssize_t blocks, T flip, char *restrict to) {
+    const PIXELS flips = (PIXELS)((ONES | (PIXELS)(ONES << BITS)) * flip);
     const int bits = count == 4 ? 3 : count;
     const Py_ssize_t offset = start * (Py_ssize_t)sizeof(PIXELS);
     const char *restrict a = rows[0] + offset, *restrict b = rows[count > 1 ? 1 : 0] + offset;
@@ -46,14 +47,6 @@ static inline ALWAYS_INLINE void NAME(halves_of)(const char *const *rows, const 
         }
         memcpy(to + j * (Py_ssize_t)sizeof found, &found, sizeof found);
     }
-}
-
-static void NAME(halves)(const char *const *rows, Py_ssize_t count, Py_ssize_t start, Py_ssize_t blocks, T flip,
-                         char *to) {
-    const PIXELS flips = (PIXELS)((ONES | (PIXELS)(ONES << BITS)) * flip);
-    if (count == 4) NAME(halves_of)(rows, 4, start, blocks, flips, to);
-    else if (count == 2) NAME(halves_of)(rows, 2, start, blocks, flips, to);
-    else NAME(halves_of)(rows, 1, start, blocks, flips, to);
 }
 
 #undef ONES

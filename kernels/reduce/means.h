@@ -61,44 +61,45 @@
 #endif
 
 /* Whether the blocks were such as these make. */
-#define HALVES(type, ELEMENT, OF_3, OF_4)                                                                     \
+#define OF_CHANNELS(k, type, ELEMENT)                                                                         \
+    case k:                                                                                                   \
+        if (count == 4) type##_##k##_halves(rows, 4, start, blocks, (ELEMENT)g->flip, to);                    \
+        else if (count == 2) type##_##k##_halves(rows, 2, start, blocks, (ELEMENT)g->flip, to);               \
+        else type##_##k##_halves(rows, 1, start, blocks, (ELEMENT)g->flip, to);                               \
+        return 1;
+#define HALVES(type, ELEMENT, OTHERS)                                                                         \
     static int halves_##type(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,  \
                              Py_ssize_t blocks, char *to) {                                                   \
         if (count > 4 || count == 3) return 0;                                                                \
         switch (g->inner) {                                                                                   \
-        case 1: type##_1_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;                  \
-        case 2: type##_2_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;                  \
-        OF_3(type, ELEMENT)                                                                                   \
-        OF_4(type, ELEMENT)                                                                                   \
+        OF_CHANNELS(1, type, ELEMENT)                                                                         \
+        OF_CHANNELS(2, type, ELEMENT)                                                                         \
+        OTHERS                                                                                                \
         }                                                                                                     \
         return 0;                                                                                             \
     }
 #if defined(SHUFFLED)
-#define OF_3(type, ELEMENT) case 3: type##_3_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;
+#define OF_3(type, ELEMENT) OF_CHANNELS(3, type, ELEMENT)
 #else
 #define OF_3(type, ELEMENT)
 #endif
-#define OF_4(type, ELEMENT) case 4: type##_4_halves(rows, count, start, blocks, (ELEMENT)g->flip, to); return 1;
-#define NONE(type, ELEMENT)
-HALVES(u8, uint8_t, OF_3, OF_4)
-HALVES(u16, uint16_t, OF_3, NONE)
+HALVES(u8, uint8_t, OF_3(u8, uint8_t) OF_CHANNELS(4, u8, uint8_t))
+HALVES(u16, uint16_t, OF_3(u16, uint16_t))
+#undef OF_CHANNELS
 #undef HALVES
 #undef OF_3
-#undef OF_4
-#undef NONE
 
 /* Sums of 32 bits, for blocks of up to 2^15 samples of 8 or 16 bits: below 2^23 and 2^31, which a quotient in float and
  * double rounds as the exact one would be (vrdask/transforms/sums.py says why). */
-#define MEAN_32(type, ELEMENT, REAL, NEAREST)                                                                               \
+#define MEAN_32(type, ELEMENT, REAL, NEAREST)                                                                 \
     static void mean_##type(PARAMETERS) {                                                                     \
         const ELEMENT flip = (ELEMENT)g->flip;                                                                \
         const Py_ssize_t n = blocks * g->inner, samples = count * places;                                     \
         const int bits = power_of_two((uint64_t)samples);                                                     \
         uint32_t *restrict sums = (uint32_t *)scratch;                                                        \
         ELEMENT *restrict b = (ELEMENT *)to;                                                                  \
-        if (g->f == 2 && places == 2 && halves_##type(g, rows, count, start, blocks, to)) return;              \
-        if (!type##_summed(g, rows, count, start, blocks, places, sums))                                      \
-            sum_##type##_fold(g, rows, count, start, blocks, places, sums);                                   \
+        if (g->f == 2 && places == 2 && halves_##type(g, rows, count, start, blocks, to)) return;             \
+        type##_summed(g, rows, count, start, blocks, places, sums);                                           \
         if (samples == 1) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(sums[i] ^ flip);                \
         else if (bits) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(shifted_32(sums[i], bits) ^ flip); \
         else for (Py_ssize_t i = 0; i < n; i++)                                                               \
@@ -114,8 +115,7 @@ HALVES(u16, uint16_t, OF_3, NONE)
         const int bits = power_of_two(samples);                                                               \
         uint64_t *restrict sums = (uint64_t *)scratch, *restrict kept = (uint64_t *)to;                       \
         ELEMENT *restrict b = (ELEMENT *)to;                                                                  \
-        if (!TOTAL(type)(g, rows, count, start, blocks, places, sums))                                        \
-            total_##type##_fold(g, rows, count, start, blocks, places, sums);                                 \
+        total_##type##_summed(g, rows, count, start, blocks, places, sums);                                   \
         if (g->what == SUM) for (Py_ssize_t i = 0; i < n; i++) kept[i] = sums[i] - bias;                      \
         else if (bits) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(shifted_64(sums[i], bits) ^ flip); \
         else if (samples < MOST_NARROW) for (Py_ssize_t i = 0; i < n; i++)                                    \
@@ -170,42 +170,6 @@ HALVES(u16, uint16_t, OF_3, NONE)
 #define NAME(x) total_u64_##x
 #include "reduce/columns.h"
 
-#define T uint8_t
-#define ACC uint32_t
-#define NAME(x) sum_u8_##x
-#define LOAD(v) ((uint32_t)FLIP(uint8_t, v))
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
-#define T uint16_t
-#define ACC uint32_t
-#define NAME(x) sum_u16_##x
-#define LOAD(v) ((uint32_t)FLIP(uint16_t, v))
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
-#define T uint8_t
-#define ACC uint64_t
-#define NAME(x) total_u8_##x
-#define LOAD(v) ((uint64_t)FLIP(uint8_t, v))
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
-#define T uint16_t
-#define ACC uint64_t
-#define NAME(x) total_u16_##x
-#define LOAD(v) ((uint64_t)FLIP(uint16_t, v))
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
-#define T uint32_t
-#define ACC uint64_t
-#define NAME(x) total_u32_##x
-#define LOAD(v) ((uint64_t)FLIP(uint32_t, v))
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
-#define T uint64_t
-#define ACC uint64_t
-#define NAME(x) total_u64_##x
-#define LOAD(v) FLIP(uint64_t, v)
-#define OP(a, b) ADDED(a, b)
-#include "reduce/fold.h"
 
 static inline ALWAYS_INLINE halves_t halves(uint64_t v) {
     halves_t found = {v & 0xffffffffu, v >> 32};
@@ -243,12 +207,10 @@ static inline ALWAYS_INLINE halves_t added_halves(halves_t a, halves_t b) {
 
 MEAN_32(u8, uint8_t, float, NEAREST_F)
 MEAN_32(u16, uint16_t, double, NEAREST_D)
-#define TOTAL(type) total_##type##_summed
 MEAN_64(u8, uint8_t)
 MEAN_64(u16, uint16_t)
 MEAN_64(u32, uint32_t)
 MEAN_64(u64, uint64_t)
-#undef TOTAL
 MEAN_FLOAT(f16, uint16_t, double_to_half)
 MEAN_FLOAT(f32, float, (float))
 MEAN_FLOAT(f64, double, )
