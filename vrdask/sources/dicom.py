@@ -17,11 +17,11 @@ from vrdask.boxes import MOST_CHUNKS
 from vrdask.images.axes import may_be_ome_zarr
 from vrdask.images.colours import with_colours
 from vrdask.sources.dicom_decoding import DicomFrames, numbers_of, require_decodable
-from vrdask.sources.dicom_frames import WHAT, Header, pydicom_for, read_header
+from vrdask.sources.dicom_frames import WHAT, Header, read_header
 from vrdask.sources.dicom_series import chosen, image_of_frames, in_order
 from vrdask.sources.folders import files_stamp, headers_of
 from vrdask.sources.format import Format
-from vrdask.sources.opening import warnings_ignored
+from vrdask.sources.opening import package_for, warnings_ignored
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.source import Source
 from vrdask.sources.stack_array import StackArray, stack_layout
@@ -94,7 +94,7 @@ def _seen(header: Header, bits: int) -> Seen:
 
 def _palette(path: str) -> bytes:
     """Red, green and blue of each number."""
-    pydicom = pydicom_for(path)
+    pydicom = package_for(path, "pydicom", "dicom")
     with warnings_ignored():
         from pydicom.pixels import apply_color_lut
 

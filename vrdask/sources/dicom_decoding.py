@@ -11,8 +11,8 @@ import numpy as np
 
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType, native
-from vrdask.sources.dicom_frames import WHAT, Frame, Header, pydicom_for
-from vrdask.sources.opening import decoding, is_damage, reason_of, warnings_ignored
+from vrdask.sources.dicom_frames import WHAT, Frame, Header
+from vrdask.sources.opening import decoding, is_damage, package_for, reason_of, warnings_ignored
 from vrdask.sources.stack_array import Array
 
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
@@ -57,7 +57,7 @@ class DicomFrames:
 
 
 def _decoded(path: str, index: int | None, whole: bool) -> Array:
-    pydicom = pydicom_for(path)
+    pydicom = package_for(path, "pydicom", "dicom")
     from pydicom.pixels import pixel_array
 
     found: Array = pixel_array(pydicom.dcmread(path) if whole else path, index=index)
@@ -122,7 +122,7 @@ def require_decodable(headers: Sequence[Header], slices: DicomFrames) -> None:
 
 
 def _require_decodable(header: Header, slices: DicomFrames) -> None:
-    pydicom_for(header.path)
+    package_for(header.path, "pydicom", "dicom")
     from pydicom.pixels import get_decoder
 
     begins = f"{WHAT} must have a compression that can be decoded; got {header.syntax.name} in {header.path}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vrdask.sources.opening import quiet, warnings_ignored
+from vrdask.sources.opening import package_for, quiet, warnings_ignored
 from vrdask.text import by_axis
 
 WHAT = "a DICOM source"
@@ -101,7 +101,7 @@ def read_header(path: str) -> Header | None:
     ModuleNotFoundError
         pydicom is not installed.
     """
-    pydicom = pydicom_for(path)
+    pydicom = package_for(path, "pydicom", "dicom")
     with quiet(), warnings_ignored():
         try:
             with open(path, "rb") as file:
@@ -282,18 +282,3 @@ def _first(sequence: Any) -> Any:
 
 def _text(numbers: tuple[float, ...]) -> str:
     return ", ".join(f"{one:g}" for one in numbers)
-
-
-def pydicom_for(path: Any) -> Any:
-    """pydicom, with which a file is read.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        It is not installed.
-    """
-    try:
-        import pydicom
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package pydicom: pip install 'vrdask[dicom]'") from None
-    return pydicom

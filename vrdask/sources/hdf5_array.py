@@ -21,7 +21,7 @@ from vrdask.boxes import Box, Index, shape_of, slices_of
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType, native, plain
 from vrdask.sources.given import GivenArray
-from vrdask.sources.opening import is_damage, reason_of
+from vrdask.sources.opening import is_damage, package_for, reason_of
 from vrdask.sources.source import file_stamp
 from vrdask.storage.remote_file import file_at, is_remote, remote_file
 from vrdask.storage.retry import StoreError
@@ -185,7 +185,7 @@ def opened(path: str) -> Any:
     StoreError
         Another process is writing it.
     """
-    h5py = h5py_for(path)
+    h5py = package_for(path, "h5py", "hdf5")
     try:
         return h5py.File(file_at(path).open("rb") if is_remote(path) else path, "r", rdcc_nbytes=0)
     except BlockingIOError as error:
@@ -193,21 +193,6 @@ def opened(path: str) -> Any:
             f"opening {path} failed: another process is writing it; HDF5_USE_FILE_LOCKING=FALSE in the environment "
             "reads it all the same"
         ) from error
-
-
-def h5py_for(path: Any) -> Any:
-    """The package that reads a file.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        It is not installed.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package h5py: pip install 'vrdask[hdf5]'") from None
-    return h5py
 
 
 def require_filters(dataset: Any, place: str) -> None:

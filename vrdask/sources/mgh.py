@@ -12,6 +12,7 @@ import numpy as np
 
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray
+from vrdask.sources.opening import package_for
 from vrdask.sources.raw_volume import RawVolume, placed_image, raw_source
 from vrdask.sources.source import Source
 
@@ -29,17 +30,14 @@ def open_mgh(path: Path) -> Source:
     ModuleNotFoundError
         nibabel is not installed.
     """
-    try:
-        from nibabel.freesurfer.mghformat import MGHHeader
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
+    mghformat = package_for(path, "nibabel.freesurfer.mghformat", "nifti")
     packed = not path.name.lower().endswith(".mgh")
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if packed else nullcontext(raw) as file:
             block = file.read(DATA_OFFSET)
         if len(block) < DATA_OFFSET:
             raise ValueError("it is truncated")
-        header = MGHHeader.from_fileobj(io.BytesIO(block + bytes(1024)))
+        header = mghformat.MGHHeader.from_fileobj(io.BytesIO(block + bytes(1024)))
         sizes = tuple(int(one) for one in header["dims"])
         affine = np.asarray(header.get_affine(), float)
         dtype = np.dtype(header.get_data_dtype()).newbyteorder(">")

@@ -28,6 +28,7 @@ from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
 from vrdask.sources.nifti_header import axis_names, image_from_header, kept_fields
+from vrdask.sources.opening import package_for
 from vrdask.sources.source import Source, file_layout, file_stamp
 
 _HEADER_BYTES = 540 + 4
@@ -153,22 +154,18 @@ def _header(path: Path) -> tuple[Any, bool, bool]:
     whether the samples are in another file.
     """
     is_gzip = path.name.lower().endswith(".gz")
-    try:
-        from nibabel import Nifti1Header, Nifti2Header
-        from nibabel.spatialimages import HeaderDataError
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package nibabel: pip install 'vrdask[nifti]'") from None
+    nibabel = package_for(path, "nibabel", "nifti")
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as file:
             block = file.read(_HEADER_BYTES + len(OWN) + 8)
-        for kind in (Nifti1Header, Nifti2Header):
+        for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
             if kind.may_contain_header(block):
                 header = kind(block[: kind.sizeof_hdr])
                 said = kind(block[: kind.sizeof_hdr], check=False)["pixdim"]
                 header["pixdim"][said == 0] = 0  # which nibabel takes for 1: what nobody says is not known
                 has_more = _has_extensions(block[kind.sizeof_hdr :], int(header["vox_offset"]) - kind.sizeof_hdr)
                 return header, has_more, not bytes(header["magic"].item()).startswith(b"n+")
-    except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError, ValueError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, nibabel.spatialimages.HeaderDataError, ValueError) as error:
         raise ValueError(f"a NIfTI source must hold a volume; got {path}: {error}") from None
     raise ValueError(f"a NIfTI source must hold a volume; got {path}, which does not begin with a NIfTI header")
 

@@ -17,6 +17,7 @@ from vrdask.images.image import Image
 from vrdask.images.orientation import millimetres_in
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray
+from vrdask.sources.opening import package_for
 from vrdask.sources.raw_volume import RawVolume, data_file, placed_image, raw_source
 from vrdask.sources.source import Source
 
@@ -50,10 +51,7 @@ def open_nrrd(path: Path) -> Source:
     ModuleNotFoundError
         pynrrd is not installed.
     """
-    try:
-        import nrrd
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package pynrrd: pip install 'vrdask[nrrd]'") from None
+    nrrd = package_for(path, "nrrd", "nrrd")
     with path.open("rb") as file:
         block = io.BytesIO(file.read(MOST_HEADER_BYTES))
     try:

@@ -11,12 +11,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Any
 
 from vrdask.storage.retry import StoreError
 
 READABLE_FILES = "TIFF, DICOM, NIfTI, MGH, NRRD, MetaImage, HDF5, PNG, JPEG or .npy file"
 READABLE = f"a Zarr array, an OME-Zarr image, or a {READABLE_FILES}"
+_PACKAGES = {"PIL": "pillow", "nrrd": "pynrrd"}
+"""Whose modules have other names."""
 _OF_PLACES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _OF_THE_SYSTEM = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)
 
@@ -44,6 +47,23 @@ def opening(place: str) -> Iterator[None]:
         if told is error:
             raise
         raise told from error
+
+
+def package_for(path: Any, module: str, extra: str) -> Any:
+    """The module that a file is read with. extra : of vrdask, which brings its package.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        It is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise ModuleNotFoundError(
+            f"reading {path} needs the package {_PACKAGES.get(package, package)}: pip install 'vrdask[{extra}]'"
+        ) from None
 
 
 def _told(error: Exception, place: str) -> Exception:

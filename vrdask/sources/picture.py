@@ -22,7 +22,7 @@ from vrdask.images.image import Image
 from vrdask.sources.folders import beginning, headers_of
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import SPAN_BYTES, MappedArray
-from vrdask.sources.opening import decoding
+from vrdask.sources.opening import decoding, package_for
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.slice_format import Slice, SliceFormat
 from vrdask.sources.source import Source, file_layout, file_stamp
@@ -44,11 +44,7 @@ ORIENTATION = 0x0112
 
 @contextmanager
 def _opened(path: str) -> Iterator[Any]:
-    try:
-        from PIL import Image as Picture
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package pillow: pip install 'vrdask[images]'") from None
-    with Picture.open(path, formats=("PNG", "JPEG")) as picture:
+    with package_for(path, "PIL.Image", "images").open(path, formats=("PNG", "JPEG")) as picture:
         yield picture
 
 

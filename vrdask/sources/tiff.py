@@ -29,7 +29,7 @@ from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.image import Image
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
-from vrdask.sources.opening import decoding, quiet, reason_of
+from vrdask.sources.opening import decoding, package_for, quiet, reason_of
 from vrdask.sources.seen import as_rgb
 from vrdask.sources.source import Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
@@ -119,7 +119,7 @@ def open_tiff(path: Path, level: int = 0, series: int = 0) -> Source:
     ModuleNotFoundError
         tifffile is not installed.
     """
-    tifffile = tifffile_for(path)
+    tifffile = package_for(path, "tifffile", "tiff")
     try:
         with complaints_raised(path), _opened(str(path)) as file:
             require_plausible_planes(file, path)
@@ -270,17 +270,9 @@ def complaints_raised(path: Path) -> Iterator[None]:
             raise ValueError(f"a TIFF source must be whole; {path} is truncated or damaged: {text}")
 
 
-def tifffile_for(path: Any) -> Any:
-    try:
-        import tifffile
-    except ImportError:
-        raise ModuleNotFoundError(f"reading {path} needs the package tifffile: pip install 'vrdask[tiff]'") from None
-    return tifffile
-
-
 def _opened(path: str) -> TiffFile:
     """A TIFF file, which may be behind a URL."""
-    tifffile = tifffile_for(path)
+    tifffile = package_for(path, "tifffile", "tiff")
     opened: TiffFile = tifffile.TiffFile(file_at(path).open("rb") if is_remote(path) else path)
     return opened
 

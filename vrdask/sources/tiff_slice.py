@@ -13,8 +13,9 @@ from vrdask.images.axes import image_of
 from vrdask.images.colours import with_colours
 from vrdask.images.image import Image
 from vrdask.sources.mapped import require_numbers
+from vrdask.sources.opening import package_for
 from vrdask.sources.slice_format import Slice, SliceFormat
-from vrdask.sources.tiff import FORMAT, complaints_raised, require_readable, tifffile_for
+from vrdask.sources.tiff import FORMAT, complaints_raised, require_readable
 from vrdask.sources.tiff_checks import require_all_pages, require_sizes_of_pieces
 from vrdask.sources.tiff_colours import RGB, YCBCR, seen_as
 from vrdask.sources.tiff_sizes import pixel_sizes
@@ -25,7 +26,7 @@ PLANES = "SYX"
 
 def _slice(path: str) -> Slice:
     place = Path(path)
-    with complaints_raised(place), tifffile_for(place).TiffFile(path) as file:
+    with complaints_raised(place), package_for(place, "tifffile", "tiff").TiffFile(path) as file:
         page = file.pages.first
         rest = len(file.pages) - 1 and [one for one in file.pages[1:] if not one.is_reduced]
         if rest:
@@ -42,7 +43,7 @@ def _slice(path: str) -> Slice:
 
 
 def _read(path: str, form: Slice, empty: Empty) -> Any:
-    with tifffile_for(path).TiffFile(path) as file:
+    with package_for(path, "tifffile", "tiff").TiffFile(path) as file:
         page = file.pages.first
         require_sizes_of_pieces([page])
         if page.axes == PLANES:
@@ -53,7 +54,7 @@ def _read(path: str, form: Slice, empty: Empty) -> Any:
 
 
 def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
-    with tifffile_for(path).TiffFile(path) as file:
+    with package_for(path, "tifffile", "tiff").TiffFile(path) as file:
         page = file.pages.first
         sizes = {axis: size for axis, size in pixel_sizes(file, 0).items() if axis in names}
         image = image_of(names, sizes)

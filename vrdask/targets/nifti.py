@@ -14,7 +14,6 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,7 +34,7 @@ from vrdask.images.orientation import (
 )
 from vrdask.storage.layout import Layout
 from vrdask.targets.streamed import StreamedTarget, put, streamed_arguments
-from vrdask.targets.target import Form, Request, TargetFormat
+from vrdask.targets.target import Form, Request, TargetFormat, require_package
 
 SCANNER, ALIGNED = 1, 2
 """Codes of sform and qform: the world is that of a scanner, or of nobody knows what."""
@@ -100,8 +99,7 @@ def open_nifti_target(place: Any, layout: Layout, image: Image | None, form: For
     ModuleNotFoundError
         nibabel is not installed.
     """
-    if find_spec("nibabel") is None:
-        raise ModuleNotFoundError(f"writing {place} needs the package nibabel: pip install 'vrdask[nifti]'")
+    require_package(place, "nibabel", "nifti")
     if form.out_dtype.name not in TYPES:
         raise ValueError(
             f"a NIfTI target must hold one of {', '.join(TYPES)}; got {form.out_dtype} for {place}: "

@@ -22,7 +22,7 @@ from vrdask.images.image import Image
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
 from vrdask.targets.shown import SUFFIXES, Show, how_shown, write_shown
-from vrdask.targets.target import Form, Request, Target, TargetFormat
+from vrdask.targets.target import Form, Request, Target, TargetFormat, require_package
 from vrdask.targets.tiff_writing import is_ome, lost_in_tiff, require_ome, write_tiff
 from vrdask.targets.whole_file import Begins, require_replaceable, written_whole
 from vrdask.text import format_bytes
@@ -101,12 +101,12 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
         )
     show = None
     if (suffix := path.suffix.lower()) in SUFFIXES:
-        _package("PIL", "pillow", "images", path)
+        require_package(path, "PIL", "images", "pillow")
         show = how_shown(
             form.out_shape, form.out_dtype, image, suffix, request.window, request.keeps_numbers, str(place)
         )  # fmt: skip
     else:
-        _package("tifffile", "tifffile", "tiff", path)
+        require_package(path, "tifffile", "tiff")
         if is_ome(path.name):
             require_ome(form.out_shape, form.out_dtype, image, str(place))
     array = zarr.create_array(
@@ -123,13 +123,6 @@ def _begins(path: Path) -> Begins:
     """Whether a file begins as the name of one promises."""
     kind = {"PNG": ".png", "JPEG": ".jpg"}.get(SUFFIXES.get(path.suffix.lower(), ""), ".tif")
     return lambda first: first.startswith(MAGICS[kind])
-
-
-def _package(module: str, package: str, extra: str, path: Path) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise ModuleNotFoundError(f"writing {path} needs the package {package}: pip install 'vrdask[{extra}]'")
 
 
 def _half_of_memory() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,3 +205,14 @@ def put_metadata(at: StorePath, metadata: Any, made: Mapping[str, str] | None = 
             said = {**said, "attributes": attributes} if key == "zarr.json" else attributes
             value = json.dumps(said, indent=2).encode()
         durable.put(at / key, value)
+
+
+def require_package(writing: Any, module: str, extra: str, package: str | None = None) -> None:
+    """Refuse to write what a package writes that is not installed.
+
+    writing : what, for people. package : of the module, where it has another name. extra : of vrdask, which brings it.
+    """
+    if find_spec(module) is None:
+        raise ModuleNotFoundError(
+            f"writing {writing} needs the package {package or module}: pip install 'vrdask[{extra}]'"
+        )

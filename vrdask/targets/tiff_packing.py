@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from vrdask.dtypes import DType
+from vrdask.targets.target import require_package
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,8 @@ def packing_of(given: Any, dtype: DType, colours: int, name: str) -> Packing:
             raise ValueError(
                 f"level of {called} must be a number from {one.lowest} to {one.highest}; got {said!r} for {name}"
             )
-    if one.package is not None and find_spec(one.package) is None:
-        raise ModuleNotFoundError(
-            f"writing {called} in {name} needs the package {one.package}: pip install 'vrdask[tiff]'"
-        )
+    if one.package is not None:
+        require_package(f"{called} in {name}", one.package, "tiff")
     if called == "jpeg" and (dtype != np.uint8 or colours not in (1, 3)):
         held = f"{dtype}" if colours == 1 else f"{colours} colours of {dtype}"
         raise ValueError(

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from vrdask.storage.chunk_array import ChunkIO
 from vrdask.targets.file import FileTarget, place_of_file
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.targets.streamed import MOST_OF_LIMIT
+from vrdask.targets.target import require_package
 from vrdask.targets.tiff_packing import Packing, packing_of
 from vrdask.targets.tiff_writing import ORDER, TILE, TiffForm, is_ome, require_ome, tiff_axes, tiff_form
 from vrdask.text import by_axis
@@ -215,8 +215,7 @@ def tiff_pyramid(
     ModuleNotFoundError
         A package that writes it is not installed.
     """
-    if find_spec("tifffile") is None:
-        raise ModuleNotFoundError(f"writing {place} needs the package tifffile: pip install 'vrdask[tiff]'")
+    require_package(place, "tifffile", "tiff")
     path, root = place_of_file(place, overwrite, "a TIFF", begins_like_tiff)
     image, dtype = images[0], plain(dtype.newbyteorder("="))
     codes = _codes(image, shapes[0], dtype)
