@@ -14,7 +14,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("contract", "cpu", "gather", "prefilter", "reduce", "sample", "uint8_filter")
+KERNELS = ("contract", "cpu", "gather", "pool", "prefilter", "reduce", "sample", "uint8_filter")
 HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").rglob(pattern))
 MSVC = sys.platform == "win32"
 X86_64 = platform.machine().lower() in ("x86_64", "amd64")
@@ -80,9 +80,9 @@ class BuildKernels(build_ext):
     def build_extensions(self) -> None:
         flags = openmp_flags(getattr(self.compiler, "compiler", ["cc"])[:1])
         if flags is None:
-            print("vrdask: building without OpenMP: the kernels will run on a single thread", file=sys.stderr)
+            print("vrdask: building without OpenMP, whose runtime says how many threads to use", file=sys.stderr)
         for extension in self.extensions:
-            if flags is not None:
+            if flags is not None and extension.name.endswith(".cpu_baseline"):
                 extension.extra_compile_args += flags[0]
                 extension.extra_link_args += flags[1]
                 extension.define_macros.append(("VRDASK_OPENMP", "1"))
@@ -115,7 +115,7 @@ setup(
             define_macros=[("NDEBUG", "1")],
         )
         for kernel in KERNELS
-        for isa, flags in (ISA_FLAGS if kernel != "cpu" else {"baseline": []}).items()
+        for isa, flags in (ISA_FLAGS if kernel not in ("cpu", "pool") else {"baseline": []}).items()
     ],
     cmdclass={"build_ext": BuildKernels},
 )

@@ -61,8 +61,8 @@ def python() -> Callable[..., str]:
 @contextmanager
 def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_elements: int | None = None) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vrdask.compute.threads, "ELEMENTS_PER_THREAD", 1)
-        patch.setattr(vrdask.compute.uint8_filter.whole_box, "BYTES_PER_THREAD", 1)
+        patch.setattr(vrdask.compute.threads, "FEW_ELEMENTS", 0)
+        patch.setattr(vrdask.compute.threads, "NANOSECONDS_PER_THREAD", 0.01)
         if build is not None:
             patch.setattr(vrdask.compute.contract, "_kernel", builds.load("contract", build))
             patch.setattr(vrdask.compute.gather, "_kernel", builds.load("gather", build))

@@ -5,8 +5,8 @@ into threads. `vrdask.compute.contract` prepares the arguments and is the only c
 """
 
 from cpython.buffer cimport PyBUF_STRIDED_RO, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
-from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t
+from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "contract/contract.h" nogil:
@@ -38,6 +38,25 @@ cdef extern from "contract/contract.h" nogil:
     Py_ssize_t tile_count(const job_t *job)
     void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
                        const Py_ssize_t *dst_stride, char *scratch)
+
+
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const job_t *job
+    const char *src
+    const Py_ssize_t *src_stride
+    char *dst
+    const Py_ssize_t *dst_stride
+    char *scratch
+
+
+cdef void contract_tiles(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    cdef const call_t *it = <const call_t *> given
+    cdef Py_ssize_t n
+    for n in range(begin, end):
+        contract_tile(it.job, n, it.src, it.src_stride, it.dst, it.dst_stride, it.scratch + thread * it.job.scratch_bytes)
 
 
 cdef enum:
@@ -125,7 +144,8 @@ cdef class Contraction:
     def __call__(self, source, target, unsigned char[::1] scratch, int threads):
         """Contract `source` into `target`; scratch holds `scratch_bytes` for each thread."""
         cdef Py_buffer a, b
-        cdef Py_ssize_t n, tiles = self.tiles, thread_bytes = self.scratch_bytes
+        cdef Py_ssize_t thread_bytes = self.scratch_bytes
+        cdef call_t call
         cdef int d, dims = self.job.dims
         if scratch.shape[0] < threads * thread_bytes:
             raise ValueError(f"scratch must hold {thread_bytes} bytes per thread; got {scratch.shape[0]}")
@@ -138,15 +158,9 @@ cdef class Contraction:
                 for d in range(dims):
                     if b.shape[d] != self.job.dim[d].size:
                         raise ValueError(f"axis {d} of target must have size {self.job.dim[d].size}; got {b.shape[d]}")
+                call = [&self.job, <const char *> a.buf, a.strides, <char *> b.buf, b.strides, <char *> &scratch[0]]
                 with nogil:
-                    if threads == 1:
-                        for n in range(tiles):
-                            contract_tile(&self.job, n, <const char *> a.buf, a.strides, <char *> b.buf, b.strides,
-                                          <char *> &scratch[0])
-                    else:
-                        for n in prange(tiles, schedule="dynamic", num_threads=threads):
-                            contract_tile(&self.job, n, <const char *> a.buf, a.strides, <char *> b.buf, b.strides,
-                                          <char *> &scratch[threadid() * thread_bytes])
+                    share_out(self.tiles, threads, contract_tiles, &call)
             finally:
                 PyBuffer_Release(&b)
         finally:

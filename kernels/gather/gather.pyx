@@ -1,8 +1,8 @@
 """Nearest-neighbour resampling as a gather of opaque items. Compiled once per instruction set; see gather.h."""
 
 from arrays cimport source_address, target_address
-from cython.parallel cimport prange
 from libc.stdint cimport int32_t
+from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "gather/gather.h" nogil:
@@ -16,6 +16,20 @@ cdef extern from "gather/gather.h" nogil:
 
 cdef enum:
     ROWS_AT_ONCE = 64
+
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const gather_t *job
+    const char *src
+    char *dst
+    Py_ssize_t rows
+
+
+cdef void gather_blocks(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    cdef const call_t *it = <const call_t *> given
+    gather_rows(it.job, it.src, it.dst, begin * ROWS_AT_ONCE, min(it.rows, end * ROWS_AT_ONCE))
 
 
 cdef class Gather:
@@ -39,10 +53,6 @@ cdef class Gather:
         """Gather from an array of the layout that the rows are meant for into a contiguous one."""
         cdef const char *src = source_address(source)
         cdef char *dst = target_address(target)
-        cdef Py_ssize_t block, count = self.rows, blocks = (count + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE
-        if num_threads == 1:
-            with nogil:
-                gather_rows(&self.job, src, dst, 0, count)
-        else:
-            for block in prange(blocks, nogil=True, schedule="static", num_threads=num_threads):
-                gather_rows(&self.job, src, dst, block * ROWS_AT_ONCE, min(count, (block + 1) * ROWS_AT_ONCE))
+        cdef call_t call = [&self.job, src, dst, self.rows]
+        with nogil:
+            share_out((self.rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE, num_threads, gather_blocks, &call)

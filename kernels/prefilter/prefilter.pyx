@@ -1,7 +1,7 @@
 """The prefilter of cubic B-splines along one axis. Compiled once per instruction set; see prefilter.h."""
 
 from arrays cimport source_address, target_address
-from cython.parallel cimport prange, threadid
+from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "prefilter/prefilter.h" nogil:
@@ -25,6 +25,17 @@ cdef extern from "prefilter/prefilter.h" nogil:
 
 SPARE = _SPARE
 
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const prefilter_t *job
+    const runs_t *runs
+    const char *src
+    char *dst
+    char *scratch
+    Py_ssize_t scratch_bytes
+
 
 cdef inline void filter_unit(const prefilter_t *job, const runs_t *runs, const char *src, char *dst, Py_ssize_t unit,
                              char *scratch) noexcept nogil:
@@ -34,6 +45,13 @@ cdef inline void filter_unit(const prefilter_t *job, const runs_t *runs, const c
     cdef const Py_ssize_t *start = runs.starts + 2 * (unit // (runs.strips * runs.pieces))
     prefilter_lines(job, src + start[0] + line * ELEMENT_SIZE[job.in_type], dst + start[1] + line * ELEMENT_SIZE[job.acc_type],
                     at, min(runs.length, runs.outputs - at), min(runs.width, runs.run - line), scratch)
+
+
+cdef void filter_units(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    cdef const call_t *it = <const call_t *> given
+    cdef Py_ssize_t unit
+    for unit in range(begin, end):
+        filter_unit(it.job, it.runs, it.src, it.dst, unit, it.scratch + thread * it.scratch_bytes)
 
 
 def prefilter(source, target, int in_type, int acc_type, const unsigned char[::1] weights,
@@ -54,7 +72,8 @@ def prefilter(source, target, int in_type, int acc_type, const unsigned char[::1
     cdef runs_t runs
     cdef const char *src = source_address(source)
     cdef char *dst = target_address(target)
-    cdef Py_ssize_t unit, units, used, acc_size = ELEMENT_SIZE[acc_type]
+    cdef call_t call
+    cdef Py_ssize_t units, used, acc_size = ELEMENT_SIZE[acc_type]
     cdef int threads = scratch.shape[0]
     job.in_type, job.acc_type = in_type, acc_type
     job.weights = &weights[0]
@@ -72,10 +91,6 @@ def prefilter(source, target, int in_type, int acc_type, const unsigned char[::1
     used = (length + 2 * job.radius + _SPARE) * pitch * acc_size
     if scratch.shape[1] < used:
         raise ValueError(f"scratch must hold {used} bytes per thread; got {scratch.shape[1]}")
-    if threads == 1:
-        with nogil:
-            for unit in range(units):
-                filter_unit(&job, &runs, src, dst, unit, <char *> &scratch[0, 0])
-    else:
-        for unit in prange(units, nogil=True, schedule="static", num_threads=threads):
-            filter_unit(&job, &runs, src, dst, unit, <char *> &scratch[threadid(), 0])
+    call = [&job, &runs, src, dst, <char *> &scratch[0, 0], scratch.strides[0]]
+    with nogil:
+        share_out(units, threads, filter_units, &call)

@@ -1,8 +1,8 @@
 """Whole blocks of samples, each to one sample. Compiled once per instruction set; see reduce.h."""
 
 from arrays cimport source_address, target_address
-from cython.parallel cimport prange, threadid
 from libc.stdint cimport uint64_t
+from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "reduce/reduce.h" nogil:
@@ -32,6 +32,28 @@ cdef extern from *:
     void reduce_axis(reduce_t *g, int axis, Py_ssize_t size, Py_ssize_t factor, Py_ssize_t stride)
 
 
+cdef enum:
+    TILES_AT_ONCE = 16
+
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const reduce_t *job
+    const char *src
+    char *dst
+    Py_ssize_t tiles
+    char *scratch
+    Py_ssize_t scratch_bytes, rows_bytes
+
+
+cdef void reduce_units(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    cdef const call_t *it = <const call_t *> given
+    cdef char *scratch = it.scratch + thread * it.scratch_bytes
+    reduce_tiles(it.job, it.src, it.dst, begin * TILES_AT_ONCE, min(it.tiles, end * TILES_AT_ONCE),
+                 <const char **> scratch, scratch + it.rows_bytes)
+
+
 def reduce(
     source, target, outer, last, Py_ssize_t tile, int what, int code, bint wide, bint sparse, uint64_t flip, uint64_t zero,
     Py_ssize_t result_bytes, char[:, ::1] scratch, Py_ssize_t rows_bytes, int num_threads,
@@ -44,11 +66,10 @@ def reduce(
     """
     cdef reduce_t g
     cdef int axis
-    cdef Py_ssize_t rows = 1, k, count, each = 16, blocks
+    cdef call_t call
+    cdef Py_ssize_t rows = 1, tiles
     cdef const char *src = source_address(source)
     cdef char *dst = target_address(target)
-    cdef char *memory = &scratch[0, 0]
-    cdef Py_ssize_t width = scratch.shape[1]
     if len(outer) > MOST_AXES:
         raise ValueError(f"an array must have at most {MOST_AXES} axes; got {len(outer)}")
     g.axes = len(outer)
@@ -62,12 +83,7 @@ def reduce(
     g.row_bytes = g.n_out * g.place_bytes
     g.flip, g.zero = flip, zero
     g.what, g.code, g.wide, g.sparse = what, code, wide, sparse
-    count = rows * g.tiles
-    blocks = (count + each - 1) // each
-    if num_threads == 1:
-        with nogil:
-            reduce_tiles(&g, src, dst, 0, count, <const char **> memory, memory + rows_bytes)
-    else:
-        for k in prange(blocks, nogil=True, schedule="static", num_threads=num_threads):
-            reduce_tiles(&g, src, dst, k * each, min(count, (k + 1) * each),
-                         <const char **> (memory + threadid() * width), memory + threadid() * width + rows_bytes)
+    tiles = rows * g.tiles
+    call = [&g, src, dst, tiles, &scratch[0, 0], scratch.shape[1], rows_bytes]
+    with nogil:
+        share_out((tiles + TILES_AT_ONCE - 1) // TILES_AT_ONCE, num_threads, reduce_units, &call)

@@ -4,8 +4,8 @@ Compiled once per instruction set. The work is in sample.h; `vrdask.compute.samp
 the only caller.
 """
 
-from cython.parallel cimport prange
 from libc.string cimport memset
+from share cimport of_the_pool, share_out_t
 
 from math import prod
 
@@ -40,6 +40,23 @@ cdef extern from "sample/sample.h" nogil:
 
     void sample_tile(const job_sample_t *job, const Py_ssize_t *tile, Py_ssize_t number, const char *src, char *dst)
     void extent_of_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t *low, Py_ssize_t *high)
+
+
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const job_sample_t *job
+    const Py_ssize_t *tile
+    const char *src
+    char *dst
+
+
+cdef void sample_tiles(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    cdef const call_t *it = <const call_t *> given
+    cdef Py_ssize_t n
+    for n in range(begin, end):
+        sample_tile(it.job, it.tile, n, it.src, it.dst)
 
 
 RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFLECT}
@@ -100,18 +117,12 @@ cdef class Sampler:
     def run(self, Py_ssize_t src, Py_ssize_t dst, tile, int num_threads):
         """Sample from address `src` to address `dst`; threads take tiles of (outer, inner, points)."""
         cdef Py_ssize_t[3] sizes
-        cdef const Py_ssize_t *at_once = sizes
-        cdef Py_ssize_t u, tiles
-        cdef const job_sample_t *job = &self.job
+        cdef Py_ssize_t tiles
+        cdef call_t call = [&self.job, sizes, <const char *> src, <char *> dst]
         sizes[0], sizes[1], sizes[2] = tile
-        tiles = prod(-(-n // size) for n, size in zip((-(-self.rows // job.inner), job.inner, job.width), tile))
-        if num_threads == 1:
-            with nogil:
-                for u in range(tiles):
-                    sample_tile(job, at_once, u, <const char *> src, <char *> dst)
-        else:
-            for u in prange(tiles, nogil=True, schedule="dynamic", num_threads=num_threads):
-                sample_tile(job, at_once, u, <const char *> src, <char *> dst)
+        tiles = prod(-(-n // size) for n, size in zip((-(-self.rows // self.job.inner), self.job.inner, self.job.width), tile))
+        with nogil:
+            share_out(tiles, num_threads, sample_tiles, &call)
 
     def extent(self):
         """Per axis the first and the last sample weighed; (n, -1) where none is."""

@@ -5,8 +5,8 @@ threads. `vrdask.compute.uint8_filter.whole_box` prepares the arguments and is t
 """
 
 from arrays cimport source_address, target_address
-from cython.parallel cimport prange, threadid
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
+from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "uint8_filter/uint8_filter.h" nogil:
@@ -56,6 +56,29 @@ BATCH = ROWS_AT_ONCE
 """Rows that are filtered along together."""
 LOW = LOW_BITS
 """Bits of the low part of a weight that takes more than 16."""
+
+
+cdef share_out_t share_out = of_the_pool()
+
+
+cdef struct call_t:
+    const filter_t *job
+    Py_ssize_t tiles
+    const Py_ssize_t *slices
+    const uint8_t *src
+    uint8_t *dst
+    uint8_t *scratch
+    Py_ssize_t scratch_bytes
+
+
+cdef void filter_tiles(const void *given, Py_ssize_t begin, Py_ssize_t end, int thread) noexcept nogil:
+    """Tiles of slices, a slice's side by side."""
+    cdef const call_t *it = <const call_t *> given
+    cdef const Py_ssize_t *slice
+    cdef Py_ssize_t n
+    for n in range(begin, end):
+        slice = it.slices + 2 * (n // it.tiles)
+        filter_tile(it.job, n % it.tiles, it.src + slice[0], it.dst + slice[1], it.scratch + thread * it.scratch_bytes)
 
 
 cdef const void *address(table):
@@ -115,20 +138,13 @@ cdef class Filter:
         cdef filter_t job = self.job
         cdef const uint8_t *src = <const uint8_t *> source_address(source)
         cdef uint8_t *dst = <uint8_t *> target_address(target)
-        cdef Py_ssize_t n, s, tiles = self.tiles, count = slices.shape[0]
-        cdef int threads = scratch.shape[0]
+        cdef call_t call
         if scratch.shape[1] < self.scratch_bytes:
             raise ValueError(f"scratch must hold {self.scratch_bytes} bytes per thread; got {scratch.shape[1]}")
         job.src_stride, job.dst_stride, job.src_bytes = src_stride, dst_stride, src_bytes
-        if threads == 1:
-            with nogil:
-                for n in range(tiles * count):
-                    s = n // tiles
-                    filter_tile(&job, n % tiles, src + slices[s, 0], dst + slices[s, 1], &scratch[0, 0])
-        else:
-            for n in prange(tiles * count, nogil=True, schedule="dynamic", num_threads=threads):
-                s = n // tiles
-                filter_tile(&job, n % tiles, src + slices[s, 0], dst + slices[s, 1], &scratch[threadid(), 0])
+        call = [&job, self.tiles, &slices[0, 0], src, dst, &scratch[0, 0], scratch.shape[1]]
+        with nogil:
+            share_out(self.tiles * slices.shape[0], scratch.shape[0], filter_tiles, &call)
 
 
 cdef class PieceFilter:

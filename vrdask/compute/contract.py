@@ -24,13 +24,17 @@ Array = npt.NDArray[Any]
 _kernel = builds.load("contract", builds.choose())
 
 
+NANOSECONDS_READ, NANOSECONDS_WRITTEN = 0.03, 0.15
+"""For each tap of a sample's axes, of a sample that is read, and of one that is written."""
+
+
 def contract_box(
     resampling: Resampling, number: int | None, data: Array, reads: Box, writes: Box, target: Array, num_threads: int
 ) -> None:
     """A stage that is no prefilter, by its number, from the box `reads` of its input into `target`, the box `writes` of
     its output; None converts samples to the target's dtype.
     """
-    threads = threads_for(max(data.size, target.size), num_threads)
+    threads = threads_for(_nanoseconds(resampling, number, data.size, target.size), num_threads)
     joined, contraction = _contraction(resampling, number, data.dtype, target.dtype, reads, writes, threads)
     if data.ndim > joined + 1:
         data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))
@@ -38,6 +42,13 @@ def contract_box(
         data = np.ascontiguousarray(data)
     threads = min(threads, contraction.tiles)
     contraction(data, target, buffers.workspace("scratch", threads * contraction.scratch_bytes), threads)
+
+
+def _nanoseconds(resampling: Resampling, number: int | None, read: int, written: int) -> float:
+    """What a call takes one thread, within a factor of some three."""
+    ops = () if number is None else tables(resampling.stages[number])
+    taps = sum(op.most_taps for op in ops if op is not None) or 1
+    return taps * (NANOSECONDS_READ * read + NANOSECONDS_WRITTEN * written)
 
 
 def _contraction(

@@ -20,6 +20,10 @@ Array = npt.NDArray[Any]
 _kernel = builds.load("gather", builds.choose())
 
 
+NANOSECONDS = 0.4
+"""Of an item, about."""
+
+
 def gather_box(resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
     """Fill `target`, the box `writes` of a result whose every sample is one of the source's, of which `source` holds
     the box `reads`.
@@ -29,7 +33,7 @@ def gather_box(resampling: Resampling, source: Array, reads: Box, writes: Box, t
         source = np.ascontiguousarray(source)
         gather = _gathering(resampling, reads, writes, source.shape, source.strides)
         assert gather is not None
-    gather(source, target, min(threads_for(target.nbytes // 4, num_threads), gather.rows))
+    gather(source, target, min(threads_for(NANOSECONDS * target.size, num_threads), gather.rows))
 
 
 def _gathering(

@@ -26,6 +26,8 @@ _prefilter = builds.load("prefilter", builds.choose())
 
 NARROW_BYTES = 256
 """Of a sample of a strip at least: some neighbouring cache lines."""
+NANOSECONDS = 1.0
+"""Of a coefficient, about."""
 PIECE_BYTES = 64 << 10
 """Of a piece of a strip: little enough for the second-level cache, and nearly for the first."""
 
@@ -42,7 +44,7 @@ def prefilter_box(
     run, starts = _runs(source.shape, source.strides, target.strides, axis, source.itemsize, target.itemsize)
     index, plain, weights = _tables(op, reads, writes, target.dtype)
     width, length, pitch = _piece(run, writes[1] - writes[0], 2 * op.radius, target.itemsize)
-    threads = threads_for(target.size, num_threads)
+    threads = threads_for(NANOSECONDS * target.size, num_threads)
     held = (length + 2 * op.radius + _prefilter.SPARE) * pitch
     size = ceil_div(held * target.itemsize, CACHE_LINE) * CACHE_LINE
     _prefilter.prefilter(

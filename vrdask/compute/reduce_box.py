@@ -33,6 +33,8 @@ MOST_IN_32_BITS = 1 << 15
 """Samples of 16 bits whose sum 31 bits hold."""
 MOST_INNER = 16
 """More samples side by side that a block leaves apart are a row of their own."""
+NANOSECONDS = 0.2
+"""Of a sample, about."""
 TILE = 1024
 """Results of a row that are worked on at a time."""
 WIDEST_SUM = 16
@@ -132,7 +134,7 @@ def _run(
     tile = min(TILE, ceil_div(n, factor))
     sorted_bytes = block * dtype.itemsize if what in (MEDIAN, MAJORITY) else 0
     width = rows_bytes + 64 * ceil_div(max(tile * inner * WIDEST_SUM, sorted_bytes), 64)
-    num_threads = threads_for(x.size // 4, num_threads)
+    num_threads = threads_for(NANOSECONDS * x.size, num_threads)
     scratch = np.empty((num_threads, width), np.int8)
     wide = what == SUM or block > MOST_IN_32_BITS
     _kernel.reduce(

@@ -11,11 +11,10 @@ The count is resolved here, once per call, and passed on; nothing below reads th
     all usable cores             the process's affinity and its cgroup's quota respected
 
 OMP_THREAD_LIMIT bounds the last two. OpenMP's variables count as they are when this is imported, as they do for its
-runtime: later on, dask's nannies set them in this process for the workers they start. Tasks of a run are no threads of
-OpenMP, so that its variables say nothing of them.
+runtime: later on, dask's nannies set them in this process for the workers they start. The threads are our own
+(kernels/pool/pool.h); OpenMP's runtime is asked how many it would start, since that is what people set. Tasks of a run
+are more than threads of a call, so that its variables say nothing of them.
 
-GNU's OpenMP hangs when a process uses it, forks, and the child uses it again; so the forked child of a process that
-has used it computes on one thread.
 The bits are the same for any count.
 """
 
@@ -55,8 +54,12 @@ def _whole(text: str) -> int | None:
     return count if count >= 1 else None
 
 
-ELEMENTS_PER_THREAD = 1 << 15
-"""Starting a thread for less work than this costs more than it brings."""
+FEW_ELEMENTS = 1 << 16
+"""Of fewer no kernel makes work for two threads."""
+
+NANOSECONDS_PER_THREAD = 50_000
+"""Calling a thread for less work than this costs more than it brings: it takes a few microseconds of the caller, and some
+tens until a sleeping thread has woken up."""
 
 _chosen: int | None = None
 _chosen_here = True
@@ -64,8 +67,6 @@ _started_with: int = _runtime.max_threads()
 _asked = _whole(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0])
 """The first number of a list is that of the outermost level; what is no number OpenMP does not look at."""
 _limit = _whole(os.environ.get("OMP_THREAD_LIMIT", ""))
-_used = False
-_forked = False
 
 
 _cores = lru_cache(maxsize=1)(usable_cores)
@@ -145,24 +146,18 @@ def resolve(num_threads: int | None, elements: int | None = None) -> int:
     """The number of threads that a call runs on; where it may choose, one for so few elements that no more are worth
     starting, whatever is set: asking the environment would take as long as the work.
     """
-    global _used
-    if num_threads is None and elements is not None and elements < 2 * ELEMENTS_PER_THREAD:
+    if num_threads is None and elements is not None and elements < FEW_ELEMENTS:
         return 1
-    count = get_num_threads() if num_threads is None else _checked(num_threads)
-    if _forked or not HAS_OPENMP:
-        return 1
-    _used = _used or count > 1
-    return count
+    return get_num_threads() if num_threads is None else _checked(num_threads)
 
 
-def threads_for(elements: int, num_threads: int) -> int:
-    """Of `num_threads`, those that are worth starting for a kernel call on so many elements; one at least."""
-    return max(1, min(num_threads, elements // ELEMENTS_PER_THREAD))
+def threads_for(nanoseconds: float, num_threads: int) -> int:
+    """Of `num_threads`, those that are worth calling for what takes one thread about so long; one at least."""
+    return max(1, min(num_threads, int(nanoseconds / NANOSECONDS_PER_THREAD)))
 
 
 def resolve_tasks(num_threads: int | None) -> int:
-    """The number of tasks that a run does at a time, with one kernel thread each: no OpenMP, so its variables do not
-    count. By default one per usable core, or what else is said of threads; more are taken as asked for, since tasks may
+    """The number of tasks that a run does at a time, with one kernel thread each: OpenMP's variables do not count. By default one per usable core, or what else is said of threads; more are taken as asked for, since tasks may
     wait for a network, and logged.
     """
     count = _said() or _cores() if num_threads is None else _checked(num_threads)
@@ -182,8 +177,8 @@ def _checked(n: int) -> int:
 
 
 def _after_fork() -> None:
-    global _forked, _chosen_here
-    _forked, _chosen_here = _used, False
+    global _chosen_here
+    _chosen_here = False
     _cores.cache_clear()
 
 

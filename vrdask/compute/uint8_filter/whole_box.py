@@ -18,6 +18,7 @@ from vrdask.boxes import Box, Interval, ceil_div, shape_of, within
 from vrdask.compute import builds
 from vrdask.compute.kept import KEPT_ROW_BYTES, Kept, table_bytes
 from vrdask.compute.table_cuts import alike, are_small
+from vrdask.compute.threads import threads_for
 from vrdask.compute.uint8_filter.passes import NARROWEST, Call, calls_of, strip_axis, strips_of
 from vrdask.compute.uint8_filter.tables import Layout, Taps, column_table, row_table
 from vrdask.transforms.fixed_point import FixedPoint, weights_of
@@ -35,8 +36,8 @@ TAPS_BYTES = 32 << 10
 BANDS_PER_THREAD = 4
 TAPS_PER_BAND = 12
 """A band of output rows filters the rows around it again; it reads at least so many times the taps of one output."""
-BYTES_PER_THREAD = 1 << 16
-"""Starting a thread for less work than this costs more than it brings."""
+NANOSECONDS = 1.0
+"""Of a sample, read or written, about."""
 
 
 def filter_box(resampling: Resampling, source: Array, reads: Box, writes: Box, target: Array, num_threads: int) -> None:
@@ -62,7 +63,7 @@ def run_call(
     """One call of the kernel, from the box `reads` to the box `writes` of the array that it makes."""
     if call.row is not None and not contiguous(source.shape, source.strides, call.row):
         source = np.ascontiguousarray(source)
-    threads = max(1, min(num_threads, max(source.size, target.size) // BYTES_PER_THREAD))
+    threads = threads_for(NANOSECONDS * max(source.size, target.size), num_threads)
     prepared: Callable[..., Any] = _prepared_of_few
     if not are_small(resampling):
         prepared = _prepared_of_many

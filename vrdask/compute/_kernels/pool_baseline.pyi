@@ -1,0 +1,2 @@
+SHARE_OUT: object
+"""A capsule: see kernels/common/share.h."""
