@@ -82,6 +82,9 @@ class BuildKernels(build_ext):
         if flags is None:
             print("vrdask: building without OpenMP, whose runtime says how many threads to use", file=sys.stderr)
         for extension in self.extensions:
+            if extension.name.endswith(".pool_baseline") and not MSVC:
+                extension.extra_compile_args.append("-pthread")
+                extension.extra_link_args.append("-pthread")
             if flags is not None and extension.name.endswith(".cpu_baseline"):
                 extension.extra_compile_args += flags[0]
                 extension.extra_link_args += flags[1]

@@ -92,7 +92,8 @@ def support(mode: str, n_in: int, n_out: int, align_corners: bool, double: bool)
         return np.eye(n_in, dtype=bool)
     if mode != "cubic":
         return matrix(mode, n_in, n_out, align_corners) != 0
-    radius = (31 if double else 15) if n_out > n_in else (28 if double else 13)
+    filtered = n_out > n_in or (double and 3 * n_out > 2 * n_in)
+    radius = (31 if double else 15) if filtered else (28 if double else 13)
     coefficients, samples = np.zeros((n_out, n_in), bool), np.zeros((n_in, n_in), bool)
     for i in range(n_out):
         p = position(i, n_in, n_out, align_corners)

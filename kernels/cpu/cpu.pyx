@@ -1,4 +1,5 @@
-"""What the processor can run, and what OpenMP's runtime would. Compiled for the baseline alone."""
+"""What the processor can run, and how many threads OpenMP's runtime would start, which people and threadpoolctl set; the
+kernels have a pool of their own. Compiled for the baseline alone."""
 
 cdef extern from *:
     """

@@ -58,10 +58,11 @@ def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: 
 def _cubic(
     n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None
 ) -> tuple[Prefilter | None, Operator]:
-    # A shrinking axis folds the prefilter into its four taps: 30 taps for few outputs. A growing axis would pay
-    # them for many outputs; it filters its few inputs first. Sizes decide, never the chunk.
+    # A shrinking axis folds the prefilter into its four taps: 30 taps (60 in double) for few outputs. A growing axis
+    # would pay them for many outputs; it filters its few inputs first, and so does one that keeps two thirds in double,
+    # where that measured 1.1 to 2 times as fast. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)
-    if n_out > n_in:
+    if n_out > n_in or (double and 3 * n_out > 2 * n_in):
         return Prefilter.precise(n_in, double), values
     return None, interpolators.compose(values, interpolators.prefilter(n_in, radius=28 if double else 13))
 
