@@ -73,7 +73,10 @@ def main() -> None:
     about = machine() | {"busy": options.busy * usable_cores()}
     results = []
     tell(about)
-    print(f"{about['busy']} busy processes on {about['cores']} cores; float32 volumes to 0.8 along each axis\n", flush=True)
+    print(
+        f"{about['busy']} busy processes on {about['cores']} cores; float32 volumes to 0.8 along each axis\n",
+        flush=True,
+    )
     print("mode     size^3 |  1 thread, ms | many threads | ratio | slowest tenths | ratio")
     with busy(about["busy"]):
         for mode in options.modes:

@@ -82,11 +82,23 @@ def call_opencv(job: Job, x: Array, threads: int) -> Call | None:
     return lambda: cv2.resize(x, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
 
 
+def call_memory(job: Job, x: Array, threads: int) -> Call | None:
+    """Read the input once and write as much as the output, which nothing that looks at every sample can undercut."""
+    source, target = x.reshape(-1).view(np.uint64), np.ones(x.nbytes >> x.ndim, np.uint8)
+
+    def read_and_write() -> None:
+        source.max()
+        target.fill(1)
+
+    return None if threads > 1 else read_and_write
+
+
 PEERS: dict[str, tuple[str, Callable[[Job, Array, int], Call | None]]] = {
     "vrdask": ("vrdask", call_vrdask),
     "tinybrain": ("tinybrain", call_tinybrain),
     "tensorstore": ("tensorstore", call_tensorstore),
     "OpenCV": ("cv2", call_opencv),
+    "memory": ("numpy", call_memory),
 }
 """By name: the module that has to be there, and the call."""
 
