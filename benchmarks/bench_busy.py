@@ -3,8 +3,8 @@
 python benchmarks/bench_busy.py --json busy.json
 python benchmarks/bench_busy.py --busy 0
 
-`--busy` processes per core do nothing but count. Calls with one thread and with all cores' take turns; the figure is the
-ratio of their medians, and of their slowest tenths, which is what a training loop meets. Above 1, more threads cost
+`--busy` processes per core do nothing but count. Calls with one thread and with all cores' take turns; the figure is
+the ratio of their medians, and of their slowest tenths, which is what a training loop meets. Above 1, more threads cost
 time. With `--busy 0` it says what threads bring on an idle machine.
 """
 
@@ -56,8 +56,8 @@ def measure(mode: str, size: int, threads: int, seconds: float) -> dict[str, Any
             found.append(1e3 * (time.perf_counter() - begun))
     one, many = times[1][1:], times[threads][1:]
     return {
-        "mode": mode, "size": size, "threads": threads, "calls": len(one), "one_ms": median(one), "many_ms": median(many),
-        "one_slow_ms": quantiles(one, n=10)[-1], "many_slow_ms": quantiles(many, n=10)[-1],
+        "mode": mode, "size": size, "threads": threads, "calls": len(one),
+        "one_ms": median(one), "many_ms": median(many), "one_slow_ms": quantiles(one, n=10)[-1], "many_slow_ms": quantiles(many, n=10)[-1],
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The threads that kernels share: every unit is done once, whoever calls at the same time and however many there are."""
+"""The threads that kernels share: every unit is done once, whoever calls at the same time, however many there are."""
 
 from __future__ import annotations
 

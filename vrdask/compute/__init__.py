@@ -45,15 +45,15 @@ registers narrow to. All kernels are compiled once per instruction set from the 
 
 Threads and memory
 ------------------
-The kernels share a pool of threads of their own (kernels/pool/pool.h). A caller takes tiles itself until none is left and
-waits for no thread that has not begun: beside busy processes, the barrier at the end of a parallel region of OpenMP
-made a call of 0.1 ms take 100. A thread is called where its share of the work, by what the kernels have been measured to
-take, is worth it; a forked child starts its own.
+The kernels share a pool of threads of their own (kernels/pool/pool.h). A caller takes tiles itself until none is left
+and waits for no thread that has not begun; at the barrier that ends a parallel region of OpenMP, short calls beside
+busy processes took hundreds of times as long (benchmarks/bench_busy.py). A thread is called where its share of the
+work, by what the kernels have been measured to take, is worth it; a forked child starts its own.
 
-By default a call made in a task of dask, a worker of a data loader or a job of joblib takes one thread (`beside`), since
-there are as many of those as cores. Dask's local schedulers and joblib's threads leave no variable that says so: dask's are told
-from the calls on the stack, joblib's from its active backend. OpenMP's variables count as they were at import, as for
-OpenMP itself: distributed's nannies set OMP_NUM_THREADS in the very process that starts a cluster.
+By default a call made in a task of dask, a worker of a data loader or a job of joblib takes one thread (`beside`),
+since there are as many of those as cores. Dask's local schedulers and joblib's threads leave no variable that says so:
+dask's are told from the calls on the stack, joblib's from its active backend. OpenMP's variables count as they were at
+import, as for OpenMP itself: distributed's nannies set OMP_NUM_THREADS in the very process that starts a cluster.
 
 *Large results in memory* take over the memory of earlier ones that nobody holds any more (`buffers`): the operating
 system's zeroed pages would cost more than the resampling.

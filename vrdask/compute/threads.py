@@ -58,8 +58,8 @@ FEW_ELEMENTS = 1 << 16
 """Of fewer no kernel makes work for two threads."""
 
 NANOSECONDS_PER_THREAD = 50_000
-"""Calling a thread for less work than this costs more than it brings: it takes a few microseconds of the caller, and some
-tens until a sleeping thread has woken up."""
+"""Calling a thread for less work than this costs more than it brings: it takes a few microseconds of the caller, and
+some tens until a sleeping thread has woken up."""
 
 _chosen: int | None = None
 _chosen_here = True
@@ -157,8 +157,9 @@ def threads_for(nanoseconds: float, num_threads: int) -> int:
 
 
 def resolve_tasks(num_threads: int | None) -> int:
-    """The number of tasks that a run does at a time, with one kernel thread each: OpenMP's variables do not count. By default one per usable core, or what else is said of threads; more are taken as asked for, since tasks may
-    wait for a network, and logged.
+    """The number of tasks that a run does at a time, with one kernel thread each: OpenMP's variables do not count. By
+    default one per usable core, or what else is said of threads; more are taken as asked for, since tasks may wait for
+    a network, and logged.
     """
     count = _said() or _cores() if num_threads is None else _checked(num_threads)
     if num_threads is not None and count > (cores := usable_cores()):
