@@ -57,7 +57,8 @@ def measure(mode: str, size: int, threads: int, seconds: float) -> dict[str, Any
     one, many = times[1][1:], times[threads][1:]
     return {
         "mode": mode, "size": size, "threads": threads, "calls": len(one),
-        "one_ms": median(one), "many_ms": median(many), "one_slow_ms": quantiles(one, n=10)[-1], "many_slow_ms": quantiles(many, n=10)[-1],
+        "one_ms": median(one), "one_slow_ms": quantiles(one, n=10)[-1],
+        "many_ms": median(many), "many_slow_ms": quantiles(many, n=10)[-1],
     }  # fmt: skip
 
 
