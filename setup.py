@@ -2,6 +2,9 @@
 `vrdask.compute.builds` picks at import.
 
 Portable flags only. Contraction of a*b + c to FMA is off, so every build computes the same bits.
+
+What Cython generates for every module alike, its memoryviews, is compiled once, as `vrdask.compute._kernels.shared`: in
+each module it would take half of the time of the build.
 """
 
 import os
@@ -9,12 +12,19 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
+from itertools import count
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("contract", "cpu", "gather", "pool", "prefilter", "reduce", "sample", "uint8_filter")
+PACKAGE = "vrdask.compute._kernels"
+SHARED = f"{PACKAGE}.shared"
+KERNELS = ("reduce", "sample", "contract", "uint8_filter", "prefilter", "gather")
+"""Those that take longest first: all cores are busy to the end."""
+PLAIN = ("cpu", "pool")
+"""For the baseline alone."""
 HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in Path("kernels").rglob(pattern))
 MSVC = sys.platform == "win32"
 X86_64 = platform.machine().lower() in ("x86_64", "amd64")
@@ -27,8 +37,11 @@ if X86_64 and MSVC:
 elif X86_64:
     ISA_FLAGS |= {"avx2": AVX2, "avx512": AVX512}
 
-OPTIMIZED = [] if " -O" in " " + os.environ.get("CFLAGS", "") else ["-O3"]
-"""These come after CFLAGS, whose level of optimization counts where it has one."""
+GIVEN = " " + os.environ.get("CFLAGS", "")
+OPTIMIZED = [*([] if " -O" in GIVEN else ["-O3"]), *([] if " -g" in GIVEN else ["-g0"])]
+"""These come after CFLAGS, whose level of optimization counts where it has one. What debuggers want is left out unless
+it says -g: Python's own flags may ask for it, a quarter of the time and nine tenths of the bytes.
+"""
 COMMON = (
     ["/O2", "/fp:precise", "/std:c11"]
     if MSVC
@@ -38,6 +51,13 @@ COMMON = (
     ]
 )  # fmt: skip
 
+DIRECTIVES = {
+    "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
+    "freethreading_compatible": True,
+}  # fmt: skip
+"""Modules keep no state that a call changes: what a prepared call needs is its object's, fixed when it is made, and
+scratch is its caller's; the pool of threads has a lock of its own. So Python may run them without its lock.
+"""
 
 Flags = tuple[list[str], list[str]]
 """To compile with, to link with."""
@@ -78,6 +98,7 @@ class BuildKernels(build_ext):
     """cythonize each extension into its own folder: one source gives several modules, whose C files differ in name."""
 
     def build_extensions(self) -> None:
+        self.begun, self.number = time.monotonic(), count(1)
         flags = openmp_flags(getattr(self.compiler, "compiler", ["cc"])[:1])
         if flags is None:
             print("vrdask: building without OpenMP, whose runtime says how many threads to use", file=sys.stderr)
@@ -91,7 +112,19 @@ class BuildKernels(build_ext):
                 extension.define_macros.append(("VRDASK_OPENMP", "1"))
             extension.sources = self.cythonized(extension)
         self.parallel = self.parallel or os.cpu_count()
+        self.say(f"{len(self.extensions)} kernels to compile, {self.parallel} at a time")
         super().build_extensions()
+
+    def build_extension(self, extension: Extension) -> None:
+        begun = time.monotonic()
+        super().build_extension(extension)
+        name = extension.name.removeprefix(f"{PACKAGE}.")
+        self.say(f"{next(self.number)} of {len(self.extensions)}: {name} in {time.monotonic() - begun:.1f} s")
+
+    def say(self, what: str) -> None:
+        """Unless -q asks for quiet."""
+        if self.distribution.verbose:
+            print(f"vrdask: {time.monotonic() - self.begun:3.0f} s: {what}", file=sys.stderr, flush=True)
 
     def cythonized(self, extension: Extension) -> list[str]:
         from Cython.Build import cythonize
@@ -100,25 +133,35 @@ class BuildKernels(build_ext):
             [Extension(extension.name, extension.sources)],
             include_path=["kernels/common"],
             build_dir=str(Path(self.build_temp) / extension.name),
-            compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
+            compiler_directives=DIRECTIVES,
+            shared_utility_qualified_name=SHARED,
             force=True,
             quiet=True,
         )[0].sources
 
 
+def extension(name: str, source: str | None, flags: list[str]) -> Extension:
+    """source : None where Cython has it."""
+    return Extension(
+        name,
+        [source] if source else [],
+        include_dirs=["kernels"],
+        depends=HEADERS,
+        extra_compile_args=[*COMMON, *flags],
+        extra_link_args=[],
+        define_macros=[("NDEBUG", "1")],
+    )
+
+
 setup(
     ext_modules=[
-        Extension(
-            f"vrdask.compute._kernels.{kernel}_{isa}",
-            [f"kernels/{kernel}/{kernel}.pyx"],
-            include_dirs=["kernels"],
-            depends=HEADERS,
-            extra_compile_args=[*COMMON, *flags],
-            extra_link_args=[],
-            define_macros=[("NDEBUG", "1")],
-        )
-        for kernel in KERNELS
-        for isa, flags in (ISA_FLAGS if kernel not in ("cpu", "pool") else {"baseline": []}).items()
+        *(
+            extension(f"{PACKAGE}.{kernel}_{isa}", f"kernels/{kernel}/{kernel}.pyx", flags)
+            for kernel in KERNELS
+            for isa, flags in reversed(ISA_FLAGS.items())
+        ),
+        *(extension(f"{PACKAGE}.{kernel}_baseline", f"kernels/{kernel}/{kernel}.pyx", []) for kernel in PLAIN),
+        extension(SHARED, None, []),
     ],
     cmdclass={"build_ext": BuildKernels},
 )
