@@ -2,6 +2,7 @@
 
 python benchmarks/bench_kernels.py --threads 1 2 --json kernels.json --png kernels.png
 python benchmarks/bench_kernels.py --only "cubic.*128" --repeats 5
+python benchmarks/bench_kernels.py --isa avx2 --only "pictures|means" --threads 1
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from statistics import median
 from typing import Any
 
 from floor import streaming
+from isa import ISAS, start_with
+from more_peers import NOT_THE_SAME, ROUNDED, as_array
 from peers import PEERS, VERSIONS, Call, disagreement
-from problems import Array, Problem, select
+from problems import Array, Problem, select, smaller
 from rich.console import Console
 from rich.table import Table
-from targets import Result, Row, rows
+from targets import Result, Row, by_peer, rows
 
 from vrdask.compute import builds
 
@@ -41,8 +44,11 @@ after 20 ms of sleep 128^3 took up to 10 times as long), then time. Beyond SETTL
 """
 SCIPY_CALLS = 2
 COLORS = {
-    "volresample": "#2a6f97", "torch": "#e07a5f", "scipy": "#8a8d91", "SimpleITK": "#588157", "dask-image": "#9d6b9e"
+    "volresample": "#2a6f97", "torch": "#e07a5f", "scipy": "#8a8d91", "SimpleITK": "#588157", "dask-image": "#9d6b9e",
+    "OpenCV": "#c1121f", "tinybrain": "#b08968", "tensorstore": "#457b9d", "fast_image_resize": "#6d597a",
+    "libvips": "#eebd5d",
 }  # fmt: skip
+ONE_THREAD = ("scipy", "tinybrain", "libvips")
 
 
 def machine() -> dict[str, Any]:
@@ -87,11 +93,8 @@ def prepare(p: Problem, x: Array, threads: int, peers: Sequence[str]) -> tuple[d
         result = call()
         first[name] = time.perf_counter() - start
         ours = result if ours is None else ours
-        agrees[name] = disagreement(ours, result)
-        if agrees[name] and (name, p.mode) != (
-            "volresample",
-            "area",
-        ):  # rounds its bounds in float32: 288 of 9604 pairs
+        agrees[name] = disagreement(ours, as_array(name, p, result))
+        if agrees[name] and (name, p.mode) not in NOT_THE_SAME:
             raise SystemExit(f"{p.name}: {name} does another job: {agrees[name]}")
     return calls, first, agrees
 
@@ -147,6 +150,16 @@ def results_table(results: Sequence[Result], peers: Sequence[str]) -> Table:
     return table
 
 
+def peers_table(found: Sequence[Row]) -> Table:
+    table = Table(title="times vrdask, by peer")
+    for name, justify in (("peer", "left"), ("threads", "right"), ("cases", "right"), ("geometric mean", "right"),
+                          ("worst", "right"), ("worst case", "left")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in found:
+        table.add_row(row.what, row.threads, str(row.cases), f"{row.mean:.2f}", f"{row.worst:.2f}", row.worst_case)
+    return table
+
+
 def targets_table(found: Sequence[Row]) -> Table:
     table = Table(title="targets")
     for name, justify in (("cases", "left"), ("threads", "right"), ("number", "right"), ("geometric mean", "right"),
@@ -170,7 +183,7 @@ def chart(results: Sequence[Result], path: Path, about: dict[str, Any]) -> None:
     bars: dict[str, dict[str, float]] = {}  # peer -> problem -> speed-up
     for r in results:
         for peer in r.ms:
-            if peer != "vrdask" and r.threads == (1 if peer == "scipy" else threads):
+            if peer != "vrdask" and r.threads == (1 if peer in ONE_THREAD else threads):
                 bars.setdefault(peer, {})[r.problem.name] = r.ms[peer] / r.ms["vrdask"]
     names = list(dict.fromkeys(r.problem.name for r in results))
     fig, ax = plt.subplots(figsize=(8.3, 1.1 + 0.36 * len(names)), layout="constrained")
@@ -200,12 +213,11 @@ def chart(results: Sequence[Result], path: Path, about: dict[str, Any]) -> None:
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    plural = "" if threads == 1 else "s"
-    labels = {
-        peer: f"{peer} {about[peer]}, {1 if peer == 'scipy' else threads} thread{'' if peer == 'scipy' else plural}"
-        for peer in COLORS
-        if peer in bars
-    }
+    labels = {}
+    for peer in COLORS:
+        if peer in bars:
+            count = 1 if peer in ONE_THREAD else threads
+            labels[peer] = f"{peer} {about[peer]}, {count} thread{'s' if count > 1 else ''}"
     handles = [mpl.patches.Patch(color=COLORS[peer], label=label) for peer, label in labels.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     ax.set_title(f"speed-up of vrdask {about['vrdask']} ({about['instruction_set']}) over each library", fontsize=10)
@@ -222,16 +234,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="+", choices=[*PEERS], default=[*PEERS], help="default: all")
     parser.add_argument("--json", type=Path, help="write medians and metadata here")
     parser.add_argument("--png", type=Path, help="draw the chart here")
+    parser.add_argument("--isa", choices=ISAS, help="the kernels' instruction set (default: the best one)")
+    parser.add_argument("--smaller", type=int, default=1, metavar="N", help="divide all sizes, to try the script")
     parser.add_argument("--list", action="store_true", help="list the problems and stop")
     options = parser.parse_args(arguments)
-    problems = select(options.only)
+    start_with(options.isa)
+    problems = [p if options.smaller == 1 else smaller(p, options.smaller) for p in select(options.only)]
     if not problems:
         parser.error(f"no problem's name matches {options.only!r}")
     if options.list:
         print("\n".join(p.name for p in problems))
         return 0
     peers = ["vrdask", *(name for name in PEERS if name != "vrdask" and name in options.peers)]
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console() if sys.stdout.isatty() else Console(width=240)
     about = machine()
     tell(about)
     if (about["load_before"] or 0) > 0.5:
@@ -248,15 +263,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if wrong:
                     print(f"  {name}: {wrong}", file=sys.stderr)
         del x
-    found = rows(results)
-    console.print(results_table(results, peers))
+    found, each = rows(results), by_peer(results)
+    took_part = [name for name in peers if any(name in r.ms for r in results)]
+    console.print(results_table(results, took_part))
+    for (name, mode), why in NOT_THE_SAME.items():
+        if any(r.agrees.get(name) and r.problem.mode == mode for r in results):
+            console.print(f"* {name}, {mode}: {why}")
+    for name, why in ROUNDED.items():
+        if name in took_part:
+            console.print(f"{name}: {why}")
     console.print(targets_table(found))
+    console.print(peers_table(each))
     if options.json:
         document = {
             "about": about,
             "options": {"repeats": options.repeats, "seconds": options.seconds, "pause": PAUSE},
             "results": [asdict(result) for result in results],
             "targets": [asdict(row) for row in found],
+            "peers": [asdict(row) for row in each],
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.png:

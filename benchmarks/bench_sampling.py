@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from bench_kernels import PAUSE, SETTLED, chart, machine, ms_text, seconds_of, tell
+from isa import ISAS, start_with
 from sampling_peers import PEERS, ROWS, SAME_JOB, VERSIONS, Row, data
 from targets import summary
 
@@ -135,7 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--add", action="store_true", help="keep what the JSON file has of other rows")
     parser.add_argument("--png", type=Path, help="draw the chart here")
     parser.add_argument("--readme", type=Path, help="put the table between the marks in this file")
+    parser.add_argument("--isa", choices=ISAS, help="the kernels' instruction set (default: the best one)")
     options = parser.parse_args(arguments)
+    start_with(options.isa)
     about = machine() | VERSIONS
     tell(about)
     results = []

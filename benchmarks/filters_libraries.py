@@ -21,6 +21,7 @@ import vrdask
 Array = npt.NDArray[Any]
 
 ONE_THREAD = ("pillow", "pillow-simd")
+OF_PEERS = ("fast_image_resize", "opencv", "pyvips")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def libraries(x: Array, image: Path, simd: str | None, peers: str | None, thread
     found: dict[str, Library] = {
         "vrdask": Here(by_vrdask, x, vrdask.__version__), "torch": Here(by_torch, x, torch.__version__)
     }  # fmt: skip
-    for python, library in ((simd, "pillow-simd"), (sys.executable, "pillow"), (peers, "opencv"), (peers, "pyvips")):
+    there = ((simd, "pillow-simd"), (sys.executable, "pillow"), *((peers, name) for name in OF_PEERS))
+    for python, library in there:
         if python is not None:
             other = Elsewhere(python, library, image, {"VIPS_CONCURRENCY": str(threads)})
             if other.version is None:

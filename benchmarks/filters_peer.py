@@ -48,6 +48,28 @@ def by_vips(x: Any, job: dict[str, Any]) -> tuple[Call, Callable[[Any], Any]]:
     return lambda: image.resize(job["width"] / x.shape[1], **scale).copy_memory(), lambda result: result.numpy()
 
 
+def by_fast_image_resize(x: Any, job: dict[str, Any]) -> tuple[Call, Callable[[Any], Any]]:
+    """cykooz.resizer, from one image object into another that is there."""
+    import cykooz_resizer as fir
+
+    names = {"bilinear": "bilinear", "bicubic": "catmull_rom", "lanczos": "lanczos3"}
+    how = fir.ResizeAlg.convolution(getattr(fir.FilterType, names[job["filter"]]))
+    pool = {} if job["threads"] == 1 else {"thread_pool": fir.ResizerThreadPool(job["threads"])}
+    resizer, options = fir.Resizer(), fir.ResizeOptions(resize_alg=how, use_alpha=False, **pool)
+    kind = fir.PixelType.U8x3
+    source = fir.ImageData(x.shape[1], x.shape[0], kind, x.tobytes())
+    target = fir.ImageData(job["width"], job["height"], kind)
+
+    def run() -> Any:
+        resizer.resize(source, target, options)
+        return target
+
+    def as_array(result: Any) -> Any:
+        return np.frombuffer(result.get_buffer(), np.uint8).reshape(job["height"], job["width"], 3)
+
+    return run, as_array
+
+
 def version_of(library: str) -> str:
     if library == "opencv":
         import cv2
@@ -57,12 +79,24 @@ def version_of(library: str) -> str:
         import pyvips
 
         return f"{pyvips.__version__} (libvips {pyvips.version(0)}.{pyvips.version(1)})"
+    if library == "fast_image_resize":
+        from importlib.metadata import version
+
+        import cykooz_resizer  # noqa: F401 (whether it is there)
+
+        return f"{version('cykooz.resizer')} (cykooz.resizer)"
     import PIL
 
     return str(PIL.__version__)
 
 
-LIBRARIES = {"pillow": by_pillow, "pillow-simd": by_pillow, "opencv": by_opencv, "pyvips": by_vips}
+LIBRARIES = {
+    "pillow": by_pillow,
+    "pillow-simd": by_pillow,
+    "opencv": by_opencv,
+    "pyvips": by_vips,
+    "fast_image_resize": by_fast_image_resize,
+}
 
 
 def main() -> None:

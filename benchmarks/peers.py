@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import more_peers
 import numpy as np
 import scipy.ndimage
 import torch
@@ -22,16 +23,21 @@ import vrdask
 
 Call = Callable[[], Array]
 
-VERSIONS = {name: version(name) for name in ("vrdask", "volresample", "torch", "scipy", "numpy")}
+VERSIONS = {
+    name: version(name) for name in ("vrdask", "volresample", "torch", "scipy", "numpy")
+} | more_peers.versions()
 
 
 def call_vrdask(p: Problem, x: Array, threads: int) -> Call:
-    return lambda: vrdask.resample(x, p.out_shape, p.mode, p.align_corners, num_threads=threads)
+    if p.mode == "mean":
+        factors = [n // m for n, m in zip(p.sizes, p.out_shape, strict=True)]
+        return lambda: vrdask.downsample(x, factors, axes=p.axes, num_threads=threads)
+    return lambda: vrdask.resample(x, p.out_shape, p.mode, p.align_corners, axes=p.axes, num_threads=threads)
 
 
 def call_volresample(p: Problem, x: Array, threads: int) -> Call | None:
     """3-D, uint8, int16 and float32; float32 results for integers, except with nearest. A 2-D image is one slice."""
-    if p.dtype == "float64":
+    if p.dtype == "float64" or p.channels or p.mode == "mean":
         return None
     volresample.set_num_threads(threads)
     flat = len(p.out_shape) == 2
@@ -51,7 +57,7 @@ def call_volresample(p: Problem, x: Array, threads: int) -> Call | None:
 
 def call_torch(p: Problem, x: Array, threads: int) -> Call | None:
     """No B-splines, and no nearest with aligned corners. uint8 nearest natively, other integers by way of float32."""
-    if p.mode == "cubic" or (p.mode == "nearest" and p.align_corners):
+    if p.mode in ("cubic", "mean") or (p.mode == "nearest" and p.align_corners):
         return None
     torch.set_num_threads(threads)
     axes = len(p.out_shape)
@@ -62,21 +68,22 @@ def call_torch(p: Problem, x: Array, threads: int) -> Call | None:
     by_float = p.is_integer and not (p.dtype == "uint8" and p.mode == "nearest")
 
     def run() -> Array:
-        tensor = torch.from_numpy(x)[lead]
+        tensor = torch.from_numpy(x)
+        tensor = tensor.permute(2, 0, 1)[None] if p.channels else tensor[lead]
         if by_float:
             tensor = tensor.to(torch.float32)
         result = functional.interpolate(tensor, size=p.out_shape, mode=mode, **corners)
         if by_float:
             info = np.iinfo(x.dtype)
             result = result.round_().clamp_(info.min, info.max).to(getattr(torch, p.dtype))
-        return np.asarray(result[drop].numpy())
+        return np.asarray((result[0].permute(1, 2, 0) if p.channels else result[drop]).numpy())
 
     return run
 
 
 def call_scipy(p: Problem, x: Array, threads: int) -> Call | None:
     """Linear and cubic, on one thread; leading axes in a loop, for zoom would filter them too."""
-    if p.mode not in ("linear", "cubic") or threads != 1:
+    if p.mode not in ("linear", "cubic") or threads != 1 or p.channels:
         return None
     axes = len(p.out_shape)
     zoom = [n_out / n_in for n_out, n_in in zip(p.out_shape, x.shape[-axes:], strict=True)]
@@ -98,6 +105,7 @@ PEERS: dict[str, Callable[[Problem, Array, int], Call | None]] = {
     "volresample": call_volresample,
     "torch": call_torch,
     "scipy": call_scipy,
+    **{name: call for name, call in more_peers.PEERS.items() if name in VERSIONS},
 }
 
 

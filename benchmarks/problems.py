@@ -21,9 +21,11 @@ Shape = tuple[int, ...]
 class Problem:
     """One resampling to time.
 
-    group : "volresample" (its own benchmark's list) or "ours".
+    group : "volresample" (its own benchmark's list), "ours", or "pictures" and "means": what other libraries are for.
     in_shape : sizes of the whole array.
-    out_shape : target sizes of the resampled axes, which are the last ones.
+    out_shape : target sizes of the resampled axes, which are the last ones but for colours.
+    mode : of `resample`; "mean" is that of `downsample`.
+    channels : colours of a pixel, which stand last; 0 where they are no axis.
     """
 
     name: str
@@ -33,10 +35,26 @@ class Problem:
     mode: str
     align_corners: bool
     dtype: str
+    channels: int = 0
+
+    @property
+    def leading(self) -> Shape:
+        """Sizes of the axes before the resampled ones."""
+        return self.in_shape[: len(self.in_shape) - len(self.out_shape) - (self.channels > 0)]
+
+    @property
+    def sizes(self) -> Shape:
+        """Of the resampled axes."""
+        return self.in_shape[len(self.leading) :][: len(self.out_shape)]
+
+    @property
+    def axes(self) -> Shape:
+        """The resampled ones."""
+        return tuple(range(len(self.leading), len(self.leading) + len(self.out_shape)))
 
     @property
     def result_shape(self) -> Shape:
-        return self.in_shape[: -len(self.out_shape)] + self.out_shape
+        return self.leading + self.out_shape + ((self.channels,) if self.channels else ())
 
     @property
     def is_integer(self) -> bool:
@@ -62,13 +80,16 @@ def _sizes(shape: Shape) -> str:
 
 
 def problem(
-    group: str, mode: str, dtype: str, in_shape: Shape, out_shape: Shape, align_corners: bool = False
-) -> Problem:
+    group: str, mode: str, dtype: str, in_shape: Shape, out_shape: Shape, align_corners: bool = False,
+    channels: int = 0,
+) -> Problem:  # fmt: skip
     batch, sizes = in_shape[: -len(out_shape)], in_shape[-len(out_shape) :]
     source = "x".join([*map(str, batch), _sizes(sizes)])
     corners = " corners" if align_corners else ""
-    name = f"{mode}{corners} {dtype} {source} -> {_sizes(out_shape)}"
-    return Problem(name, group, in_shape, out_shape, mode, align_corners, dtype)
+    colours = {0: "", 3: " RGB", 4: " RGBA"}[channels]
+    name = f"{mode}{corners} {dtype}{colours} {source} -> {_sizes(out_shape)}"
+    whole = in_shape + ((channels,) if channels else ())
+    return Problem(name, group, whole, out_shape, mode, align_corners, dtype, channels)
 
 
 def cube(n: int) -> Shape:
@@ -103,9 +124,40 @@ OURS = (
     *(problem("ours", mode, "float32", (8192, 8192), (5000, 5000)) for mode in ("nearest", "linear", "area", "cubic")),
 )
 
-PROBLEMS = (*VOLRESAMPLE, *OURS)
+LARGE, SMALLER = (4000, 6000), (3000, 4400)
+KINDS = (("uint8", 3), ("uint8", 0), ("uint16", 0), ("float32", 0))
+"""Of pictures: dtypes and colours."""
+
+
+def _over(sizes: Shape, factor: float) -> Shape:
+    return tuple(round(n / factor) for n in sizes)
+
+
+PICTURES = (
+    *(
+        problem("pictures", mode, dtype, LARGE, _over(LARGE, factor), channels=channels)
+        for mode, factor in (("area", 2), ("linear", 2), ("linear", 2.92), ("nearest", 2))
+        for dtype, channels in KINDS
+    ),
+    *(problem("pictures", "area", dtype, SMALLER, _over(SMALLER, 2), channels=channels) for dtype, channels in KINDS),
+    problem("pictures", "linear", "uint8", SMALLER, (3900, 5720)),
+)
+
+MEANS = tuple(
+    problem("means", "mean", dtype, (256, 512, 512), (128, 256, 256)) for dtype in ("uint8", "uint16", "float32")
+)
+
+PROBLEMS = (*VOLRESAMPLE, *OURS, *PICTURES, *MEANS)
 
 
 def select(pattern: str | None) -> list[Problem]:
     """Problems whose name or group the regular expression finds; all of them for None."""
     return [p for p in PROBLEMS if pattern is None or re.search(pattern, p.name) or re.fullmatch(pattern, p.group)]
+
+
+def smaller(p: Problem, divisor: int) -> Problem:
+    """The same with sizes divided, whole factors kept: to try a script."""
+    out_shape = tuple(max(1, n // divisor) for n in p.out_shape)
+    factors = [n / m for n, m in zip(p.sizes, p.out_shape, strict=True)]
+    sizes = tuple(max(1, round(m * factor)) for m, factor in zip(out_shape, factors, strict=True))
+    return problem(p.group, p.mode, p.dtype, p.leading + sizes, out_shape, p.align_corners, p.channels)

@@ -52,9 +52,27 @@ class Row:
     met: bool | None
 
 
-def _faster_peer(result: Result) -> float | None:
-    """Speed-up over the faster of volresample and torch."""
-    return min((s for peer in ("volresample", "torch") if (s := result.speedup(peer)) is not None), default=None)
+def _over_faster(*peers: str) -> Callable[[Result], float | None]:
+    """Speed-up over the fastest of some peers."""
+    return lambda result: min((s for peer in peers if (s := result.speedup(peer)) is not None), default=None)
+
+
+_faster_peer = _over_faster("volresample", "torch")
+_fastest_elsewhere = _over_faster("OpenCV", "tinybrain", "tensorstore")
+
+
+def _is_first(p: Problem) -> bool:
+    """Whether it is of the lists that volresample and torch are asked for."""
+    return p.group in ("volresample", "ours")
+
+
+def _is_whole(p: Problem) -> bool:
+    """Whether sizes are divided by whole numbers."""
+    return all(n % m == 0 for n, m in zip(p.sizes, p.out_shape, strict=True))
+
+
+def _is_linear_between(p: Problem) -> bool:
+    return p.group == "pictures" and p.mode == "linear" and not _is_whole(p)
 
 
 def _is_cubic(p: Problem) -> bool:
@@ -92,13 +110,20 @@ TARGETS = (
            lambda r: r.speedup("volresample"), mean=3, each=1.2),
     Target("cubic, over volresample", _is_cubic, lambda r: r.speedup("volresample"), mean=6),
     Target("cubic, over scipy", _is_cubic, lambda r: r.speedup("scipy"), mean=25, threads=(1,)),
-    Target("float32, over torch", lambda p: p.dtype == "float32", lambda r: r.speedup("torch"), mean=4, each=2),
+    Target("float32, over torch", lambda p: _is_first(p) and p.dtype == "float32",
+           lambda r: r.speedup("torch"), mean=4, each=2),
     Target("integers, not nearest, over the faster of volresample and torch",
-           lambda p: p.is_integer and p.mode != "nearest", _faster_peer, mean=3),
+           lambda p: _is_first(p) and p.is_integer and p.mode != "nearest", _faster_peer, mean=3),
     Target("512^3, not cubic: time over floor", _is_large_stream, lambda r: r.over_floor,
            each=1.5, at_most=True, threads=(2,)),
     Target("the same, floor writes to new pages", _is_large_stream, lambda r: r.ms["vrdask"] / r.floor_new_pages,
            at_most=True, threads=(2,)),
+    Target("pictures and means by whole factors, over the fastest of OpenCV, tinybrain, tensorstore",
+           lambda p: not _is_first(p) and _is_whole(p), _fastest_elsewhere, each=1, threads=(1,)),
+    Target("linear at other ratios, integers, over OpenCV", lambda p: _is_linear_between(p) and p.is_integer,
+           lambda r: r.speedup("OpenCV"), each=0.7, threads=(1,)),
+    Target("linear at other ratios, float32, over OpenCV", lambda p: _is_linear_between(p) and not p.is_integer,
+           lambda r: r.speedup("OpenCV"), each=0.9, threads=(1,)),
 )  # fmt: skip
 
 
@@ -133,6 +158,17 @@ def thread_scaling(results: Iterable[Result]) -> Row | None:
         if threads == 1 and one.over_floor >= NOT_MEMORY_BOUND and (two := by_case.get((name, 2))) is not None
     }
     return summary(f"2 threads over 1, above {NOT_MEMORY_BOUND:g}x the floor", "2 : 1", values, None, 1.8)
+
+
+def by_peer(results: Iterable[Result]) -> list[Row]:
+    """How many times as long each peer takes: the mean and the worst of all its cases, by thread count."""
+    values: dict[tuple[str, int], dict[str, float]] = {}
+    for result in results:
+        for peer in result.ms.keys() - {"vrdask"}:
+            speedup = result.ms[peer] / result.ms["vrdask"]
+            values.setdefault((peer, result.threads), {})[result.problem.name] = speedup
+    found = [summary(peer, str(threads), values[peer, threads], None, None) for peer, threads in sorted(values)]
+    return [row for row in found if row is not None]
 
 
 def rows(results: list[Result]) -> list[Row]:

@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from numpy.testing import assert_array_equal
 
 import vrdask
@@ -61,6 +62,27 @@ def test_any_box_is_what_tifffile_reads(tmp_path, name):
         assert_array_equal(got, expected[box])
     assert array[: array.shape[0], 3:3].shape == (array.shape[0], 0, *array.shape[2:])
     assert_array_equal(array[(slice(1),)], expected[:1])
+
+
+MORE_SHAPES = {
+    "one tile": (GREY[:10, :10], TILES | GREYS),
+    "one strip": (COLOUR, RGB | {"rowsperstrip": 1000, "compression": "zlib"}),
+    "strips of rows": (STACK, GREYS | {"rowsperstrip": 7, "compression": "zlib"}),
+    "one row": (GREY[:1], GREYS | {"rowsperstrip": 1, "compression": "zlib"}),
+    "one sample": (GREY[:40, :, None], TILES | GREYS | {"metadata": {"axes": "YXS"}}),
+    "opacity": (np.dstack([COLOUR, GREY]), TILES | RGB),
+    "two samples": (COLOUR[..., :2], TILES | GREYS | {"planarconfig": "contig"}),
+}
+
+
+@pytest.mark.parametrize("name", [*DIRECTLY, *BEHIND_ZARR, *MORE_SHAPES])
+def test_chunks_are_those_of_tifffiles_view(tmp_path, name):
+    path = write(tmp_path / "x.tif", *{**DIRECTLY, **BEHIND_ZARR, **MORE_SHAPES}[name])
+    source = open_source(path)
+    with tifffile.TiffFile(path) as file:
+        view = zarr.open_array(file.series[0].aszarr(level=0), mode="r")
+        assert source.array.chunks == view.chunks
+        assert source.shape == view.shape
 
 
 def test_tiles_are_read_where_threads_share_a_files_position(tmp_path, monkeypatch):

@@ -140,7 +140,8 @@ def prepare_job(
     require_version(ome_zarr_version)
     shown = picture_window(target, window)
     request = Request(
-        chunks, shards, compressors, limit, resume, overwrite, ome_zarr_version, keep_order, shown, keeps_numbers
+        chunks, shards, compressors, limit, resume, overwrite, ome_zarr_version, keep_order, shown, keeps_numbers,
+        threads.resolve_tasks(num_threads),
     )  # fmt: skip
     made = open_target(target, source.layout, image, transform, request)
     client = _client(source, made)

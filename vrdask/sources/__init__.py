@@ -28,12 +28,11 @@ must lie within the file. Behind a URL a file is read in blocks, of which some a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from vrdask.sources import dicom, hdf5, metaimage, mgh, nifti, npy, nrrd, tiff
 from vrdask.sources.channel import one_channel
@@ -155,7 +154,8 @@ def held_source(x: Any) -> Source | None:
     """A source of an array that the caller holds; None for a place, and for a zarr array, which is one."""
     if is_labelled(x):
         return labelled_source(x)
-    if isinstance(getattr(x, "_meta", x), np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # which whoever has made such an array has imported
+    if masked is not None and isinstance(getattr(x, "_meta", x), masked.MaskedArray):
         raise TypeError(
             "source must not be a masked array; fill it first: source.filled(value), or "
             "dask.array.ma.filled(source, value)"

@@ -35,7 +35,7 @@ from vrdask.sources.source import Readable, Source, file_layout, file_stamp
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
 from vrdask.sources.tiff_colours import is_stored_as_ycbcr, seen_as, with_channels
 from vrdask.sources.tiff_sizes import pixel_sizes
-from vrdask.sources.tiff_tiles import TiledPages
+from vrdask.sources.tiff_tiles import TiledPages, is_of_whole_pages
 from vrdask.storage.layout import Layout
 from vrdask.storage.remote_file import file_at, is_remote
 from vrdask.text import by_axis
@@ -158,7 +158,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         layout = file_layout(array, image)
     else:
         require_all_pages(one.pages, path)
-        chunks = _zarr_view(chosen, level).chunks
+        chunks = _chunks(chosen, level)
         kind = TiffArray if TiledPages.of(one, str(path)) is None else TiledTiffArray
         array = kind(str(path), series, level, tuple(one.shape), plain(one.dtype), chunks)
         layout = file_layout(array, image)
@@ -171,6 +171,16 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
     details = tuple(_details(file, series, level))
     how = seen_as(one.keyframe)
     return Source(array, layout, str(path), stamp, image, details, lambda: shapes, how)
+
+
+def _chunks(series: TiffPageSeries, level: int) -> tuple[int, ...]:
+    """What is stored as a whole: of pages, their tiles or strips."""
+    one = series.levels[level]
+    stored = tuple(one.keyframe.chunks)
+    if is_of_whole_pages(one) and len(stored) == one.keyframe.ndim and all(stored):
+        return (1,) * (one.ndim - len(stored)) + stored
+    chunks: tuple[int, ...] = _zarr_view(series, level).chunks  # zarr takes longer to import than to open most files
+    return chunks
 
 
 def _zarr_view(series: TiffPageSeries, level: int) -> zarr.Array[Any]:

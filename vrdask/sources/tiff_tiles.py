@@ -51,17 +51,8 @@ class TiledPages:
         path : of the file.
         """
         page = level.keyframe
-        pages = list(level.pages)
-        plain = (
-            page.is_tiled
-            and page.jpegheader is None  # tiles that are cut from a larger JPEG
-            and page.shaped[:2] == (1, 1)  # samples of a pixel side by side, and no depth
-            and page.ndim == (2 if page.samplesperpixel == 1 else 3)
-            and tuple(level.shape[level.ndim - page.ndim :]) == tuple(page.shape)
-            and len(pages) == prod(level.shape[: level.ndim - page.ndim])
-            and all(one is not None and one.parent is page.parent for one in pages)
-        )
-        return TiledPages(level, path) if plain else None
+        is_plain = page.is_tiled and page.jpegheader is None  # else tiles are cut from a larger JPEG
+        return TiledPages(level, path) if is_plain and is_of_whole_pages(level) else None
 
     def read(self, box: Box) -> Array:
         """The samples of a non-empty box."""
@@ -98,6 +89,19 @@ class TiledPages:
             tile = np.full(shape, page.keyframe.nodata, self.dtype)
         found: Array = tile[0] if page.keyframe.ndim == 3 else tile[0, ..., 0]
         return found
+
+
+def is_of_whole_pages(level: TiffPageSeries) -> bool:
+    """Whether a level is pages of one file, each an image of rows, columns and, it may be, the samples of a pixel."""
+    page = level.keyframe
+    pages = list(level.pages)
+    return (
+        page.shaped[:2] == (1, 1)  # samples of a pixel side by side, and no depth
+        and page.ndim == (2 if page.samplesperpixel == 1 else 3)
+        and tuple(level.shape[level.ndim - page.ndim :]) == tuple(page.shape)
+        and len(pages) == prod(level.shape[: level.ndim - page.ndim])
+        and all(one is not None and one.parent is page.parent for one in pages)
+    )
 
 
 def _reader(file: Any, path: str) -> Callable[[int, int], bytes]:

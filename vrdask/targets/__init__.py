@@ -3,7 +3,7 @@
     zarr      arrays, OME-Zarr images       paths, URLs, stores, arrays that are there
     zipped    .ozx                          local files; a folder until they are complete
     nifti     .nii, .nii.gz                 local files, larger than memory; vrdask[nifti]
-    picture   PNG, JPEG, TIFF               local files, for results that fit in memory; vrdask[images], vrdask[tiff]
+    picture   PNG, JPEG, TIFF               local files, for results that fit in memory; vrdask[images] for JPEG, [tiff]
 
     pyramid        levels of an image       Zarr, as above
     tiff_pyramid   the same as a TIFF       local files, larger than memory; vrdask[tiff]

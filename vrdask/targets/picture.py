@@ -1,7 +1,7 @@
 """Pictures: PNG, JPEG and TIFF targets, for results that fit in memory.
 
 The result is gathered in memory and encoded when it is complete, into a file beside the target that then takes its
-name.
+name: a PNG strip by strip on the run's threads, the others at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from zarr.storage import MemoryStore
 from vrdask.dtypes import plain
 from vrdask.images.image import Image
 from vrdask.storage import places
+from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.layout import Layout
 from vrdask.targets.shown import SUFFIXES, Show, how_shown, write_shown
 from vrdask.targets.target import Form, Request, Target, TargetFormat, require_package
@@ -46,6 +47,8 @@ class PictureTarget(Target):
     overwrite: bool
     show: Show | None = None
     """Of a picture for eyes."""
+    threads: int = 1
+    """That encode it."""
 
     @property
     def is_whole(self) -> bool:
@@ -64,12 +67,12 @@ class PictureTarget(Target):
         return () if self.show is not None else lost_in_tiff(self.geometry, self.path.name)
 
     def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
-        data = np.asarray(self.array[...])
         with written_whole(self.path, self.overwrite, _begins(self.path)) as beside:
             if self.show is not None:
-                write_shown(beside, self.path.suffix.lower(), data, self.show)
+                read = ChunkIO(self.array).read
+                write_shown(beside, self.path.suffix.lower(), self.array.shape, read, self.show, self.threads)
             else:
-                write_tiff(beside, self.path.name, data, self.geometry)
+                write_tiff(beside, self.path.name, np.asarray(self.array[...]), self.geometry)
         return self.array
 
 
@@ -101,7 +104,8 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
         )
     show = None
     if (suffix := path.suffix.lower()) in SUFFIXES:
-        require_package(path, "PIL", "images", "pillow")
+        if SUFFIXES[suffix] == "JPEG":
+            require_package(path, "PIL", "images", "pillow")
         show = how_shown(
             form.out_shape, form.out_dtype, image, suffix, request.window, request.keeps_numbers, str(place)
         )  # fmt: skip
@@ -116,7 +120,7 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
         chunks=tuple(max(1, min(c, n)) for c, n in zip(layout.chunks, form.out_shape, strict=True)),
         compressors=None,
     )
-    return PictureTarget(array, None, image, path, image, request.overwrite, show)
+    return PictureTarget(array, None, image, path, image, request.overwrite, show, request.threads)
 
 
 def _begins(path: Path) -> Begins:

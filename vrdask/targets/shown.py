@@ -6,23 +6,25 @@ Pages, times, slices and fluorescence channels are no colours, however many ther
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vrdask.boxes import Box
 from vrdask.dtypes import DType
 from vrdask.images.colours import channel_axis, channels_of, has_colours
 from vrdask.images.image import Image
 from vrdask.storage import places
+from vrdask.targets.png import Form, write_png
 
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-PNG_LEVEL = 4
-"""zlib's effort: its default, 6, takes twice as long or more for files of about the same size."""
 JPEG_QUALITY = 90
+ROWS_BYTES = 1 << 22
+"""Of rows that are looked at together, for what becomes black and white."""
 MOST_OF_JPEG = 65_500
 """Rows or columns of a JPEG."""
 MODES = {1: "grey", 2: "grey and opacity", 3: "colours", 4: "colours and opacity"}
@@ -65,7 +67,7 @@ class Show:
     keeps_numbers: bool = False
 
     def __call__(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Rows, columns and perhaps colours, as Pillow takes them."""
+        """Rows, columns and perhaps colours, as PNG and Pillow take them."""
         rest = [axis for axis in range(data.ndim) if axis not in self.order]
         shown = data.transpose(*rest, *self.order).reshape([data.shape[axis] for axis in self.order])
         if shown.ndim == 3 and shown.shape[2] == 1:
@@ -74,6 +76,18 @@ class Show:
             return np.ascontiguousarray(shown)
         opacity = shown.ndim == 3 and shown.shape[2] in (2, 4)
         return np.ascontiguousarray(_eight_bits(shown, self.window, opacity))
+
+    def stretched(self, parts: Iterable[npt.NDArray[Any]]) -> Show:
+        """The same for parts of an array: what becomes black and white where no window says it is the least and the
+        greatest value of all parts. These are asked for only where it takes that.
+        """
+        low, high = math.inf, -math.inf
+        for part in () if self.window is not None else parts:
+            channels = part.shape[self.order[2]] if len(self.order) == 3 else 1
+            if part.dtype in (bool, np.uint8) or (part.dtype == np.uint16 and (channels > 1 or self.keeps_numbers)):
+                return self
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+        return replace(self, window=(low, high)) if low <= high else self
 
 
 def _eight_bits(shown: npt.NDArray[Any], window: Window | None, opacity: bool) -> npt.NDArray[Any]:
@@ -136,6 +150,8 @@ def how_shown(
             f"a {what} must hold integers of 8 or 16 bits, or have a window; got {dtype} for {name}: "
             "ask for dtype uint8 or a window (--window 0,1), or write TIFF"
         )
+    if not all(shape):
+        raise ValueError(f"a {what} must show at least one sample; got {'x'.join(map(str, shape))} for {name}")
     if what == "JPEG":
         _require_jpeg([shape[axis] for axis in rows_and_columns], channels, name)
     return Show(order, window, keeps_numbers and what == "PNG")
@@ -159,12 +175,24 @@ def _colour_axis(shape: Sequence[int], image: Image | None) -> int | None:
     return axis if has_colours(image) or is_last else None
 
 
-def write_shown(file: Path, suffix: str, data: npt.NDArray[Any], show: Show) -> None:
-    """Encode a picture."""
-    from PIL import Image as Picture
+def write_shown(
+    file: Path, suffix: str, shape: Sequence[int], read: Callable[[Box], npt.NDArray[Any]], show: Show, threads: int
+) -> None:
+    """Encode a picture. shape : of the array. read : the samples of a box of it, in any thread."""
+    axis = show.order[0]
 
-    picture = Picture.fromarray(show(data))
+    def rows(start: int, stop: int) -> npt.NDArray[Any]:
+        return read(tuple((start, stop) if k == axis else (0, n) for k, n in enumerate(shape)))
+
     if SUFFIXES[suffix] == "PNG":
-        picture.save(file, format="PNG", compress_level=PNG_LEVEL)
+        step = max(1, ROWS_BYTES // max(1, rows(0, 1).nbytes))
+        shown = show.stretched(rows(start, min(start + step, shape[axis])) for start in range(0, shape[axis], step))
+        first = shown(rows(0, 1))
+        channels = first.shape[2] if first.ndim == 3 else 1
+        form = Form(shape[axis], first.shape[1], channels, 8 * first.itemsize)
+        with file.open("wb") as stream:
+            write_png(stream, form, lambda start, stop: shown(rows(start, stop)), threads)
     else:
-        picture.save(file, format="JPEG", quality=JPEG_QUALITY)
+        from PIL import Image as Picture
+
+        Picture.fromarray(show(rows(0, shape[axis]))).save(file, format="JPEG", quality=JPEG_QUALITY)

@@ -56,6 +56,8 @@ class Request:
     """Of a picture: the values that become black and white."""
     keeps_numbers: bool = False
     """Of a picture: whether a type was asked for, whose numbers are to be kept."""
+    threads: int = 1
+    """That a target may have to itself when all of it is there."""
 
 
 @dataclass(frozen=True)
