@@ -41,9 +41,10 @@ from vrdask.sources.folders import MAGIC_BYTES, beginning, files_at
 from vrdask.sources.format import Format
 from vrdask.sources.given import given_array, given_source
 from vrdask.sources.hdf5_array import GivenDataset
-from vrdask.sources.hdf5_axes import image_of_dataset
+from vrdask.sources.hdf5_axes import attributes_beside, image_of_dataset
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.picture import JPEG, PNG
 from vrdask.sources.pixel_size import with_pixel_size
@@ -162,7 +163,8 @@ def held_source(x: Any) -> Source | None:
         )
     array = given_array(x)
     if isinstance(array, GivenDataset):
-        return given_source(array, image_of_dataset(x))
+        details = tuple(not_carried({"the attributes": attributes_beside(x)}))
+        return replace(given_source(array, image_of_dataset(x)), details=details)
     return None if array is None else given_source(array)
 
 

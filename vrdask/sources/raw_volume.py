@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from vrdask.images.image import Image
 from vrdask.images.orientation import as_affine, placed, require_invertible
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.source import Source, file_layout, file_stamp
 from vrdask.storage.remote_file import file_at
 
@@ -53,8 +54,10 @@ class RawVolume:
         return self.stored.read(unpacked.number, box, self.dtype)
 
 
-def raw_source(path: Path, volume: RawVolume, image: Image, name: str) -> Source:
-    """The source of a volume. path : of the header, which may be in another file than the samples.
+def raw_source(path: Path, volume: RawVolume, image: Image, name: str, beside: Iterable[str] = ()) -> Source:
+    """The source of a volume.
+
+    path : of the header, which may be in another file than the samples. beside : what it says that the image does not.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def raw_source(path: Path, volume: RawVolume, image: Image, name: str) -> Source
     cost = "memory-mapped"
     if volume.packed_at is not None:
         cost = "compressed: each process that reads it decompresses it once, to a temporary file"
-    details = (("format", f"{name}, {cost}"),)
+    details = (("format", f"{name}, {cost}"), *not_carried({"the header": beside}))
     return Source(volume, file_layout(volume, image), str(path), lambda: [one() for one in stamps], image, details)
 
 

@@ -50,6 +50,7 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
         ("format", f"stack of {counted(len(files), f'{kind.form.name} file')}, each decoded whole"),
         ("slices", files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}"),
         *((("note", gap),) if gap is not None else ()),
+        *kind.beside(files[0], image),
     )
     return Source(array, stack_layout(array, image), place, files_stamp(files), image, details, seen=how)
 
