@@ -43,7 +43,11 @@ def test_a_line_names_some_and_counts_the_rest():
     assert line == f"not carried on, of it: a b [31mc, {'x' * (MOST_LETTERS - 2)}.."
 
 
-WITH_NOTES = {"slide.svs": "not carried on, of the description: AppMag"}
+MODALITY = "not carried on, of the files: study, series and equipment"
+WITH_NOTES = {
+    "slide.svs": "not carried on, of the description: AppMag", "series": MODALITY, "frame.dcm": MODALITY,
+    "packed.dcm": MODALITY, "enhanced.dcm": MODALITY,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", small_files.FORMATS)
@@ -233,6 +237,34 @@ def test_what_follows_the_samples_of_mgh_is_told(tmp_path, suffix):
     path.write_bytes(packed)
     expected = {"mgh": "tr, tags", "mgz": "what follows the samples"}[suffix]
     assert note(path) == f"not carried on, of the header: {expected}"
+
+
+# DICOM
+
+
+def test_dicom_names_the_kinds_of_what_it_says(tmp_path):
+    needs("pydicom")
+    from dicom_files import series
+
+    said = {"PatientName": "A^B", "PatientID": "", "KVP": 120, "WindowCenter": 40, "RescaleType": "HU",
+            "PixelPaddingValue": 0, "ImageComments": "a thesis", "Modality": None}  # fmt: skip
+    series(tmp_path / "scan", VOLUME, **said)
+    assert note(tmp_path / "scan") == (
+        "not carried on, of the files: patient, acquisition, relations to other images, PixelPaddingValue, display, "
+        "RescaleType"
+    )
+    series(tmp_path / "plain", VOLUME, Modality=None, PatientID="")
+    assert note(tmp_path / "plain") == ""
+    (line,) = prepare(tmp_path / "scan", tmp_path / "out.nii", factor=0.5).notes
+    assert line == note(tmp_path / "scan")
+
+
+def test_overlays_and_private_elements_of_dicom_are_named():
+    needs("pydicom")
+    from pydicom.data import get_testdata_file
+
+    assert "overlays" in note(get_testdata_file("examples_overlay.dcm", download=False))
+    assert "private elements" in note(get_testdata_file("CT_small.dcm", download=False))
 
 
 # HDF5

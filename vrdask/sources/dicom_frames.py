@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vrdask.sources.dicom_scan import scanned
+from vrdask.sources.dicom_times import ORDERS, Orders, orders_of
 from vrdask.sources.opening import package_for, quiet, warnings_ignored
 from vrdask.text import by_axis
 
@@ -22,6 +24,7 @@ KEYWORDS = (
     "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "DoseGridScaling", "ModalityLUTSequence",
     "TotalPixelMatrixColumns", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "TemporalResolution", *ORDERS,
 )  # fmt: skip
 PHOTOMETRIC = {
     "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3,
@@ -58,7 +61,7 @@ class Frame:
     """An image of a file. index : its number in a file that holds several. scaling : slope and intercept.
 
     place : where its first sample lies, and directions along a row and down a column, in LPS. spacing : of rows and of
-    columns. Both None where nothing says it.
+    columns. Both None where nothing says it. orders : what may put it in order among others at its place.
     """
 
     path: str
@@ -69,6 +72,7 @@ class Frame:
     position: tuple[float, ...] | None
     directions: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
+    orders: Orders = ()
 
     def __str__(self) -> str:
         return self.path if self.index is None else f"frame {self.index + 1} of {self.path}"
@@ -88,6 +92,8 @@ class Header:
     syntax: Any
     """The transfer syntax, pydicom's."""
     frame_seconds: float | None
+    time_seconds: float | None
+    """From a time of a series to the next."""
     frames: tuple[Frame, ...]
 
 
@@ -102,6 +108,8 @@ def read_header(path: str) -> Header | None:
         pydicom is not installed.
     """
     pydicom = package_for(path, "pydicom", "dicom")
+    if (found := _scanned_header(path)) is not None:
+        return found
     with quiet(), warnings_ignored():
         try:
             with open(path, "rb") as file:
@@ -109,16 +117,26 @@ def read_header(path: str) -> Header | None:
                 samples_at = file.tell()
         except pydicom.errors.InvalidDicomError:
             raise ValueError(f"{WHAT} must have DICM at byte 128; got {path}, which has not: convert it") from None
-        return _header(found, path, samples_at)
+        return _header(found, path, samples_at, found.file_meta.get("TransferSyntaxUID"))
 
 
-def _header(found: Any, path: str, samples_at: int) -> Header | None:
+def _scanned_header(path: str) -> Header | None:
+    """The same without pydicom's data set; None where that is needed, or is to say what is wrong."""
+    found = scanned(path, KEYWORDS)
+    if found is None or not found.get("Rows") or not found.get("Columns"):
+        return None
+    try:
+        return _header(found, path, found.samples_at, found.syntax)
+    except (TypeError, ValueError):
+        return None
+
+
+def _header(found: Any, path: str, samples_at: int, syntax: Any) -> Header | None:
     if not found.get("Rows") or not found.get("Columns"):
         kind = getattr(found.get("SOPClassUID", found.file_meta.get("MediaStorageSOPClassUID")), "name", "")
         if not kind.endswith("Storage") or "Image" in kind:
             raise ValueError(f"{WHAT} must say its rows and columns; got {path}, {kind or 'of no class'}, without")
         return None
-    syntax = found.file_meta.get("TransferSyntaxUID")
     if syntax is None:
         raise ValueError(f"{WHAT} must say its transfer syntax; got {path}, which does not")
     if "TotalPixelMatrixColumns" in found:
@@ -129,8 +147,7 @@ def _header(found: Any, path: str, samples_at: int) -> Header | None:
         raise ValueError(f"{WHAT} must have a rescale slope and intercept or none; got a Modality LUT in {path}")
     count = _whole(found, "NumberOfFrames", path, 1)
     form, bits = _form(found, path)
-    _require_whole(path, samples_at, form, int(found.BitsAllocated), count, syntax)
-    milliseconds = _numbers(found.get("FrameTime"), 1, "FrameTime", path)
+    _require_whole(path, samples_at, form, _whole(found, "BitsAllocated", path, 0), count, syntax)
     return Header(
         path,
         str(found.get("SeriesInstanceUID", "")),
@@ -139,7 +156,8 @@ def _header(found: Any, path: str, samples_at: int) -> Header | None:
         str(found.get("Modality", "")),
         _whole(found, "InstanceNumber", path, 0),
         syntax,
-        None if milliseconds is None or milliseconds[0] <= 0 else milliseconds[0] / 1000,
+        _seconds(found, "FrameTime", path),
+        _seconds(found, "TemporalResolution", path),
         tuple(_frames(found, path, form, bits, count)),
     )
 
@@ -214,7 +232,10 @@ def _frames(found: Any, path: str, form: Form, bits: int, count: int) -> Iterato
         (intercept,) = _numbers(intercept, 1, "RescaleIntercept", path) or (0.0,)
         if slope == 0:
             raise ValueError(f"RescaleSlope must not be 0; got 0 in {path}")
-        yield Frame(path, index if count > 1 else None, form, bits, (slope, intercept), position, directions, spacing)
+        yield Frame(
+            path, index if count > 1 else None, form, bits, (slope, intercept), position, directions, spacing,
+            orders_of(said),
+        )  # fmt: skip
 
 
 def _offset(
@@ -264,6 +285,12 @@ def _numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] 
     if len(found) != count or not all(map(math.isfinite, found)):
         raise ValueError(f"{name} must be {count} finite numbers; got {str(value)[:80]!r} in {path}")
     return found
+
+
+def _seconds(found: Any, name: str, path: str) -> float | None:
+    """Of milliseconds, where they are said."""
+    milliseconds = _numbers(found.get(name), 1, name, path)
+    return None if milliseconds is None or milliseconds[0] <= 0 else milliseconds[0] / 1000
 
 
 def _whole(found: Any, name: str, path: str, default: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -83,17 +84,21 @@ def raw_source(path: Path, volume: RawVolume, image: Image, name: str, beside: I
     return Source(volume, file_layout(volume, image), str(path), lambda: [one() for one in stamps], image, details)
 
 
-def placed_image(names: Sequence[str], columns: Any, origin: Any, what: str, unit: str | None = "millimeter") -> Image:
+def placed_image(
+    names: Sequence[str], columns: Any, origin: Any, what: str, unit: str | None = "millimeter",
+    others: Mapping[str, tuple[float, str | None]] = MappingProxyType({}),
+) -> Image:  # fmt: skip
     """The image of axes whose samples step by `columns` of a world in RAS+ from `origin`.
 
-    names : of the array's axes. columns : (3, n), of the axes of space in the array's order.
+    names : of the array's axes. columns : (3, n), of the axes of space in the array's order. others : sizes
+    along others.
     """
     affine = as_affine(np.column_stack([columns, origin]))
     require_invertible(affine, f"the directions of {what}")
     space = [name for name in names if name in "xyz"]
     sizes = np.linalg.norm(columns, axis=0)
     spacing = {name: (float(f"{size:.7g}"), unit) for name, size in zip(space, sizes, strict=True)}
-    return placed(image_of(names, spacing), affine)
+    return placed(image_of(names, {**spacing, **others}), affine)
 
 
 def data_file(path: Path, name: str, what: str) -> Path:

@@ -44,7 +44,7 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
     names = ("z", "y", "x", *(("c",) if len(first.shape) > 2 else ()))
     image, how = kind.known(files[0], first, names)
     image = replace(image, path="0") if may_be_ome_zarr(image) else image
-    array = StackArray(ImageFiles(files, kind, first), len(files), first.shape, first.dtype)
+    array = StackArray(ImageFiles(files, kind, first), (len(files),), first.shape, first.dtype)
     gap = left_out(files)
     details = (
         ("format", f"stack of {counted(len(files), f'{kind.form.name} file')}, each decoded whole"),
