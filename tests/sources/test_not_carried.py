@@ -46,7 +46,8 @@ def test_a_line_names_some_and_counts_the_rest():
 MODALITY = "not carried on, of the files: study, series and equipment"
 WITH_NOTES = {
     "slide.svs": "not carried on, of the description: AppMag", "series": MODALITY, "frame.dcm": MODALITY,
-    "packed.dcm": MODALITY, "enhanced.dcm": MODALITY,
+    "packed.dcm": MODALITY, "enhanced.dcm": MODALITY, "times": MODALITY,
+    "slide.dcm": f"{MODALITY}, the slide and its optics", "sparse.dcm": f"{MODALITY}, the slide and its optics",
 }  # fmt: skip
 
 

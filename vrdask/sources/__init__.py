@@ -8,7 +8,7 @@
     metaimage .mha, .mhd                            files
     npy      .npy                                   files
     hdf5     HDF5 (`vol.h5::/path`), Imaris         files; vrdask[hdf5]
-    dicom    a series in a folder, or a file        local files; vrdask[dicom]
+    dicom    a series or slide in a folder, a file  local files; vrdask[dicom]
     picture  .png, .jpg                             local files; vrdask[images]
     slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
@@ -194,9 +194,7 @@ def _open(source: Any, level: int, series: int | str, coordinate_system: str | N
 
 def _open_files(place: str, files: tuple[str, ...], level: int, series: int | str) -> Source:
     if dicom.FORMAT.begins(beginning(files[0])) or dicom.FORMAT.is_named(files[0]):
-        if level:
-            raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
-        return dicom.open_dicom_files(place, files, series)
+        return dicom.open_dicom_files(place, files, series, level)
     if level or series:
         raise ValueError(f"level and series must be 0 for {place}, a stack of slices; got {level} and {series}")
     return open_slices(place, files)

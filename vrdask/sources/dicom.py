@@ -1,7 +1,8 @@
 """DICOM: a series in a folder, or a file, through pydicom.
 
 Slices are sorted by where they lie, which becomes the image's place in the scanner's space; samples are times the
-rescale slope plus the intercept. A file of several frames is a volume where they say where they lie.
+rescale slope plus the intercept. A file of several frames is a volume where they say where they lie. Whole slides are
+read by `dicom_slide`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vrdask.sources.dicom_beside import said_beside
 from vrdask.sources.dicom_decoding import DicomFrames, numbers_of, require_decodable
 from vrdask.sources.dicom_frames import WHAT, Header, read_header
 from vrdask.sources.dicom_series import Ordered, chosen, image_of_frames, in_order
+from vrdask.sources.dicom_slide import is_slide, open_slide
 from vrdask.sources.folders import files_stamp, headers_of
 from vrdask.sources.format import Format
 from vrdask.sources.not_carried import not_carried
@@ -35,8 +37,8 @@ def open_dicom(path: Path) -> Source:
     return open_dicom_files(str(path), (str(path),))
 
 
-def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) -> Source:
-    """A series of some files. place : the folder or pattern that they were found by.
+def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0, level: int = 0) -> Source:
+    """A series of some files, or a level of a slide. place : the folder or pattern that they were found by.
 
     Raises
     ------
@@ -45,6 +47,11 @@ def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) ->
     ModuleNotFoundError
         pydicom is not installed.
     """
+    package_for(place, "pydicom", "dicom")
+    if is_slide(files):
+        return open_slide(place, files, series, level)
+    if level:
+        raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
     headers = [one for one in headers_of(files, place, read_header, WHAT) if one is not None]
     if not headers:
         raise ValueError(f"{WHAT} must hold an image; got none in {counted(len(files), 'file')} of {place}")

@@ -11,21 +11,28 @@ from vrdask.sources.opening import is_damage, package_for, quiet, warnings_ignor
 KINDS = {
     0x0008: "study, series and equipment", 0x0010: "patient", 0x0012: "clinical trial", 0x0018: "acquisition",
     0x0020: "relations to other images", 0x0028: "display", 0x0032: "study", 0x0038: "visit",
-    0x0040: "procedure", 0x0054: "nuclear medicine", 0x0070: "presentation", 0x0088: "storage", 0x3004: "dose",
-    0x3006: "structures",
+    0x0040: "procedure", 0x0048: "the slide and its optics", 0x0054: "nuclear medicine", 0x0070: "presentation",
+    0x0088: "storage", 0x3004: "dose", 0x3006: "structures",
 }  # fmt: skip
 """Of elements, by their group."""
-OF_STORAGE = {
-    *(0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00200010),
-    *(0x00200011, 0x00200013, 0x00200032, 0x00200037, 0x00201041, 0x00180050, 0x00180088, 0x00280002, 0x00280004),
-    *(0x00280006, 0x00280008, 0x00280009, 0x00280010, 0x00280011, 0x00280030, 0x00280034, 0x00280100, 0x00280101),
-    *(0x00280102, 0x00280103, 0x00281052, 0x00281053, 0x00282110, 0x00282112, 0x00282114, 0x00181063),
-    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00080000, 0x00200110, 0x3004000C),
-    *(0x3004000E, 0x30040002, 0x30040004, 0x52009229, 0x52009230, 0xFFFCFFFC, 0x00280106, 0x00280107),
-}  # fmt: skip
+OF_STORAGE = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber",
+    "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "SpacingBetweenSlices",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "FrameIncrementPointer",
+    "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "RescaleIntercept", "RescaleSlope", "LossyImageCompression", "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod", "FrameTime", "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
+    "TemporalResolution", "GridFrameOffsetVector", "DoseGridScaling", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "DataSetTrailingPadding", "DimensionOrganizationSequence",
+    "DimensionIndexSequence", "DimensionOrganizationType", "TotalPixelMatrixColumns", "TotalPixelMatrixRows",
+    "NumberOfOpticalPaths", "TotalPixelMatrixFocalPlanes", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "SmallestImagePixelValue", "LargestImagePixelValue",
+)  # fmt: skip
 """Elements that are carried on, number the file, or tell how samples are stored and compressed."""
 OVERLAYS = range(0x6000, 0x6100)
-BY_NAME = {0x00280120: "PixelPaddingValue", 0x00281054: "RescaleType"}
+BY_NAME = {0x00280034: "PixelAspectRatio", 0x00280120: "PixelPaddingValue", 0x00281054: "RescaleType"}
 """Elements that tell what numbers mean."""
 
 
@@ -34,7 +41,7 @@ def said_beside(path: str) -> Iterator[str]:
     pydicom = package_for(path, "pydicom", "dicom")
     from pydicom.datadict import tag_for_keyword
 
-    known = OF_STORAGE | {int(tag_for_keyword(keyword) or 0) for keyword in ORDERS}
+    known = {int(tag_for_keyword(keyword) or 0) for keyword in (*OF_STORAGE, *ORDERS)}
     with quiet(), warnings_ignored():
         try:
             found: Any = pydicom.dcmread(path, stop_before_pixels=True, defer_size=1 << 16)

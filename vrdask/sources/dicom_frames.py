@@ -96,6 +96,11 @@ class Header:
     """From a time of a series to the next."""
     frames: tuple[Frame, ...]
 
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Rows, columns and, where there are several, samples of a pixel."""
+        return self.frames[0].form.shape
+
 
 def read_header(path: str) -> Header | None:
     """What a file says; None where it holds no image, as a DICOMDIR or a report.
@@ -141,20 +146,21 @@ def _header(found: Any, path: str, samples_at: int, syntax: Any) -> Header | Non
         raise ValueError(f"{WHAT} must say its transfer syntax; got {path}, which does not")
     if "TotalPixelMatrixColumns" in found:
         raise ValueError(
-            f"{WHAT} must be a series, or a volume in one file; got the whole slide {path}: convert it to TIFF"
+            f"{WHAT} must be a series, or a volume in one file; got the whole slide {path}: choose the "
+            "files of one kind by a pattern"
         )
     if "ModalityLUTSequence" in found:
         raise ValueError(f"{WHAT} must have a rescale slope and intercept or none; got a Modality LUT in {path}")
-    count = _whole(found, "NumberOfFrames", path, 1)
-    form, bits = _form(found, path)
-    _require_whole(path, samples_at, form, _whole(found, "BitsAllocated", path, 0), count, syntax)
+    count = whole_number(found, "NumberOfFrames", path, 1)
+    form, bits = form_of(found, path)
+    _require_whole(path, samples_at, form, whole_number(found, "BitsAllocated", path, 0), count, syntax)
     return Header(
         path,
         str(found.get("SeriesInstanceUID", "")),
-        _whole(found, "SeriesNumber", path, 0),
+        whole_number(found, "SeriesNumber", path, 0),
         " ".join(str(found.get("SeriesDescription", "")).split()),
         str(found.get("Modality", "")),
-        _whole(found, "InstanceNumber", path, 0),
+        whole_number(found, "InstanceNumber", path, 0),
         syntax,
         _seconds(found, "FrameTime", path),
         _seconds(found, "TemporalResolution", path),
@@ -162,15 +168,16 @@ def _header(found: Any, path: str, samples_at: int, syntax: Any) -> Header | Non
     )
 
 
-def _form(found: Any, path: str) -> tuple[Form, int]:
+def form_of(found: Any, path: str) -> tuple[Form, int]:
+    """The form of a file's frames, and the bits that are stored of each sample."""
     photometric = str(found.get("PhotometricInterpretation", ""))
     sizes = {
-        name: _whole(found, name, path, default)
+        name: whole_number(found, name, path, default)
         for name, default in (("Rows", 0), ("Columns", 0), ("SamplesPerPixel", 1), ("BitsAllocated", 0),
                               ("PixelRepresentation", 0))
     }  # fmt: skip
     allocated = sizes["BitsAllocated"]
-    bits = _whole(found, "BitsStored", path, allocated)
+    bits = whole_number(found, "BitsStored", path, allocated)
     if PHOTOMETRIC.get(photometric) != sizes["SamplesPerPixel"]:
         raise ValueError(
             f"{WHAT} must be of one of {', '.join(PHOTOMETRIC)}, with 1 or 3 samples; got {photometric or 'none'} with "
@@ -205,31 +212,31 @@ def _require_whole(path: str, start: int, form: Form, bits: int, count: int, syn
 
 
 def _frames(found: Any, path: str, form: Form, bits: int, count: int) -> Iterator[Frame]:
-    shared = _first(found.get("SharedFunctionalGroupsSequence"))
+    shared = first_of(found.get("SharedFunctionalGroupsSequence"))
     groups = found.get("PerFrameFunctionalGroupsSequence") or ()
-    offsets = _numbers(found.get("GridFrameOffsetVector"), count, "GridFrameOffsetVector", path) if count > 1 else None
+    offsets = numbers(found.get("GridFrameOffsetVector"), count, "GridFrameOffsetVector", path) if count > 1 else None
     for index in range(count):
         own = groups[index] if index < len(groups) else None
 
         def said(group: str, keyword: str, own: Any = own) -> Any:
             for holder in (own, shared):
-                inner = None if holder is None else _first(holder.get(group))
+                inner = None if holder is None else first_of(holder.get(group))
                 if inner is not None and keyword in inner:
                     return inner.get(keyword)
             return found.get(keyword)
 
-        position = _numbers(said("PlanePositionSequence", "ImagePositionPatient"), 3, "ImagePositionPatient", path)
+        position = numbers(said("PlanePositionSequence", "ImagePositionPatient"), 3, "ImagePositionPatient", path)
         directions = _directions(said("PlaneOrientationSequence", "ImageOrientationPatient"), path)
         if count > 1 and not groups:  # the file says where one of many lies
             position = _offset(position, directions, offsets, index)
-        spacing = _numbers(said("PixelMeasuresSequence", "PixelSpacing"), 2, "PixelSpacing", path)
+        spacing = numbers(said("PixelMeasuresSequence", "PixelSpacing"), 2, "PixelSpacing", path)
         if spacing is not None and min(spacing) <= 0:
             raise ValueError(f"PixelSpacing must be positive; got {_text(spacing)} in {path}")
         slope = said("PixelValueTransformationSequence", "RescaleSlope")
         slope = found.get("DoseGridScaling") if slope is None else slope
         intercept = said("PixelValueTransformationSequence", "RescaleIntercept")
-        (slope,) = _numbers(slope, 1, "RescaleSlope", path) or (1.0,)
-        (intercept,) = _numbers(intercept, 1, "RescaleIntercept", path) or (0.0,)
+        (slope,) = numbers(slope, 1, "RescaleSlope", path) or (1.0,)
+        (intercept,) = numbers(intercept, 1, "RescaleIntercept", path) or (0.0,)
         if slope == 0:
             raise ValueError(f"RescaleSlope must not be 0; got 0 in {path}")
         yield Frame(
@@ -261,7 +268,7 @@ def normal(directions: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _directions(value: Any, path: str) -> tuple[float, ...] | None:
-    found = _numbers(value, 6, "ImageOrientationPatient", path)
+    found = numbers(value, 6, "ImageOrientationPatient", path)
     if found is None:
         return None
     row, column = found[:3], found[3:]
@@ -271,7 +278,7 @@ def _directions(value: Any, path: str) -> tuple[float, ...] | None:
     return found
 
 
-def _numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] | None:
+def numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] | None:
     """So many finite numbers; None where nothing is said."""
     if value is None or value == "":
         return None
@@ -289,11 +296,12 @@ def _numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] 
 
 def _seconds(found: Any, name: str, path: str) -> float | None:
     """Of milliseconds, where they are said."""
-    milliseconds = _numbers(found.get(name), 1, name, path)
+    milliseconds = numbers(found.get(name), 1, name, path)
     return None if milliseconds is None or milliseconds[0] <= 0 else milliseconds[0] / 1000
 
 
-def _whole(found: Any, name: str, path: str, default: int) -> int:
+def whole_number(found: Any, name: str, path: str, default: int) -> int:
+    """A whole number; the default where nothing is said."""
     value = found.get(name)
     if value is None or value == "":
         return default
@@ -303,9 +311,10 @@ def _whole(found: Any, name: str, path: str, default: int) -> int:
         raise ValueError(f"{name} must be a whole number; got {str(value)[:80]!r} in {path}") from None
 
 
-def _first(sequence: Any) -> Any:
+def first_of(sequence: Any) -> Any:
+    """The first item of a sequence; None where there is none."""
     return sequence[0] if sequence else None
 
 
-def _text(numbers: tuple[float, ...]) -> str:
-    return ", ".join(f"{one:g}" for one in numbers)
+def _text(some: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:g}" for one in some)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from vrdask.sources.folders import natural
 from vrdask.sources.raw_volume import placed_image
 from vrdask.text import by_axis, counted
 
+if TYPE_CHECKING:
+    from vrdask.sources.dicom_slide_header import SlideHeader
+
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 """From DICOM's world: to the left, the back and the top."""
 SAME_POSITION = 1e-3
@@ -33,8 +36,10 @@ EQUAL = 0.1
 SAME = 1e-3
 """Directions and spacings that differ by less are equal."""
 
+OfSeries = TypeVar("OfSeries", "Header", "SlideHeader")
 
-def chosen(headers: Sequence[Header], series: int | str, place: str) -> list[Header]:
+
+def chosen(headers: Sequence[OfSeries], series: int | str, place: str) -> list[OfSeries]:
     """The files of one series. series : its number among those that there are, from 1, or its UID; 0 for the only one.
 
     Raises
@@ -42,7 +47,7 @@ def chosen(headers: Sequence[Header], series: int | str, place: str) -> list[Hea
     ValueError
         There are several, or there is no such one.
     """
-    by_uid: dict[str, list[Header]] = {}
+    by_uid: dict[str, list[OfSeries]] = {}
     for header in headers:
         by_uid.setdefault(header.series, []).append(header)
     found = sorted(by_uid.values(), key=lambda some: (some[0].series_number, some[0].series))
@@ -55,10 +60,10 @@ def chosen(headers: Sequence[Header], series: int | str, place: str) -> list[Hea
     raise ValueError(f"series must be the number, or the UID, of one of {there}: of {place}; got {series}")
 
 
-def _told(some: Sequence[Header]) -> str:
+def _told(some: Sequence[Header | SlideHeader]) -> str:
     first = some[0]
     said = ", ".join(filter(None, (first.description, first.modality)))
-    form = by_axis(first.frames[0].form.shape)
+    form = by_axis(first.size)
     return f"{said}: {counted(len(some), 'file')} of {form}, {first.series}".removeprefix(": ")
 
 
