@@ -69,6 +69,21 @@ def series(
     return paths
 
 
+def in_times(folder: Path, data: Any, said: Any, **options: Any) -> list[list[Path]]:
+    """A folder of slices of several times; paths by time. said : elements of each, or a function of time and slice."""
+    folder.mkdir(exist_ok=True, parents=True)
+    paths: list[list[Path]] = []
+    for t, volume in enumerate(data):
+        elements = {} if callable(said) else said[t]
+        paths.append([])
+        for k, path in enumerate(series(folder / f"time {t}", volume, **{**options, **elements})):
+            if callable(said):
+                changed(path, **said(t, k))
+            paths[-1].append(path.rename(folder / f"{(7 * t + 3) % 10}{path.name}"))
+        (folder / f"time {t}").rmdir()
+    return paths
+
+
 def changed(path: Path, **said: Any) -> None:
     """Change elements of a file; None takes one out."""
     file = pydicom.dcmread(path)
@@ -80,8 +95,13 @@ def changed(path: Path, **said: Any) -> None:
     file.save_as(path)
 
 
-def enhanced(data: Any, distance: float = 2.5, directions: Any = STRAIGHT, scalings: Any = None) -> FileDataset:
-    """A file of several frames, which says of each, in reverse, where it lies."""
+def enhanced(
+    data: Any, distance: float = 2.5, directions: Any = STRAIGHT, scalings: Any = None, slices: int | None = None,
+    groups_of: Any = lambda k: {},
+) -> FileDataset:  # fmt: skip
+    """A file of several frames, which says of each, in reverse, where it lies. slices : after which they begin again.
+    groups_of : what else it says of one.
+    """
     file = ct(data, None, None, PixelSpacing=None)
     shared = {
         "PixelMeasuresSequence": {"PixelSpacing": list(SPACING)},
@@ -90,8 +110,12 @@ def enhanced(data: Any, distance: float = 2.5, directions: Any = STRAIGHT, scali
     file.SharedFunctionalGroupsSequence = [_group(**shared)]
     frames = []
     for k in reversed(range(len(data))):
-        place = {"ImagePositionPatient": [float(p) for p in ORIGIN + k * distance * along(directions)]}
-        groups = {"PlanePositionSequence": place}
+        place = {
+            "ImagePositionPatient": [
+                float(p) for p in ORIGIN + k % (slices or len(data)) * distance * along(directions)
+            ]
+        }
+        groups = {"PlanePositionSequence": place, **groups_of(k)}
         if scalings is not None:
             slope, intercept = scalings[k]
             groups["PixelValueTransformationSequence"] = {"RescaleSlope": slope, "RescaleIntercept": intercept}

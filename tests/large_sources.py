@@ -124,6 +124,23 @@ def _dicom(place: Path, dtype: str) -> Path:
     return place
 
 
+def _dicom_times(place: Path, dtype: str) -> Path:
+    from dicom_files import in_times
+
+    stored = "uint16" if dtype == "float32" else dtype
+    number, *sizes = sized(512, 512, dtype=dtype)
+    data = noise((3, number // 3, *sizes), stored)
+    in_times(place, data, [{"AcquisitionNumber": k} for k in range(3)], RescaleSlope=0.5, RescaleIntercept=-100)
+    return place
+
+
+def _dicom_slide(place: Path, dtype: str) -> Path:
+    from dicom_slides import slide
+
+    stored = "uint16" if dtype == "float32" else dtype
+    return slide(place.with_suffix(".dcm"), noise((1, 1, *sized(4096, dtype=stored)), stored), tile=(256, 256))
+
+
 def _png(place: Path, dtype: str) -> Path:
     stored = "uint16" if dtype == "float32" else dtype
     path = place.with_suffix(".png")
@@ -158,6 +175,8 @@ SOURCES = {
     "tiff slices": _slices,
     "tiff slices, packed": _packed_slices,
     "dicom series": _dicom,
+    "dicom times": _dicom_times,
+    "dicom slide": _dicom_slide,
     "png": _png,
     "hdf5, chunks": _hdf5_chunks,
     "hdf5": _hdf5,

@@ -139,6 +139,20 @@ def enhanced(path: Path) -> None:
     write(VOLUME, scalings=[(0.5, k) for k in range(len(VOLUME))]).save_as(path)
 
 
+def times(path: Path) -> None:
+    from dicom_files import OBLIQUE, in_times
+
+    said = [{"TemporalPositionIdentifier": k, "TemporalResolution": 40} for k in range(3)]
+    in_times(path, VOLUME.reshape(3, 4, 14, 10), said, directions=OBLIQUE, RescaleSlope=2, RescaleIntercept=-3)
+
+
+def dicom_slide(path: Path, **options: Any) -> None:
+    from dicom_slides import slide
+    from pydicom.uid import JPEG2000Lossless
+
+    slide(path, COLOUR[None, None], syntax=JPEG2000Lossless, **options)
+
+
 def packed_frame(path: Path) -> None:
     from dicom_files import ct
     from pydicom.uid import RLELossless
@@ -228,6 +242,9 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     "frame.dcm": frame,
     "packed.dcm": packed_frame,
     "enhanced.dcm": enhanced,
+    "times": times,
+    "slide.dcm": dicom_slide,
+    "sparse.dcm": lambda path: dicom_slide(path, sparse=True, leave_out=[(0, 0, 1, 1)]),
     "plain.h5": hdf5,
     "chunks.h5": lambda path: hdf5(path, chunks=(6, 7, 5), compression="gzip", shuffle=True, fletcher32=True),
     "image.ims": imaris,

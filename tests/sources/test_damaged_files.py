@@ -33,9 +33,9 @@ FAMILIES = {
     "tiff": ("plain.tif", "strips.tif", "tiled.tif", "planes.tif", "imagej.tif"),
     "pyramids": ("volume.ome.tif", "pyramid.btf", "slide.svs"),
     "scanners": ("volume.mgh", "volume.mgz", "raw.nrrd", "packed.nrrd", "raw.mha", "packed.mha"),
-    "stacks": ("tiffs", "pngs", "jpgs", "series"),
+    "stacks": ("tiffs", "pngs", "jpgs", "series", "times"),
     "pictures": ("colour.png", "photo.jpg"),
-    "dicom": ("frame.dcm", "packed.dcm", "enhanced.dcm"),
+    "dicom": ("frame.dcm", "packed.dcm", "enhanced.dcm", "slide.dcm", "sparse.dcm"),
     "hdf5": ("plain.h5", "chunks.h5", "image.ims"),
     "volumes": ("volume.nii", "scaled.nii", "volume.nii.gz", "volume.npy", "picture.npy"),
 }

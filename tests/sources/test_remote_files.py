@@ -24,7 +24,7 @@ for _package in ("aiohttp", "fsspec", "tifffile", "imagecodecs", "nibabel", "nrr
     pytest.importorskip(_package)
 
 website = websites.website
-LOCAL = ("colour.png", "photo.jpg", "frame.dcm", "packed.dcm", "enhanced.dcm")
+LOCAL = ("colour.png", "photo.jpg", "frame.dcm", "packed.dcm", "enhanced.dcm", "slide.dcm", "sparse.dcm")
 FILES = [name for name in FORMATS if "." in name and not name.endswith((".zarr", ".zip")) and name not in LOCAL]
 X = np.random.default_rng(2).integers(0, 4000, (20, 30, 40)).astype("u2")
 

@@ -9,6 +9,7 @@ import zarr
 
 from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
+from vrdask.images.nifti_fields import OF_PLACE, fields_of
 from vrdask.images.orientation import as_stored
 from vrdask.images.told import along_axes, geometry, why_plain
 from vrdask.sources import Source
@@ -36,6 +37,9 @@ def notes_of(source: Source, target: Target, image: Image | None) -> tuple[str, 
         found += as_stored(image)
     if not target.holds_place and (place := _place(source.image)):
         found.append(f"a TIFF does not hold the place of the source's first sample, {place}")
+    fields = [name for name in fields_of(source.layout.attributes) if name not in OF_PLACE]
+    if not target.holds_place and fields:
+        found.append(f"a TIFF does not hold what the NIfTI header says: {', '.join(fields)}")
     if not target.holds_attributes and (names := _attributes(source)):
         found.append(f"the target does not hold the source's attributes {', '.join(names)}")
     return tuple(dict.fromkeys(found))

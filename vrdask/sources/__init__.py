@@ -8,7 +8,7 @@
     metaimage .mha, .mhd                            files
     npy      .npy                                   files
     hdf5     HDF5 (`vol.h5::/path`), Imaris         files; vrdask[hdf5]
-    dicom    a series in a folder, or a file        local files; vrdask[dicom]
+    dicom    a series or slide in a folder, a file  local files; vrdask[dicom]
     picture  .png, .jpg                             local files; vrdask[images]
     slices   folders, patterns of TIFF, PNG, JPEG   local files; vrdask[tiff], vrdask[images]
     given    arrays that a caller holds             numpy, dask, h5py, tensorstore
@@ -40,9 +40,10 @@ from vrdask.sources.folders import MAGIC_BYTES, beginning, files_at
 from vrdask.sources.format import Format
 from vrdask.sources.given import given_array, given_source
 from vrdask.sources.hdf5_array import GivenDataset
-from vrdask.sources.hdf5_axes import image_of_dataset
+from vrdask.sources.hdf5_axes import attributes_beside, image_of_dataset
 from vrdask.sources.labelled import is_labelled, labelled_source
 from vrdask.sources.no_source import place_of, require_source
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.opening import READABLE_FILES, opening
 from vrdask.sources.picture import JPEG, PNG
 from vrdask.sources.pixel_size import with_pixel_size
@@ -162,7 +163,8 @@ def held_source(x: Any) -> Source | None:
         )
     array = given_array(x)
     if isinstance(array, GivenDataset):
-        return given_source(array, image_of_dataset(x))
+        details = tuple(not_carried({"the attributes": attributes_beside(x)}))
+        return replace(given_source(array, image_of_dataset(x)), details=details)
     return None if array is None else given_source(array)
 
 
@@ -192,9 +194,7 @@ def _open(source: Any, level: int, series: int | str, coordinate_system: str | N
 
 def _open_files(place: str, files: tuple[str, ...], level: int, series: int | str) -> Source:
     if dicom.FORMAT.begins(beginning(files[0])) or dicom.FORMAT.is_named(files[0]):
-        if level:
-            raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
-        return dicom.open_dicom_files(place, files, series)
+        return dicom.open_dicom_files(place, files, series, level)
     if level or series:
         raise ValueError(f"level and series must be 0 for {place}, a stack of slices; got {level} and {series}")
     return open_slices(place, files)

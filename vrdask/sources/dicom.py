@@ -1,7 +1,8 @@
 """DICOM: a series in a folder, or a file, through pydicom.
 
 Slices are sorted by where they lie, which becomes the image's place in the scanner's space; samples are times the
-rescale slope plus the intercept. A file of several frames is a volume where they say where they lie.
+rescale slope plus the intercept. A file of several frames is a volume where they say where they lie. Whole slides are
+read by `dicom_slide`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import numpy as np
 from vrdask.boxes import MOST_CHUNKS
 from vrdask.images.axes import may_be_ome_zarr
 from vrdask.images.colours import with_colours
+from vrdask.sources.dicom_beside import said_beside
 from vrdask.sources.dicom_decoding import DicomFrames, numbers_of, require_decodable
 from vrdask.sources.dicom_frames import WHAT, Header, read_header
-from vrdask.sources.dicom_series import chosen, image_of_frames, in_order
+from vrdask.sources.dicom_series import Ordered, chosen, image_of_frames, in_order
+from vrdask.sources.dicom_slide import is_slide, open_slide
 from vrdask.sources.folders import files_stamp, headers_of
 from vrdask.sources.format import Format
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.opening import package_for, warnings_ignored
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.source import Source
@@ -33,8 +37,8 @@ def open_dicom(path: Path) -> Source:
     return open_dicom_files(str(path), (str(path),))
 
 
-def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) -> Source:
-    """A series of some files. place : the folder or pattern that they were found by.
+def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0, level: int = 0) -> Source:
+    """A series of some files, or a level of a slide. place : the folder or pattern that they were found by.
 
     Raises
     ------
@@ -43,6 +47,11 @@ def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) ->
     ModuleNotFoundError
         pydicom is not installed.
     """
+    package_for(place, "pydicom", "dicom")
+    if is_slide(files):
+        return open_slide(place, files, series, level)
+    if level:
+        raise ValueError(f"level must be 0 for {place}, a DICOM series; got {level}")
     headers = [one for one in headers_of(files, place, read_header, WHAT) if one is not None]
     if not headers:
         raise ValueError(f"{WHAT} must hold an image; got none in {counted(len(files), 'file')} of {place}")
@@ -54,12 +63,13 @@ def open_dicom_files(place: str, files: Sequence[str], series: int | str = 0) ->
 
 
 def _source(headers: Sequence[Header], place: str) -> Source:
-    frames = in_order(headers, place)
+    ordered = in_order(headers, place)
+    frames = ordered.frames
     if len(frames) > MOST_CHUNKS:
         raise ValueError(f"source must have at most {MOST_CHUNKS} slices; got {len(frames)} for {place}")
     first, header = frames[0], headers[0]
     dtype, bits, is_scaled = numbers_of(frames)
-    image = image_of_frames(frames, header.frame_seconds, len(headers) == 1, f"{WHAT} at {place}")
+    image = image_of_frames(ordered, header.frame_seconds, len(headers) == 1, f"{WHAT} at {place}")
     if first.form.samples == 3:
         image = with_colours(image, 3, dtype)
     image = replace(image, path="0") if may_be_ome_zarr(image) else image
@@ -68,19 +78,24 @@ def _source(headers: Sequence[Header], place: str) -> Source:
         tuple(frame.scaling for frame in frames) if is_scaled else None, any(one.syntax.is_deflated for one in headers),
     )  # fmt: skip
     require_decodable(headers, slices)
-    array = StackArray(slices, len(frames) if len(frames) > 1 else None, first.form.shape, dtype)
+    slices_at = len(ordered.slices)
+    counts = (*(() if ordered.times is None else (ordered.times.number,)), *((slices_at,) if slices_at > 1 else ()))
+    array = StackArray(slices, counts, first.form.shape, dtype)
     return Source(
         array, stack_layout(array, image), place, files_stamp(slices.files, series=header.series), image,
-        _details(headers, len(frames)), seen=_seen(header, bits),
+        _details(headers, ordered), seen=_seen(header, bits),
     )  # fmt: skip
 
 
-def _details(headers: Sequence[Header], count: int) -> tuple[tuple[str, str], ...]:
-    header = headers[0]
+def _details(headers: Sequence[Header], ordered: Ordered) -> tuple[tuple[str, str], ...]:
+    header, count, times = headers[0], len(ordered.frames), ordered.times
     what = f"DICOM series of {len(headers)} files" if len(headers) > 1 else "DICOM file"
     frames = f" of {count} frames" if len(headers) == 1 and count > 1 else ""
     said = ", ".join(filter(None, (what + frames, header.modality, header.syntax.name)))
-    return (("format", said), ("series", f"{header.description} {header.series}".strip()))
+    rows = [("format", said), ("series", f"{header.description} {header.series}".strip())]
+    if times is not None:
+        rows.append(("times" if times.is_told else "note", str(times) if times.is_told else f"axis t has {times}"))
+    return (*rows, *not_carried({"the files": said_beside(header.path)}))
 
 
 def _seen(header: Header, bits: int) -> Seen:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vrdask.sources.dicom_scan import scanned
+from vrdask.sources.dicom_times import ORDERS, Orders, orders_of
 from vrdask.sources.opening import package_for, quiet, warnings_ignored
 from vrdask.text import by_axis
 
@@ -22,6 +24,7 @@ KEYWORDS = (
     "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "DoseGridScaling", "ModalityLUTSequence",
     "TotalPixelMatrixColumns", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "TemporalResolution", *ORDERS,
 )  # fmt: skip
 PHOTOMETRIC = {
     "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3,
@@ -58,7 +61,7 @@ class Frame:
     """An image of a file. index : its number in a file that holds several. scaling : slope and intercept.
 
     place : where its first sample lies, and directions along a row and down a column, in LPS. spacing : of rows and of
-    columns. Both None where nothing says it.
+    columns. Both None where nothing says it. orders : what may put it in order among others at its place.
     """
 
     path: str
@@ -69,6 +72,7 @@ class Frame:
     position: tuple[float, ...] | None
     directions: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
+    orders: Orders = ()
 
     def __str__(self) -> str:
         return self.path if self.index is None else f"frame {self.index + 1} of {self.path}"
@@ -88,7 +92,14 @@ class Header:
     syntax: Any
     """The transfer syntax, pydicom's."""
     frame_seconds: float | None
+    time_seconds: float | None
+    """From a time of a series to the next."""
     frames: tuple[Frame, ...]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Rows, columns and, where there are several, samples of a pixel."""
+        return self.frames[0].form.shape
 
 
 def read_header(path: str) -> Header | None:
@@ -102,6 +113,8 @@ def read_header(path: str) -> Header | None:
         pydicom is not installed.
     """
     pydicom = package_for(path, "pydicom", "dicom")
+    if (found := _scanned_header(path)) is not None:
+        return found
     with quiet(), warnings_ignored():
         try:
             with open(path, "rb") as file:
@@ -109,50 +122,62 @@ def read_header(path: str) -> Header | None:
                 samples_at = file.tell()
         except pydicom.errors.InvalidDicomError:
             raise ValueError(f"{WHAT} must have DICM at byte 128; got {path}, which has not: convert it") from None
-        return _header(found, path, samples_at)
+        return _header(found, path, samples_at, found.file_meta.get("TransferSyntaxUID"))
 
 
-def _header(found: Any, path: str, samples_at: int) -> Header | None:
+def _scanned_header(path: str) -> Header | None:
+    """The same without pydicom's data set; None where that is needed, or is to say what is wrong."""
+    found = scanned(path, KEYWORDS)
+    if found is None or not found.get("Rows") or not found.get("Columns"):
+        return None
+    try:
+        return _header(found, path, found.samples_at, found.syntax)
+    except (TypeError, ValueError):
+        return None
+
+
+def _header(found: Any, path: str, samples_at: int, syntax: Any) -> Header | None:
     if not found.get("Rows") or not found.get("Columns"):
         kind = getattr(found.get("SOPClassUID", found.file_meta.get("MediaStorageSOPClassUID")), "name", "")
         if not kind.endswith("Storage") or "Image" in kind:
             raise ValueError(f"{WHAT} must say its rows and columns; got {path}, {kind or 'of no class'}, without")
         return None
-    syntax = found.file_meta.get("TransferSyntaxUID")
     if syntax is None:
         raise ValueError(f"{WHAT} must say its transfer syntax; got {path}, which does not")
     if "TotalPixelMatrixColumns" in found:
         raise ValueError(
-            f"{WHAT} must be a series, or a volume in one file; got the whole slide {path}: convert it to TIFF"
+            f"{WHAT} must be a series, or a volume in one file; got the whole slide {path}: choose the "
+            "files of one kind by a pattern"
         )
     if "ModalityLUTSequence" in found:
         raise ValueError(f"{WHAT} must have a rescale slope and intercept or none; got a Modality LUT in {path}")
-    count = _whole(found, "NumberOfFrames", path, 1)
-    form, bits = _form(found, path)
-    _require_whole(path, samples_at, form, int(found.BitsAllocated), count, syntax)
-    milliseconds = _numbers(found.get("FrameTime"), 1, "FrameTime", path)
+    count = whole_number(found, "NumberOfFrames", path, 1)
+    form, bits = form_of(found, path)
+    _require_whole(path, samples_at, form, whole_number(found, "BitsAllocated", path, 0), count, syntax)
     return Header(
         path,
         str(found.get("SeriesInstanceUID", "")),
-        _whole(found, "SeriesNumber", path, 0),
+        whole_number(found, "SeriesNumber", path, 0),
         " ".join(str(found.get("SeriesDescription", "")).split()),
         str(found.get("Modality", "")),
-        _whole(found, "InstanceNumber", path, 0),
+        whole_number(found, "InstanceNumber", path, 0),
         syntax,
-        None if milliseconds is None or milliseconds[0] <= 0 else milliseconds[0] / 1000,
+        _seconds(found, "FrameTime", path),
+        _seconds(found, "TemporalResolution", path),
         tuple(_frames(found, path, form, bits, count)),
     )
 
 
-def _form(found: Any, path: str) -> tuple[Form, int]:
+def form_of(found: Any, path: str) -> tuple[Form, int]:
+    """The form of a file's frames, and the bits that are stored of each sample."""
     photometric = str(found.get("PhotometricInterpretation", ""))
     sizes = {
-        name: _whole(found, name, path, default)
+        name: whole_number(found, name, path, default)
         for name, default in (("Rows", 0), ("Columns", 0), ("SamplesPerPixel", 1), ("BitsAllocated", 0),
                               ("PixelRepresentation", 0))
     }  # fmt: skip
     allocated = sizes["BitsAllocated"]
-    bits = _whole(found, "BitsStored", path, allocated)
+    bits = whole_number(found, "BitsStored", path, allocated)
     if PHOTOMETRIC.get(photometric) != sizes["SamplesPerPixel"]:
         raise ValueError(
             f"{WHAT} must be of one of {', '.join(PHOTOMETRIC)}, with 1 or 3 samples; got {photometric or 'none'} with "
@@ -187,34 +212,37 @@ def _require_whole(path: str, start: int, form: Form, bits: int, count: int, syn
 
 
 def _frames(found: Any, path: str, form: Form, bits: int, count: int) -> Iterator[Frame]:
-    shared = _first(found.get("SharedFunctionalGroupsSequence"))
+    shared = first_of(found.get("SharedFunctionalGroupsSequence"))
     groups = found.get("PerFrameFunctionalGroupsSequence") or ()
-    offsets = _numbers(found.get("GridFrameOffsetVector"), count, "GridFrameOffsetVector", path) if count > 1 else None
+    offsets = numbers(found.get("GridFrameOffsetVector"), count, "GridFrameOffsetVector", path) if count > 1 else None
     for index in range(count):
         own = groups[index] if index < len(groups) else None
 
         def said(group: str, keyword: str, own: Any = own) -> Any:
             for holder in (own, shared):
-                inner = None if holder is None else _first(holder.get(group))
+                inner = None if holder is None else first_of(holder.get(group))
                 if inner is not None and keyword in inner:
                     return inner.get(keyword)
             return found.get(keyword)
 
-        position = _numbers(said("PlanePositionSequence", "ImagePositionPatient"), 3, "ImagePositionPatient", path)
+        position = numbers(said("PlanePositionSequence", "ImagePositionPatient"), 3, "ImagePositionPatient", path)
         directions = _directions(said("PlaneOrientationSequence", "ImageOrientationPatient"), path)
         if count > 1 and not groups:  # the file says where one of many lies
             position = _offset(position, directions, offsets, index)
-        spacing = _numbers(said("PixelMeasuresSequence", "PixelSpacing"), 2, "PixelSpacing", path)
+        spacing = numbers(said("PixelMeasuresSequence", "PixelSpacing"), 2, "PixelSpacing", path)
         if spacing is not None and min(spacing) <= 0:
             raise ValueError(f"PixelSpacing must be positive; got {_text(spacing)} in {path}")
         slope = said("PixelValueTransformationSequence", "RescaleSlope")
         slope = found.get("DoseGridScaling") if slope is None else slope
         intercept = said("PixelValueTransformationSequence", "RescaleIntercept")
-        (slope,) = _numbers(slope, 1, "RescaleSlope", path) or (1.0,)
-        (intercept,) = _numbers(intercept, 1, "RescaleIntercept", path) or (0.0,)
+        (slope,) = numbers(slope, 1, "RescaleSlope", path) or (1.0,)
+        (intercept,) = numbers(intercept, 1, "RescaleIntercept", path) or (0.0,)
         if slope == 0:
             raise ValueError(f"RescaleSlope must not be 0; got 0 in {path}")
-        yield Frame(path, index if count > 1 else None, form, bits, (slope, intercept), position, directions, spacing)
+        yield Frame(
+            path, index if count > 1 else None, form, bits, (slope, intercept), position, directions, spacing,
+            orders_of(said),
+        )  # fmt: skip
 
 
 def _offset(
@@ -240,7 +268,7 @@ def normal(directions: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _directions(value: Any, path: str) -> tuple[float, ...] | None:
-    found = _numbers(value, 6, "ImageOrientationPatient", path)
+    found = numbers(value, 6, "ImageOrientationPatient", path)
     if found is None:
         return None
     row, column = found[:3], found[3:]
@@ -250,7 +278,7 @@ def _directions(value: Any, path: str) -> tuple[float, ...] | None:
     return found
 
 
-def _numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] | None:
+def numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] | None:
     """So many finite numbers; None where nothing is said."""
     if value is None or value == "":
         return None
@@ -266,7 +294,14 @@ def _numbers(value: Any, count: int, name: str, path: str) -> tuple[float, ...] 
     return found
 
 
-def _whole(found: Any, name: str, path: str, default: int) -> int:
+def _seconds(found: Any, name: str, path: str) -> float | None:
+    """Of milliseconds, where they are said."""
+    milliseconds = numbers(found.get(name), 1, name, path)
+    return None if milliseconds is None or milliseconds[0] <= 0 else milliseconds[0] / 1000
+
+
+def whole_number(found: Any, name: str, path: str, default: int) -> int:
+    """A whole number; the default where nothing is said."""
     value = found.get(name)
     if value is None or value == "":
         return default
@@ -276,9 +311,10 @@ def _whole(found: Any, name: str, path: str, default: int) -> int:
         raise ValueError(f"{name} must be a whole number; got {str(value)[:80]!r} in {path}") from None
 
 
-def _first(sequence: Any) -> Any:
+def first_of(sequence: Any) -> Any:
+    """The first item of a sequence; None where there is none."""
     return sequence[0] if sequence else None
 
 
-def _text(numbers: tuple[float, ...]) -> str:
-    return ", ".join(f"{one:g}" for one in numbers)
+def _text(some: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:g}" for one in some)

@@ -17,10 +17,11 @@ from vrdask.dtypes import plain
 from vrdask.images.image import Image
 from vrdask.sources.format import Format
 from vrdask.sources.hdf5_array import Hdf5Array, Hdf5Chunks, opened, require_filters
-from vrdask.sources.hdf5_axes import image_of_dataset
+from vrdask.sources.hdf5_axes import attributes_beside, image_of_dataset
 from vrdask.sources.hdf5_files import files_of
-from vrdask.sources.imaris import is_imaris, one_dataset, open_imaris
+from vrdask.sources.imaris import beside, is_imaris, one_dataset, open_imaris
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.source import Readable, Source, file_stamp, square_chunks
 from vrdask.sources.within import MOST_TOLD, ImagesWithinError
 from vrdask.storage.layout import Layout
@@ -58,7 +59,7 @@ def open_hdf5(path: Path, level: int = 0, series: int = 0, within: str | None = 
             found = open_imaris(file, str(path), level)
             require_filters(file[found.array.names[0]], found.array.place)
             levels = ", ".join(f"{k}: {by_axis(shape)}" for k, shape in enumerate(found.shapes))
-            details = (("levels", levels), ("level", str(level)))
+            details = (("levels", levels), ("level", str(level)), *not_carried({"the file": beside(file)}))
             stamp = file_stamp(path, level=level)
             return _source(found.array, "Imaris", str(path), stamp, found.image, details, lambda: found.shapes)
         if level:
@@ -87,13 +88,14 @@ def _one(file: Any, path: Path, name: str) -> Source:
         return {"dataset": name, "files": [one() for one in stamps]}
 
     if (cut := one_dataset(file, str(path), name)) is not None:
-        return _source(cut.array, "Imaris", place, stamp, cut.image)
+        return _source(cut.array, "Imaris", place, stamp, cut.image, tuple(not_carried({"the file": beside(file)})))
     array: Readable
     if dataset.chunks is not None:
         array = Hdf5Chunks(str(path), [name], (), dataset.shape, dataset.dtype, dataset.chunks)
     else:
         array = _mapped(dataset, str(files[0])) or Hdf5Array(str(path), [name], (), dataset.shape, dataset.dtype, None)
-    return _source(array, "HDF5", place, stamp, image_of_dataset(dataset))
+    more = tuple(not_carried({"the attributes": attributes_beside(dataset)}))
+    return _source(array, "HDF5", place, stamp, image_of_dataset(dataset), more)
 
 
 def _source(

@@ -9,6 +9,7 @@ What none of these say is unknown.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,11 @@ from vrdask.sources.labelled import image_of_scales
 ELEMENT_SIZE = "element_size_um"
 MOST_ON_A_SCALE = 1 << 22
 """Of a scale's numbers, which are read to see whether they are evenly spaced."""
+OF_STORAGE = {
+    ELEMENT_SIZE, "axistags", "CLASS", "NAME", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "_NCProperties",
+    "_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict",
+}  # fmt: skip
+"""Attributes that are read, or that tell how others are stored."""
 BY_SPACE = {2: "yx", 3: "zyx"}
 """The axes that `ELEMENT_SIZE` is about, by how many there are."""
 
@@ -43,6 +49,15 @@ def image_of_dataset(dataset: Any) -> Image | None:
     for axis, one in zip(image.space_axes, size, strict=True):
         scale[axis], axes[axis]["unit"] = one, "micrometer"
     return as_ome_zarr(replace(image, scale=tuple(scale), axes=tuple(axes)))
+
+
+def attributes_beside(dataset: Any) -> Iterator[str]:
+    """Names of the attributes of a dataset, and of the groups that it lies in, that the image does not hold."""
+    while True:
+        yield from (str(name) for name in dataset.attrs if name not in OF_STORAGE)
+        if dataset.name in ("/", None):
+            return
+        dataset = dataset.parent
 
 
 def _names(dataset: Any) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from vrdask.text import by_axis
 
 ROOT, INFO = "DataSet", "DataSetInfo"
 _DATA = re.compile(r"/?DataSet/ResolutionLevel (\d+)/TimePoint (\d+)/Channel (\d+)/Data/?")
+OF_IMAGE = ("X", "Y", "Z", "Unit", *(f"Ext{end}{k}" for end in ("Min", "Max") for k in range(3)))
 MOST_GROUPS = 1 << 16
 """Of levels, times or channels."""
 
@@ -94,6 +95,23 @@ def one_dataset(file: Any, path: str, name: str) -> Opened | None:
         return None
     array = Hdf5Chunks(path, [data.name], (), shape, data.dtype, data.chunks)
     return Opened(array, _placed(file, "zyx", shape, path), (shape,))
+
+
+def beside(file: Any) -> Iterator[str]:
+    """What a file says more than sizes, places and channels' names and colours."""
+    for name in file[INFO]:
+        if name != "Image" and not name.startswith("Channel "):
+            yield str(name)
+    yield from (f"Image's {one}" for one in _said(file[f"{INFO}/Image"], OF_IMAGE))
+    for number in range(MOST_GROUPS):
+        if (info := file.get(f"{INFO}/Channel {number}")) is None:
+            break
+        yield from (f"Channel's {one}" for one in _said(info, ("Name", "Color")))
+    yield from (str(name) for name in file if name not in (ROOT, INFO, "Thumbnail", "DataSetTimes"))
+
+
+def _said(group: Any, known: Sequence[str]) -> Iterator[str]:
+    return (str(name) for name in group.attrs if name not in known and _text(group, name))
 
 
 def _numbered(group: Any, name: str) -> Iterator[Any]:

@@ -5,6 +5,7 @@ Positions are LPS, in millimetres, as ITK takes them. Row i of TransformMatrix i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,13 @@ TYPES = {
     "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }  # fmt: skip
+CARRIED = {
+    "ObjectType", "ObjectSubType", "NDims", "DimSize", "BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB",
+    "CompressedData", "CompressedDataSize", "CompressionLevel", "HeaderSize", "ElementType", "ElementNumberOfChannels",
+    "ElementDataFile", "ElementSpacing", "ElementSize", "CenterOfRotation", "AnatomicalOrientation",
+}  # fmt: skip
+"""Keys of what the image holds, or that tell how samples are stored."""
+OF_PLACE = ("TransformMatrix", "Rotation", "Orientation", "Offset", "Position", "Origin")
 _YES = ("true", "1", "yes")
 
 
@@ -63,7 +71,26 @@ def open_metaimage(path: Path) -> Source:
         raise ValueError(f"{WHAT} must hold all its samples; got {where}, which is truncated")
     stored = MappedArray(str(where), shape, dtype, 0 if packed else start)
     image = _image(said, ndim, channels > 1, f"{WHAT} at {path}")
-    return raw_source(path, RawVolume(stored, start if packed else None, WHAT), image, "MetaImage")
+    beside = _beside(said, ndim)
+    return raw_source(path, RawVolume(stored, start if packed else None, WHAT), image, "MetaImage", beside)
+
+
+def _beside(said: dict[str, str], ndim: int) -> Iterator[str]:
+    """Keys of what the image does not hold: of directions and a position, too, where they are not those of a volume."""
+    is_placed = ndim == 3 and ("ElementSpacing" in said or "ElementSize" in said)
+    plain = (np.eye(ndim).ravel().tolist(), [0.0] * ndim)
+    for key, value in said.items():
+        if key in OF_PLACE:
+            yield "" if is_placed or _numbers(value) in plain else key
+        elif key not in CARRIED:
+            yield key
+
+
+def _numbers(text: str) -> list[float] | None:
+    try:
+        return [float(one) for one in text.split()]
+    except ValueError:
+        return None
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:

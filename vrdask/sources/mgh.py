@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from vrdask.sources.source import Source
 
 WHAT = "an MGH source"
 DATA_OFFSET = 284
+PARAMETERS = ("tr", "flip_angle", "te", "ti", "fov")
+"""Numbers of 4 bytes behind the samples."""
 
 
 def open_mgh(path: Path) -> Source:
@@ -54,7 +57,27 @@ def open_mgh(path: Path) -> Source:
         raise ValueError(f"the affine of {WHAT} must hold finite numbers; got {path}")
     image = placed_image(names, affine[:3, 2::-1], affine[:3, 3], f"{WHAT} at {path}")
     stored = MappedArray(str(path), shape, dtype, DATA_OFFSET)
-    return raw_source(path, RawVolume(stored, 0 if packed else None, WHAT), image, "MGH")
+    beside = _beside(path, stored.stop, packed)
+    return raw_source(path, RawVolume(stored, 0 if packed else None, WHAT), image, "MGH", beside)
+
+
+def _beside(path: Path, stop: int, packed: bool) -> Iterator[str]:
+    """What follows the samples: parameters of the scan, and tags. Of a compressed file only its length is known, which
+    its last bytes tell.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 4) if packed else min(stop, size))
+        tail = file.read(4 if packed else 4 * len(PARAMETERS))
+    if packed:
+        behind = (int.from_bytes(tail, "little") - stop) % (1 << 32)
+        if 4 * len(PARAMETERS) < behind < 1 << 31:
+            yield "what follows the samples"
+        return
+    numbers = np.frombuffer(tail[: len(tail) // 4 * 4], ">f4")
+    yield from (name for name, number in zip(PARAMETERS, numbers, strict=False) if number)
+    if size > stop + 4 * len(PARAMETERS):
+        yield "tags"
 
 
 FORMAT = Format("MGH", (".mgh", ".mgz"), (), lambda path, level, series: open_mgh(path))

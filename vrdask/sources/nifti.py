@@ -27,7 +27,8 @@ from vrdask.images.nifti_fields import OWN, with_fields
 from vrdask.sources.format import Format
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import CHANGED_BYTES, MappedArray, require_numbers, require_whole
-from vrdask.sources.nifti_header import axis_names, image_from_header, kept_fields
+from vrdask.sources.nifti_header import axis_names, image_from_header, kept_fields, not_kept
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.opening import package_for
 from vrdask.sources.source import Source, file_layout, file_stamp
 
@@ -128,6 +129,7 @@ def open_nifti(path: Path) -> Source:
     array = NiftiArray(stored, dtype, scaling, is_gzip, time_first)
     names = in_order(names, time_first)
     image, details = image_from_header(header, names, path)
+    details = (*details, *not_carried({"the NIfTI header": not_kept(header)}))
     if has_more:
         details = (*details, ("note", "extensions of the NIfTI header are not carried on"))
     layout = replace(file_layout(array, image), attributes=with_fields({}, kept_fields(header, names)))

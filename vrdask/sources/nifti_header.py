@@ -150,5 +150,11 @@ def kept_fields(header: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if np.isfinite(_numbers(value)).all()}
 
 
+def not_kept(header: Any) -> list[str]:
+    """Fields that hold for the grid as it was scanned, and are not kept: of the order and times of slices."""
+    names = ("slice_code", "slice_duration", "slice_start", "slice_end", "dim_info")
+    return [name for name in names if name in header.keys() and np.asarray(header[name]).any()]  # noqa: SIM118
+
+
 def _numbers(value: Any) -> Any:
     return 0 if isinstance(value, str) else np.asarray(value, float)

@@ -7,6 +7,7 @@ LAS, as the header says; of other spaces only the spacing is known.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ TYPES = {
     }.items()
     for name in names.split(",")
 }  # fmt: skip
+CARRIED = {
+    "type", "dimension", "sizes", "kinds", "endian", "encoding", "spacings", "units", "space units", "space dimension",
+    "data file", "datafile", "byte skip", "line skip", "block size", "centers", "centerings",
+}  # fmt: skip
+"""Fields that the image holds, or that tell how samples are stored."""
+OF_PLACE = {"space", "space origin", "space directions"}
+NO_UNIT = ("nan", "none", "None", "???")
 TO_RAS = {
     "right-anterior-superior": (1, 1, 1), "ras": (1, 1, 1), "left-anterior-superior": (-1, 1, 1), "las": (-1, 1, 1),
     "left-posterior-superior": (-1, -1, 1), "lps": (-1, -1, 1),
@@ -80,7 +88,26 @@ def open_nrrd(path: Path) -> Source:
     if offset < 0:
         raise ValueError(f"{WHAT} must hold all its samples; got {where}, which is truncated")
     stored = MappedArray(str(where), sizes[::-1], dtype, offset)
-    return raw_source(path, RawVolume(stored, start if packed else None, WHAT), image, "NRRD")
+    return raw_source(path, RawVolume(stored, start if packed else None, WHAT), image, "NRRD", _beside(header, image))
+
+
+def _beside(header: Any, image: Image) -> Iterator[str]:
+    """Fields, and keys of values, that the image does not hold: those of place, too, in a space that is not known."""
+    for name, value in header.items():
+        if name in OF_PLACE:
+            yield str(name) if image.affine is None and not _is_plain(value) else ""
+        elif name not in CARRIED:
+            yield str(name)
+    names = [str(one) for one in header.get("space units", []) or header.get("units", [])]
+    yield from (f"unit {one}" for one in names if one and one not in UNITS and one not in NO_UNIT)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an origin is 0, or directions are those of the axes."""
+    if isinstance(value, str):
+        return False
+    numbers = np.array([one for one in np.asarray(value, float) if np.isfinite(one).all()])
+    return not numbers.any() if numbers.ndim < 2 else not (numbers * (1 - np.eye(*numbers.shape))).any()
 
 
 def _image(header: Any, ndim: int, what: str) -> Image:

@@ -22,6 +22,7 @@ from vrdask.images.image import Image
 from vrdask.sources.folders import beginning, headers_of
 from vrdask.sources.format import Format
 from vrdask.sources.mapped import SPAN_BYTES, MappedArray
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.opening import decoding, package_for
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.slice_format import Slice, SliceFormat
@@ -38,6 +39,11 @@ COLOURS = ("RGB", "RGBA")
 MOST_PER_BYTE = 2048
 """Samples that a stored byte can stand for: of deflate 1032, and of JPEG where all is one colour about as many."""
 PIECE_BYTES = 1 << 20
+OF_STORAGE = {
+    "jfif", "jfif_version", "jfif_unit", "jfif_density", "adobe", "adobe_transform", "progressive", "progression",
+    "interlace", "gamma", "srgb", "chromaticity", "mp", "mpoffset", "exif",
+}  # fmt: skip
+"""What Pillow tells of a picture beside what it says of itself; EXIF is looked into."""
 ORIENTATION = 0x0112
 """The tag of EXIF that tells where the first row is."""
 
@@ -99,6 +105,15 @@ def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
     return image, Seen(Meaning.PLAIN, 8, None, orientation)
 
 
+def _beside(path: str, image: Image) -> tuple[tuple[str, str], ...]:
+    with _opened(path) as picture:
+        said = [str(name) for name in picture.info if name not in OF_STORAGE]
+        if "dpi" in said and picture.format == "JPEG" and picture.info.get("jfif_unit") not in (1, 2):
+            said.remove("dpi")  # which Pillow takes for granted
+        said += ["exif"] if any(tag != ORIENTATION for tag in picture.getexif()) else []
+    return tuple(not_carried({"the picture": said}))
+
+
 @dataclass(frozen=True)
 class PictureArray:
     """A picture by itself. It can only be decoded whole, which every process that reads it does once, to a temporary
@@ -155,7 +170,8 @@ def open_picture(path: Path) -> Source:
     image, how = kind.known(place, form, ("y", "x", "c")[: len(form.shape)])
     image = replace(image, path="0") if may_be_ome_zarr(image) else image
     array = PictureArray(place, form)
-    details = (("format", f"{kind.form.name}: each process that reads it decodes it once, to a temporary file"),)
+    cost = f"{kind.form.name}: each process that reads it decodes it once, to a temporary file"
+    details = (("format", cost), *kind.beside(place, image))
     return Source(array, file_layout(array, image), place, file_stamp(path), image, details, seen=how)
 
 
@@ -164,8 +180,18 @@ def _open(path: Path, level: int, series: int) -> Source:
 
 
 PNG = SliceFormat(
-    Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _open, is_local=True), "a PNG source", _slice, _read, _known
+    Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), _open, is_local=True),
+    "a PNG source",
+    _slice,
+    _read,
+    _known,
+    _beside,
 )
 JPEG = SliceFormat(
-    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _open, is_local=True), "a JPEG source", _slice, _read, _known
+    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _open, is_local=True),
+    "a JPEG source",
+    _slice,
+    _read,
+    _known,
+    _beside,
 )

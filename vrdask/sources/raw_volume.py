@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from vrdask.images.image import Image
 from vrdask.images.orientation import as_affine, placed, require_invertible
 from vrdask.sources.inflated import MOST_PER_BYTE, inflated
 from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
+from vrdask.sources.not_carried import not_carried
 from vrdask.sources.source import Source, file_layout, file_stamp
 from vrdask.storage.remote_file import file_at
 
@@ -53,8 +55,10 @@ class RawVolume:
         return self.stored.read(unpacked.number, box, self.dtype)
 
 
-def raw_source(path: Path, volume: RawVolume, image: Image, name: str) -> Source:
-    """The source of a volume. path : of the header, which may be in another file than the samples.
+def raw_source(path: Path, volume: RawVolume, image: Image, name: str, beside: Iterable[str] = ()) -> Source:
+    """The source of a volume.
+
+    path : of the header, which may be in another file than the samples. beside : what it says that the image does not.
 
     Raises
     ------
@@ -76,21 +80,25 @@ def raw_source(path: Path, volume: RawVolume, image: Image, name: str) -> Source
     cost = "memory-mapped"
     if volume.packed_at is not None:
         cost = "compressed: each process that reads it decompresses it once, to a temporary file"
-    details = (("format", f"{name}, {cost}"),)
+    details = (("format", f"{name}, {cost}"), *not_carried({"the header": beside}))
     return Source(volume, file_layout(volume, image), str(path), lambda: [one() for one in stamps], image, details)
 
 
-def placed_image(names: Sequence[str], columns: Any, origin: Any, what: str, unit: str | None = "millimeter") -> Image:
+def placed_image(
+    names: Sequence[str], columns: Any, origin: Any, what: str, unit: str | None = "millimeter",
+    others: Mapping[str, tuple[float, str | None]] = MappingProxyType({}),
+) -> Image:  # fmt: skip
     """The image of axes whose samples step by `columns` of a world in RAS+ from `origin`.
 
-    names : of the array's axes. columns : (3, n), of the axes of space in the array's order.
+    names : of the array's axes. columns : (3, n), of the axes of space in the array's order. others : sizes
+    along others.
     """
     affine = as_affine(np.column_stack([columns, origin]))
     require_invertible(affine, f"the directions of {what}")
     space = [name for name in names if name in "xyz"]
     sizes = np.linalg.norm(columns, axis=0)
     spacing = {name: (float(f"{size:.7g}"), unit) for name, size in zip(space, sizes, strict=True)}
-    return placed(image_of(names, spacing), affine)
+    return placed(image_of(names, {**spacing, **others}), affine)
 
 
 def data_file(path: Path, name: str, what: str) -> Path:

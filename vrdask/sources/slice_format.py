@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,7 +31,8 @@ class SliceFormat:
     """One format.
 
     what : begins the messages of errors. slice : reads a header, and refuses what cannot be decoded. read : decodes a
-    file of which the header is known. known : what a file says of axes of these names, and how eyes see it.
+    file of which the header is known. known : what a file says of axes of these names, and how eyes see it. beside :
+    the note about what it says more than that.
     """
 
     form: Format
@@ -39,6 +40,7 @@ class SliceFormat:
     slice: Callable[[str], Slice]
     read: Callable[[str, Slice, Empty], Array]
     known: Callable[[str, Slice, tuple[str, ...]], tuple[Image, Any]]
+    beside: Callable[[str, Image], Iterable[tuple[str, str]]]
 
 
 @dataclass(frozen=True)

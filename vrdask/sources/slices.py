@@ -44,12 +44,13 @@ def open_slices(place: str, files: tuple[str, ...]) -> Source:
     names = ("z", "y", "x", *(("c",) if len(first.shape) > 2 else ()))
     image, how = kind.known(files[0], first, names)
     image = replace(image, path="0") if may_be_ome_zarr(image) else image
-    array = StackArray(ImageFiles(files, kind, first), len(files), first.shape, first.dtype)
+    array = StackArray(ImageFiles(files, kind, first), (len(files),), first.shape, first.dtype)
     gap = left_out(files)
     details = (
         ("format", f"stack of {counted(len(files), f'{kind.form.name} file')}, each decoded whole"),
         ("slices", files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}"),
         *((("note", gap),) if gap is not None else ()),
+        *kind.beside(files[0], image),
     )
     return Source(array, stack_layout(array, image), place, files_stamp(files), image, details, seen=how)
 

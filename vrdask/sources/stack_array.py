@@ -36,23 +36,23 @@ class Slices(Protocol):
 
 @dataclass(frozen=True)
 class StackArray:
-    """Slices along the first axis, which are its chunks; or a single one, without that axis.
+    """Slices along the first axes, which are its chunks; or a single one, without those axes.
 
-    form : of a slice: rows, columns and, it may be, samples of a pixel. count : of slices; None for a single one.
+    form : of a slice: rows, columns and, it may be, samples of a pixel. counts : of slices along each axis before.
     """
 
     slices: Slices
-    count: int | None
+    counts: tuple[int, ...]
     form: tuple[int, ...]
     dtype: DType
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.form if self.count is None else (self.count, *self.form)
+        return (*self.counts, *self.form)
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        return self.form if self.count is None else (1, *self.form)
+        return (*(1 for _ in self.counts), *self.form)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -61,35 +61,44 @@ class StackArray:
 
     def chunk(self, index: Index, empty: Empty) -> Array:
         """The samples of one slice."""
-        if self.count is None:
-            return self.slices(0, empty)
-        return self.slices(index[0], empty)[None]
+        samples = self.slices(self._number(index), empty)
+        return samples.reshape(*(1 for _ in self.counts), *samples.shape)
 
     def __getitem__(self, box: tuple[slice, ...], /) -> Array:
-        if self.count is None:
-            return self.slices(0, np.empty)[box]
-        numbers = range(self.count)[box[0]]
-        result = np.empty((len(numbers), *(len(range(n)[part]) for n, part in self._within(box[1:]))), self.dtype)
+        parts = (*box, *(slice(None),) * (len(self.shape) - len(box)))
+        ranges = [range(n)[part] for n, part in zip(self.shape, parts, strict=True)]
+        which, within = ranges[: len(self.counts)], parts[len(self.counts) :]
+        if not which:
+            return self.slices(0, np.empty)[within]
+        result = np.empty([len(one) for one in ranges], self.dtype)
         if result.size:
-            for place, number in enumerate(numbers):
-                result[place] = self.slices(number, np.empty)[box[1:]]
+            for place in np.ndindex(*map(len, which)):
+                index = tuple(one[k] for one, k in zip(which, place, strict=True))
+                result[place] = self.slices(self._number(index), np.empty)[within]
         return result
 
-    def _within(self, box: tuple[slice, ...]) -> Any:
-        return zip(self.form, (*box, *(slice(None),) * (len(self.form) - len(box))), strict=True)
+    def _number(self, index: Index) -> int:
+        """Of a slice, the last axis runs fastest."""
+        number = 0
+        for count, place in zip(self.counts, index, strict=False):
+            number = number * count + place
+        return number
 
 
 def stack_layout(array: StackArray, image: Image) -> Layout:
-    """The layout of a target made from a stack: as of other files, but shorter along the stack where slices are large.
+    """The layout of a target made from a stack: as of other files, but each time by itself, and shorter along the stack
+    where slices are large.
 
     >>> from vrdask.images.axes import image_of
-    >>> array = StackArray(lambda number, empty: None, 1000, (4096, 4096), np.dtype("uint8"))
+    >>> array = StackArray(lambda number, empty: None, (1000,), (4096, 4096), np.dtype("uint8"))
     >>> stack_layout(array, image_of("zyx", {})).chunks
     (4, 512, 512)
     """
-    shape, itemsize = array.shape, array.dtype.itemsize
-    length = square_chunks(shape, itemsize)[0]
-    while array.count is not None and length > 1 and length * prod(array.form) * itemsize > SLAB_BYTES:
-        length //= 2
-    chunks = square_chunks(shape if array.count is None else (length, *array.form), itemsize)
-    return Layout(chunks, dimension_names=image.axis_names)
+    itemsize = array.dtype.itemsize
+    counts = tuple(1 if k < len(array.counts) - 1 else n for k, n in enumerate(array.counts))
+    if counts:
+        length = square_chunks((*counts, *array.form), itemsize)[len(counts) - 1]
+        while length > 1 and length * prod(array.form) * itemsize > SLAB_BYTES:
+            length //= 2
+        counts = (*counts[:-1], length)
+    return Layout(square_chunks((*counts, *array.form), itemsize), dimension_names=image.axis_names)

@@ -32,6 +32,7 @@ from vrdask.sources.mapped import MappedArray, require_numbers, require_whole
 from vrdask.sources.opening import decoding, package_for, quiet, reason_of
 from vrdask.sources.seen import as_rgb
 from vrdask.sources.source import Readable, Source, file_layout, file_stamp
+from vrdask.sources.tiff_beside import notes_beside
 from vrdask.sources.tiff_checks import require_all_pages, require_plausible_planes, require_sizes_of_pieces
 from vrdask.sources.tiff_colours import is_stored_as_ycbcr, seen_as, with_channels
 from vrdask.sources.tiff_sizes import pixel_sizes
@@ -168,7 +169,7 @@ def _source(file: TiffFile, path: Path, level: int, series: int) -> Source:
         array = as_rgb(array, len(array.shape) - 1)
     stamp = file_stamp(path, series=series, level=level)
     shapes = tuple(one.shape for one in levels)
-    details = tuple(_details(file, series, level))
+    details = (*_details(file, series, level), *notes_beside(file, series, image))
     how = seen_as(one.keyframe)
     return Source(array, layout, str(path), stamp, image, details, lambda: shapes, how)
 

@@ -16,6 +16,7 @@ from vrdask.sources.mapped import require_numbers
 from vrdask.sources.opening import package_for
 from vrdask.sources.slice_format import Slice, SliceFormat
 from vrdask.sources.tiff import FORMAT, complaints_raised, require_readable
+from vrdask.sources.tiff_beside import notes_beside
 from vrdask.sources.tiff_checks import require_all_pages, require_sizes_of_pieces
 from vrdask.sources.tiff_colours import RGB, YCBCR, seen_as
 from vrdask.sources.tiff_sizes import pixel_sizes
@@ -63,4 +64,9 @@ def _known(path: str, form: Slice, names: tuple[str, ...]) -> tuple[Image, Any]:
         return image, seen_as(page)
 
 
-TIFF = SliceFormat(FORMAT, "a TIFF source", _slice, _read, _known)
+def _beside(path: str, image: Image) -> tuple[tuple[str, str], ...]:
+    with package_for(path, "tifffile", "tiff").TiffFile(path) as file:
+        return tuple(notes_beside(file, 0, image))
+
+
+TIFF = SliceFormat(FORMAT, "a TIFF source", _slice, _read, _known, _beside)
