@@ -13,9 +13,11 @@
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline))
 #define PREFETCH(p) __builtin_prefetch(p)
 #else
 #define ALWAYS_INLINE
+#define NEVER_INLINE
 #define PREFETCH(p) ((void)0)
 #endif
 

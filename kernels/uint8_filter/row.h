@@ -13,6 +13,7 @@ typedef struct {
     int bits, steps, advance; /* advance: bytes from a step to the next */
     int wide;                 /* whether weights are two 16-bit parts */
     int quartered;            /* whether a unit is four registers whose lanes hold quarters of sums */
+    int joint, lanes;         /* of row_windows.h: whether both windows are one; lanes of a position, or 0 */
     Py_ssize_t channels, taps;
     const Py_ssize_t *start;  /* [positions] first byte of the first tap */
     const int32_t *count;     /* [positions] */
@@ -56,17 +57,22 @@ static void row_plain(const row_t *w, const uint8_t *const *in, uint8_t *const *
 #include "uint8_filter/row_avx512.h"
 #elif defined(__AVX2__)
 #include "uint8_filter/row_avx2.h"
+#include "uint8_filter/row_windows.h"
+#elif defined(VRDASK_NEON)
+#include "uint8_filter/row_neon.h"
+#include "uint8_filter/row_windows.h"
 #else
-enum { ROW_LANES = 0, ROW_WINDOWS = 0 };
+enum { ROW_PAIRS = 1, ROW_LANES = 0, ROW_WINDOWS = 0 };
 static inline int row_permutes(void) { return 0; }
 static inline void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows,
-                                Py_ssize_t bytes, Py_ssize_t first, Py_ssize_t last) {}
+                                Py_ssize_t bytes, Py_ssize_t ahead, Py_ssize_t first, Py_ssize_t last) {}
 #endif
 
-/* Units [first, last) of rows: ROWS_AT_ONCE pointers each, of which `rows` count. bytes: readable ones of a row. */
+/* Units [first, last) of rows: ROWS_AT_ONCE pointers each, of which `rows` count. bytes: readable ones of a row; ahead:
+ * from each row to the one that comes next in its place, or 0 where it need not be fetched. */
 static void row_units(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows, Py_ssize_t bytes,
-                      Py_ssize_t first, Py_ssize_t last) {
-    if (w->index) row_permuted(w, in, out, rows, bytes, first, last);
+                      Py_ssize_t ahead, Py_ssize_t first, Py_ssize_t last) {
+    if (w->index) row_permuted(w, in, out, rows, bytes, ahead, first, last);
     else row_plain(w, in, out, rows, first, last);
 }
 

@@ -1,102 +1,105 @@
-/* Rows with AVX2: two windows of 16 bytes per register, as its byte shuffle works within 128 bits. */
+/* What row_windows.h is made of, with AVX2. */
 #ifndef VRDASK_FIXED_ROW_AVX2_H
 #define VRDASK_FIXED_ROW_AVX2_H
 
-enum { ROW_LANES = 8, ROW_WINDOWS = 2 };
+enum { ROW_PAIRS = 1 }; /* the two words of a lane lie side by side */
+typedef __m256i window_t, words_t, order_t, weights_t, sums_t;
+typedef struct { __m256i half; __m128i bits; } shift_t;
+typedef struct {
+    const uint8_t *a, *b, *c, *d; /* rows */
+    Py_ssize_t bytes, ahead;      /* readable ones; from a row to the one that comes in its place, or 0 */
+} sources_t;
+typedef struct { uint8_t *a, *b, *c, *d; } targets_t;
+typedef struct { sums_t a, b, c, d; } four_t; /* of four rows. Named, not an array: it would live in memory */
 
-static inline int row_permutes(void) { return 1; }
-
-/* 16 bytes, zero from `bytes` on. */
-static inline __m128i load_within(const uint8_t *row, Py_ssize_t at, Py_ssize_t bytes) {
-    uint8_t copy[16] = {0};
-    if (at + 16 <= bytes) return _mm_loadu_si128((const __m128i *)(row + at));
-    if (at < bytes) memcpy(copy, row + at, (size_t)(bytes - at));
-    return _mm_loadu_si128((const __m128i *)copy);
+static inline ALWAYS_INLINE window_t load_window(const uint8_t *both) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)both));
+}
+static inline ALWAYS_INLINE window_t load_windows(const uint8_t *low, const uint8_t *high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)low)),
+                                   _mm_loadu_si128((const __m128i *)high), 1);
+}
+static inline ALWAYS_INLINE order_t load_order(const uint8_t *order) {
+    return _mm256_loadu_si256((const __m256i *)order);
+}
+static inline ALWAYS_INLINE weights_t load_weights(const int16_t *weights) {
+    return _mm256_loadu_si256((const __m256i *)weights);
+}
+/* Two pairs of weights, either for four lanes. */
+static inline ALWAYS_INLINE weights_t repeat_weights(const int16_t *weights) {
+    double four;
+    memcpy(&four, weights, sizeof four);
+    return _mm256_castps_si256(_mm256_permutevar_ps(_mm256_castpd_ps(_mm256_set1_pd(four)),
+                                                    _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1)));
+}
+static inline ALWAYS_INLINE words_t permuted(window_t window, order_t order) {
+    return _mm256_shuffle_epi8(window, order);
+}
+static inline ALWAYS_INLINE sums_t no_sums(void) { return _mm256_setzero_si256(); }
+static inline ALWAYS_INLINE sums_t added(sums_t sums, words_t words, weights_t weights) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(words, weights));
+}
+static inline ALWAYS_INLINE sums_t joined(sums_t high, sums_t low) {
+    return _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
+}
+static inline ALWAYS_INLINE shift_t shift_of(int bits) {
+    return (shift_t){_mm256_set1_epi32(1 << (bits - 1)), _mm_cvtsi32_si128(bits)};
 }
 
-static inline void row_store(uint8_t *out, const uint8_t *found, uint32_t keep) {
-    if (keep == 255) {
-        memcpy(out, found, ROW_LANES);
-    } else {
-        for (int lane = 0; lane < ROW_LANES; lane++)
-            if (keep >> lane & 1) *out++ = found[lane];
-    }
+/* 16 words: of either sums the lower four, then the upper four. */
+static inline ALWAYS_INLINE __m256i shifted(sums_t s, sums_t t, shift_t by) {
+    return _mm256_packs_epi32(_mm256_sra_epi32(_mm256_add_epi32(s, by.half), by.bits),
+                              _mm256_sra_epi32(_mm256_add_epi32(t, by.half), by.bits));
+}
+/* 32 bytes of such words, all of the lower fours in front: their fours taken in turn from both parts. */
+static inline ALWAYS_INLINE __m256i in_turn(__m256i s, __m256i t) {
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(s, t), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-/* The sums of a register, one per row. Named, not an array: an array would live in memory. */
-typedef struct { __m256i a, b, c, d; } sums_t;
-
-#define TWO(low, high) _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)
-#define LOAD_BOTH(row) TWO(_mm_loadu_si128((const __m128i *)(row + at)), _mm_loadu_si128((const __m128i *)(row + beside)))
-#define LOAD_WITHIN(row) TWO(load_within(row, at, bytes), load_within(row, beside, bytes))
-/* One step: byte pairs of each row, times weights, or times both parts of them. */
-#define STEP(sum, row, LOAD)                                                                        \
-    {                                                                                               \
-        const __m256i pairs = _mm256_shuffle_epi8(LOAD(row), index);                                \
-        s.sum = _mm256_add_epi32(s.sum, _mm256_madd_epi16(pairs, by));                              \
-        if (wide) low.sum = _mm256_add_epi32(low.sum, _mm256_madd_epi16(pairs, by_low));            \
-    }
-#define EACH_STEP(LOAD)                                                                             \
-    for (int k = 0; k < steps; k++, at += advance, beside += advance, weights += wide ? 32 : 16) {  \
-        const __m256i by = _mm256_loadu_si256((const __m256i *)weights);                            \
-        const __m256i by_low = wide ? _mm256_loadu_si256((const __m256i *)(weights + 16)) : by;     \
-        STEP(a, a, LOAD)                                                                            \
-        STEP(b, b, LOAD)                                                                            \
-        STEP(c, c, LOAD)                                                                            \
-        STEP(d, d, LOAD)                                                                            \
-    }
-#define JOIN(sum) if (wide) s.sum = _mm256_add_epi32(_mm256_slli_epi32(s.sum, LOW_BITS), low.sum);
-
-/* The sums of unit u of ROWS_AT_ONCE rows. wide: a constant. */
-static inline ALWAYS_INLINE sums_t row_register(const row_t *w, const int wide, const uint8_t *const *in,
-                                                Py_ssize_t bytes, Py_ssize_t u, __m256i half) {
-    const uint8_t *a = in[0], *b = in[1], *c = in[2], *d = in[3];
-    const __m256i index = _mm256_loadu_si256((const __m256i *)(w->index + 32 * u)), zero = _mm256_setzero_si256();
-    const int steps = w->steps;
-    const Py_ssize_t advance = w->advance, reach = (Py_ssize_t)(steps - 1) * advance + 16;
-    const int16_t *weights = w->weights + u * steps * (wide ? 32 : 16);
-    Py_ssize_t at = w->base[2 * u], beside = w->base[2 * u + 1];
-    sums_t low = {half, half, half, half}, s = wide ? (sums_t){zero, zero, zero, zero} : low;
-    if (at + reach <= bytes && beside + reach <= bytes) {
-        EACH_STEP(LOAD_BOTH)
-    } else {
-        EACH_STEP(LOAD_WITHIN)
-    }
-    JOIN(a) JOIN(b) JOIN(c) JOIN(d)
-    return s;
-}
-#undef TWO
-#undef LOAD_BOTH
-#undef LOAD_WITHIN
-#undef STEP
-#undef EACH_STEP
-#undef JOIN
-
-static inline ALWAYS_INLINE void row_permuted_as(const row_t *w, const int wide, const uint8_t *const *in,
-                                                 uint8_t *const *out, int rows, Py_ssize_t bytes, Py_ssize_t first,
-                                                 Py_ssize_t last) {
-    const __m256i half = _mm256_set1_epi32(1 << (w->bits - 1));
-    const __m128i shift = _mm_cvtsi32_si128(w->bits);
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const Py_ssize_t origin = w->at[first];
-    for (Py_ssize_t u = first; u < last; u++) {
-        const sums_t s = row_register(w, wide, in, bytes, u, half);
-        const uint32_t keep = w->keep[u];
-        const Py_ssize_t to = w->at[u] - origin;
-        const __m256i ab = _mm256_packs_epi32(_mm256_sra_epi32(s.a, shift), _mm256_sra_epi32(s.b, shift));
-        const __m256i cd = _mm256_packs_epi32(_mm256_sra_epi32(s.c, shift), _mm256_sra_epi32(s.d, shift));
-        /* 32 bits of each row's first window, then of its second */
-        const __m256i value = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order);
-        uint8_t found[ROWS_AT_ONCE][ROW_LANES];
-        _mm256_storeu_si256((__m256i *)found, value);
-        for (int r = 0; r < rows; r++) row_store(out[r] + to, found[r], keep);
-    }
+static inline ALWAYS_INLINE void store_eights(targets_t to, Py_ssize_t at, four_t s, shift_t by) {
+    const __m256i found = in_turn(shifted(s.a, s.b, by), shifted(s.c, s.d, by));
+    const __m128i ab = _mm256_castsi256_si128(found), cd = _mm256_extracti128_si256(found, 1);
+    _mm_storel_epi64((__m128i *)(to.a + at), ab);
+    _mm_storeh_pd((double *)(to.b + at), _mm_castsi128_pd(ab));
+    _mm_storel_epi64((__m128i *)(to.c + at), cd);
+    _mm_storeh_pd((double *)(to.d + at), _mm_castsi128_pd(cd));
 }
 
-static void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows, Py_ssize_t bytes,
-                         Py_ssize_t first, Py_ssize_t last) {
-    if (w->wide) row_permuted_as(w, 1, in, out, rows, bytes, first, last);
-    else row_permuted_as(w, 0, in, out, rows, bytes, first, last);
+/* The sums of the halves of s, then of t. */
+static inline ALWAYS_INLINE sums_t halves_added(sums_t s, sums_t t) {
+    return _mm256_add_epi32(_mm256_permute2x128_si256(s, t, 0x20), _mm256_permute2x128_si256(s, t, 0x31));
+}
+
+/* Two positions, whose shares are added where one step does it; lanes: a constant. */
+static inline ALWAYS_INLINE sums_t beside(const int lanes, sums_t s, sums_t t) {
+    return lanes == 4   ? halves_added(s, t)
+           : lanes == 2 ? _mm256_add_epi32(_mm256_unpacklo_epi64(s, t), _mm256_unpackhi_epi64(s, t))
+                        : _mm256_hadd_epi32(s, t);
+}
+static inline ALWAYS_INLINE sums_t quads(const int lanes, sums_t st, sums_t uv) {
+    return lanes == 2 ? halves_added(st, uv) : _mm256_hadd_epi32(st, uv);
+}
+
+static inline ALWAYS_INLINE void store_two_sixteens(uint8_t *a, uint8_t *b, sums_t st_a, sums_t uv_a, sums_t st_b,
+                                                    sums_t uv_b, order_t dense, shift_t by) {
+    const __m256i found = in_turn(shifted(st_a, uv_a, by), shifted(st_b, uv_b, by));
+    const __m256i packed = _mm256_shuffle_epi8(found, dense);
+    _mm_storeu_si128((__m128i *)a, _mm256_castsi256_si128(packed));
+    _mm_storeu_si128((__m128i *)b, _mm256_extracti128_si256(packed, 1));
+}
+static inline ALWAYS_INLINE void store_sixteens(targets_t to, Py_ssize_t at, four_t st, four_t uv, order_t dense, shift_t by) {
+    store_two_sixteens(to.a + at, to.b + at, st.a, uv.a, st.b, uv.b, dense, by);
+    store_two_sixteens(to.c + at, to.d + at, st.c, uv.c, st.d, uv.d, dense, by);
+}
+
+static inline ALWAYS_INLINE void store_fours(targets_t to, Py_ssize_t at, four_t s, shift_t by) {
+    const __m256i words = shifted(halves_added(s.a, s.b), halves_added(s.c, s.d), by); /* a c, b d */
+    uint8_t found[32];
+    _mm256_storeu_si256((__m256i *)found, _mm256_packus_epi16(words, words));
+    memcpy(to.a + at, found, 4);
+    memcpy(to.b + at, found + 16, 4);
+    memcpy(to.c + at, found + 4, 4);
+    memcpy(to.d + at, found + 20, 4);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef VRDASK_FIXED_ROW_AVX512_H
 #define VRDASK_FIXED_ROW_AVX512_H
 
-enum { ROW_LANES = 16, ROW_WINDOWS = 1 };
+enum { ROW_PAIRS = 1, ROW_LANES = 16, ROW_WINDOWS = 1 };
 #define WITH_PERMUTES __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")))
 
 static inline int row_permutes(void) {
@@ -110,7 +110,8 @@ row_permuted_as(const row_t *w, const int wide, const uint8_t *const *in, uint8_
 }
 
 WITH_PERMUTES static void row_permuted(const row_t *w, const uint8_t *const *in, uint8_t *const *out, int rows,
-                                       Py_ssize_t bytes, Py_ssize_t first, Py_ssize_t last) {
+                                       Py_ssize_t bytes, Py_ssize_t ahead, Py_ssize_t first, Py_ssize_t last) {
+    (void)ahead;
     if (w->wide) row_permuted_as(w, 1, in, out, rows, bytes, first, last);
     else row_permuted_as(w, 0, in, out, rows, bytes, first, last);
 }

@@ -15,6 +15,9 @@
 #include <string.h>
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
+#include <arm_neon.h>
+#define VRDASK_NEON
 #endif
 #include "common/types.h"
 
@@ -57,7 +60,7 @@ static void filter_along(const filter_t *f, const uint8_t *src, uint8_t *dst, Py
             in[k] = src + at * f->src_stride;
             out[k] = dst + (slots ? at % slots : at) * pitch;
         }
-        row_units(&f->row, in, out, count, f->src_bytes, first, last);
+        row_units(&f->row, in, out, count, f->src_bytes, ROWS_AT_ONCE * f->src_stride, first, last);
     }
 }
 
@@ -100,7 +103,7 @@ static void filter_piece(const piece_t *p, Py_ssize_t rows, const uint8_t *src, 
             memcpy(end, row + kept + src_bytes - keep, (size_t)keep);
             if (r + ROWS_AT_ONCE + k < rows) prefetch(src + (r + ROWS_AT_ONCE + k) * src_stride, src_bytes);
         }
-        if (p->units) row_units(&p->row, in, out, count, pitch, 0, p->units);
+        if (p->units) row_units(&p->row, in, out, count, pitch, 0, 0, p->units);
     }
 }
 

@@ -10,11 +10,11 @@ from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "uint8_filter/uint8_filter.h" nogil:
-    enum: ROW_LANES, ROW_WINDOWS, ROWS_AT_ONCE, LOW_BITS
+    enum: ROW_LANES, ROW_WINDOWS, ROW_PAIRS, ROWS_AT_ONCE, LOW_BITS
     int row_permutes()
 
     ctypedef struct row_t:
-        int bits, steps, advance, wide, quartered
+        int bits, steps, advance, wide, quartered, joint, lanes
         Py_ssize_t channels, taps
         const Py_ssize_t *start
         const int32_t *count
@@ -52,6 +52,8 @@ LANES = ROW_LANES if row_permutes() else 0
 """Sums in a register of a row's outputs; 0 where rows are computed without permutations."""
 WINDOWS = ROW_WINDOWS
 """Windows of source bytes that a register's permutation takes from."""
+PAIRS = bool(ROW_PAIRS)
+"""Whether the two bytes that a lane multiplies in a step lie side by side; else those of all lanes of a window do."""
 BATCH = ROWS_AT_ONCE
 """Rows that are filtered along together."""
 LOW = LOW_BITS
@@ -87,9 +89,8 @@ cdef const void *address(table):
 
 
 cdef void set_row(row_t *w, table):
-    w.bits, w.steps, w.advance, w.wide, w.quartered = (
-        table["bits"], table["steps"], table["advance"], table["wide"], table["quartered"]
-    )
+    w.bits, w.steps, w.advance, w.wide = table["bits"], table["steps"], table["advance"], table["wide"]
+    w.quartered, w.joint, w.lanes = table["quartered"], table["joint"], table["lanes"]
     w.channels, w.taps = table["channels"], table["taps"]
     w.start, w.count = <const Py_ssize_t *> address(table["start"]), <const int32_t *> address(table["count"])
     w.plain = <const int32_t *> address(table["plain"])

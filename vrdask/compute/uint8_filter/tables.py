@@ -17,11 +17,22 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
+POSITIONS = 4
+"""Positions of a unit whose positions have windows of their own."""
+LONG = 12
+"""Taps for which windows of their own pay for positions of four channels, which fit a register's two windows, too."""
+ZERO = 0x80
+"""In a permutation, for a byte that is none."""
+
+
 class Layout(NamedTuple):
-    """Lanes of a register, 0 where the kernel has no permutations; and windows that it takes bytes from."""
+    """Lanes of a register, 0 where the kernel has no permutations; windows that it takes bytes from; and whether the
+    two bytes of a lane are brought side by side, or those of all lanes of a window.
+    """
 
     lanes: int
     windows: int
+    pairs: bool = True
 
     @property
     def window_bytes(self) -> int:
@@ -71,11 +82,14 @@ def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
         first = taps.start[groups.position] * channels + groups.channel
         base = first.min(axis=1)
         span = (first.max(axis=1) - base).max() + (2 * shares - 1) * channels + 1
+        long = span > layout.window_bytes or (channels == 4 and taps.weights.shape[1] >= LONG)
+        if layout.lanes == 8 and channels <= 4 and long:
+            return table | _by_windows(taps, channels, layout)
         if span <= layout.window_bytes:
             return table | _laid_out(groups, first, base, taps, channels, shares, size, layout)
     none = as_bytes(np.zeros(0, np.uint8))
     return table | {
-        "steps": 0, "advance": 0, "quartered": 0, "units": positions, "unit_bytes": channels,
+        "steps": 0, "advance": 0, "quartered": 0, "joint": 0, "lanes": 0, "units": positions, "unit_bytes": channels,
         "at": as_bytes(channels * np.arange(positions + 1, dtype=np.int64)), "plain": as_bytes(taps.weights),
         "keep": none, "base": none, "index": none, "weights": none,
     }  # fmt: skip
@@ -85,7 +99,8 @@ def _ways(positions: int, channels: int, layout: Layout) -> list[tuple[int, int,
     """(groups of a unit, shares of a sum, groups), best first.
 
     As many elements in a row as a window has lanes; with AVX-512 also a quarter of them, with four shares of each sum
-    side by side; or the elements of one position alone, which lie close for any ratio.
+    side by side; or the elements of one position alone, which lie close for any ratio. (Of four channels at most,
+    `_by_windows` does that better with eight lanes.)
     """
     if layout.lanes == 16:
         ways = [(1, 1, _in_a_row(positions, channels, 16)), (4, 4, _in_a_row(positions, channels, 4))]
@@ -125,32 +140,85 @@ def _laid_out(
     missing = units * size - len(base)  # repeats of the last group fill its unit
     fill = np.minimum(np.arange(units * size), len(base) - 1)
     first, base, position, valid = first[fill], base[fill], groups.position[fill], groups.valid[fill]
+    of_unit = base.reshape(units, size).min(axis=1)
+    joint = layout.windows > 1 and bool((first.reshape(units, -1).max(axis=1) - of_unit).max() + channels < layout.window_bytes)
+    if joint:
+        base = np.repeat(of_unit, size)
     if missing:
         valid[-missing:] = False
     lanes = first.shape[1]
     steps = -(-taps.weights.shape[1] // (2 * shares))
-    index = np.full((len(base), shares, lanes, 4), 0x80, np.uint8)
     low = (first - base[:, None])[:, None] + (2 * channels * np.arange(shares))[:, None]
-    index[..., 0], index[..., 2] = low, low + channels
+    index = _words(np.stack([low, low + channels], axis=-1), layout)
     laid = taps.padded(steps * shares * 2)[:, position].reshape(
         len(taps.digits), -1, layout.windows, lanes, steps, shares, 2
     )
     laid = laid.transpose(1, 4, 0, 2, 5, 3, 6)  # registers, steps, high and low, windows, shares, lanes, pairs
+    if not layout.pairs:
+        laid = laid.swapaxes(-1, -2)
     kept = valid.reshape(units, -1)
     counts = kept.sum(axis=1)
     return {
         "steps": steps,
         "advance": 2 * shares * channels,
         "quartered": int(shares == 4),
+        "joint": int(joint),
+        "lanes": 0,
         "at": as_bytes(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)),
         "keep": as_bytes((kept << np.arange(kept.shape[1])).sum(axis=1).astype(np.uint32)),
         "base": as_bytes(base.astype(np.int64)),
-        "index": as_bytes(index),
+        "index": as_bytes(index.astype(np.uint8)),
         "weights": as_bytes(laid),
         "plain": as_bytes(np.zeros(0, np.uint8)),
         "units": units,
         "unit_bytes": int(counts.max()),
     }
+
+
+def _by_windows(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
+    """Units of `POSITIONS` positions that lie apart, each with a window of its own.
+
+    A position's lanes are its channels, where there are three a fourth that is zero, and as many shares of their sums as
+    there is room for. A last permutation brings the outputs of a unit side by side.
+    """
+    positions, lanes = len(taps.start), 4 if channels == 3 else channels
+    shares = layout.lanes // lanes
+    steps = -(-taps.weights.shape[1] // (2 * shares))
+    units = -(-positions // POSITIONS)
+    fill = np.minimum(np.arange(units * POSITIONS), positions - 1)
+    share, channel = np.divmod(np.arange(layout.lanes).reshape(2, -1), lanes)
+    low = (2 * channels * share + channel)[..., None] + [0, channels]
+    order = _words(np.where((channel < channels)[..., None], low, ZERO), layout)
+    dense = np.full(4 * layout.lanes, ZERO)
+    dense[: POSITIONS * channels] = np.arange(4 * POSITIONS).reshape(POSITIONS, 4)[:, :channels].reshape(-1)
+    dense[16:] = dense[:16]
+    laid = taps.padded(steps * shares * 2)[:, fill].reshape(len(taps.digits), len(fill), steps, shares, 1, 2)
+    if lanes < 4:
+        laid = np.repeat(laid, lanes, axis=4)
+        laid = laid.reshape(len(taps.digits), len(fill), steps, 2, -1, 2)
+        laid = laid if layout.pairs else laid.swapaxes(-1, -2)
+    at = channels * np.minimum(POSITIONS * np.arange(units + 1), positions)
+    return {
+        "steps": steps,
+        "advance": 2 * shares * channels,
+        "quartered": 0,
+        "joint": 1,
+        "lanes": lanes,
+        "at": as_bytes(at.astype(np.int64)),
+        "keep": as_bytes(np.zeros(0, np.uint8)),
+        "base": as_bytes((taps.start[fill] * channels).astype(np.int64)),
+        "index": as_bytes(np.concatenate([order.reshape(-1), dense]).astype(np.uint8)),
+        "weights": as_bytes(np.moveaxis(laid, 0, 2)),
+        "plain": as_bytes(np.zeros(0, np.uint8)),
+        "units": units,
+        "unit_bytes": POSITIONS * channels,
+    }
+
+
+def _words(low: Array, layout: Layout) -> Array:
+    """Permutations to words, from the bytes that go to their lower halves: (.., lanes, two words of each)."""
+    order = np.stack([low, np.full_like(low, ZERO)], axis=-1)
+    return order if layout.pairs else order.swapaxes(-2, -3)
 
 
 def column_table(taps: Taps) -> dict[str, Any]:

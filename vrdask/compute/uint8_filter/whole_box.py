@@ -175,7 +175,7 @@ def contiguous(shape: Shape, strides: Shape, axis: int) -> bool:
 
 
 def _layout() -> Layout:
-    return Layout(_fixed.LANES, _fixed.WINDOWS)
+    return Layout(_fixed.LANES, _fixed.WINDOWS, _fixed.PAIRS)
 
 
 def _made_row(table: FixedPoint, reads: Interval, writes: Interval, channels: int, layout: Layout) -> dict[str, Any]:
