@@ -24,10 +24,11 @@
 #include "contract/whole.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
-enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
+enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AT_ONCE = 16 };
+enum { ROWS_AHEAD = 2 }; /* outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
- * all lanes the same taps. */
-enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
+ * all lanes the same taps; the smallest index of the first and of the second half of the lanes, and the largest beyond that. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, FIRST_HALF, SECOND_HALF, HALF_SPAN, SHAPE };
 
 typedef struct {
     int kind;
@@ -59,7 +60,7 @@ typedef struct {
     Py_ssize_t scratch_bytes; /* per thread */
     Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
-    Py_ssize_t rows_at_once;  /* rows contracted together */
+    Py_ssize_t rows_at_once;  /* rows contracted together: ROWS_AT_ONCE at most */
     /* 0, or what results are divided by before they are stored. Weights are whole numbers then, and sums are exact: small
      * enough that a quotient which is not halfway between two integers cannot round to that
      * (vrdask.transforms.sums). */

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract/contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, ROWS_AT_ONCE, F32, FLOAT_LANES, DOUBLE_LANES
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct dim_t:
@@ -70,7 +70,7 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, dims, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=16):
+    def __cinit__(self, dims, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=ROWS_AT_ONCE):
         cdef dim_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
@@ -116,7 +116,7 @@ cdef class Contraction:
                 used += aligned((extent * (v.ring if v.kind == AFTER else v.group) + PAD) * size)
         v = &self.job.dim[self.job.dims - 1]
         elements = max(v.max_reads, min(v.tile, v.size), STRIP)
-        self.job.rows_at_once = max(1, min(rows_at_once, ROW_BUFFER_BYTES // (elements * size)))
+        self.job.rows_at_once = max(1, min(rows_at_once, ROWS_AT_ONCE, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
         self.job.row_scratch = used
         self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes

@@ -121,8 +121,10 @@ def row_tables(
     lane_count = count[position].reshape(blocks, lanes)
     all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
     consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
-    furthest = index[:, -1] if channels == 1 else index.max(axis=1)
-    shape = np.stack([all_taps, any_taps, furthest, consecutive], axis=1)
+    halves = index.reshape(blocks, 2, lanes // 2)
+    nearest, furthest = halves.min(axis=2), halves.max(axis=2)
+    spans = furthest.max(axis=1), (furthest - nearest).max(axis=1)
+    shape = np.stack([all_taps, any_taps, spans[0], consecutive, *nearest.T, spans[1]], axis=1)
     taps = weights.shape[1]
     by_tap = np.empty((blocks, taps, lanes), weights.dtype)
     whole = elements // lanes if channels == 1 else 0
