@@ -51,6 +51,10 @@ typedef struct {
     const int32_t *index;   /* [blocks, lanes] relative to base */
     const int32_t *lane_count; /* [blocks, lanes] true number of taps */
     const int32_t *shape;   /* [blocks, SHAPE]: see enum */
+    /* ROW of uint8, two taps at most: registers that hold the samples of four lanes, or 0; where they begin; lanes' bytes */
+    int windows;
+    const int32_t *window;  /* [blocks, lanes / 4] relative to base */
+    const int32_t *pattern; /* [blocks, lanes] relative to that, and zeros above */
 } dim_t;
 
 typedef struct {
@@ -80,6 +84,7 @@ typedef struct { /* an array, or a slab of scratch, at a tile's origin */
 
 typedef struct { /* what the outputs of a group share */
     Py_ssize_t shared;
+    int apart; /* they share few rows */
     const char *const *converted;
     double divisor;
 } group_t;

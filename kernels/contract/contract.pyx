@@ -28,6 +28,9 @@ cdef extern from "contract/contract.h" nogil:
         const int32_t *index
         const int32_t *lane_count
         const int32_t *shape
+        int windows
+        const int32_t *window
+        const int32_t *pattern
 
     ctypedef struct job_t:
         int dims, in_type, out_type, acc_type
@@ -60,7 +63,7 @@ cdef class Contraction:
     """One contraction, prepared: axes, tables and tiles; call it with a source and a destination array.
 
     dims : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
-        group_reads and tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
+        group_reads and tables (start, count, weights); for a row also step, channels, windows and tables (.., base, index, lane_count, shape; window, pattern).
         Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
     divisor : 0, or what results are divided by
@@ -98,6 +101,10 @@ cdef class Contraction:
                 v.index = <const int32_t *> address(tables["index"])
                 v.lane_count = <const int32_t *> address(tables["lane_count"])
                 v.shape = <const int32_t *> address(tables["shape"])
+                v.windows = dim["windows"]
+                if v.windows:
+                    v.window = <const int32_t *> address(tables["window"])
+                    v.pattern = <const int32_t *> address(tables["pattern"])
             else:
                 v.channels = 1
         for d in range(self.job.dims):

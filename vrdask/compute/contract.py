@@ -21,6 +21,9 @@ from vrdask.transforms.sums import kernel_weights
 
 Array = npt.NDArray[Any]
 
+SPARSE = 2
+"""Samples for each output of a row from which on most of them count for none."""
+
 _kernel = builds.load("contract", builds.choose())
 
 
@@ -69,7 +72,7 @@ def _prepared(
         choose_tiles(dims, resampling.acc_dtype.itemsize, threads)
     acc_dtype = resampling.acc_dtype
     multiples = resampling.sums.multiples or (None,) * len(writes)
-    described = [_kernel_dim(dim, reads, acc_dtype, multiples) for dim in dims]
+    described = [_kernel_dim(dim, reads, in_dtype, acc_dtype, multiples) for dim in dims]
     codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
     prepared = _kernel.Contraction(described, *codes, 0 if stage is None else resampling.sums.divisor)
     return len(dims) - 1, prepared, table_bytes(described)
@@ -79,7 +82,9 @@ _contraction_of_few = lru_cache(maxsize=64)(_prepared)
 _contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
 
 
-def _kernel_dim(dim: Dim, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
+def _kernel_dim(
+    dim: Dim, reads: Box, in_dtype: DType, acc_dtype: DType, multiples: tuple[int | None, ...]
+) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": dim.kind, "size": dim.size, "tile": dim.tile, "max_reads": dim.max_reads,
     }  # fmt: skip
@@ -96,8 +101,28 @@ def _kernel_dim(dim: Dim, reads: Box, acc_dtype: DType, multiples: tuple[int | N
     if dim.kind == "row":
         described |= {"step": dim.channels, "channels": dim.channels}
         arrays |= row_tables(start, count, weights, dim.channels)
+        described["windows"], of_bytes = byte_tables(arrays, dim.channels) if _is_of_bytes(dim, in_dtype) else (0, {})
+        arrays |= of_bytes
     described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
     return described
+
+
+def _is_of_bytes(dim: Dim, in_dtype: DType) -> bool:
+    """Whether a row of two taps shrinks so much that its samples are best converted where they are asked for."""
+    assert dim.start is not None and dim.stop is not None
+    reads = int(dim.stop[-1] - dim.start[0])
+    return in_dtype == np.uint8 and dim.taps == 2 and reads >= SPARSE * len(dim.start)
+
+
+def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Array]]:
+    """How many windows of 16 bytes hold the samples of any four lanes, one or two, and where; 0 where that is too few."""
+    index, lane_count = (tables[name].reshape(-1, 4) for name in ("index", "lane_count"))
+    window = index.min(axis=1)
+    within = index - window[:, None]
+    windows = int((within + (lane_count - 1) * step).max()) // 16 + 1
+    if windows > 2:
+        return 0, {}
+    return windows, {"window": window, "pattern": within | np.int32(-0x7F7F8000)}
 
 
 def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
