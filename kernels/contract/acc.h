@@ -90,10 +90,14 @@ static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, P
 static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
                          Py_ssize_t n, const group_t *group) {
     const Py_ssize_t in_size = ELEMENT_SIZE[in_type], out_size = ELEMENT_SIZE[out_type];
-    if (group->apart) { /* row by row: memory is read as it lies */
+    if (group->apart) { /* row by row, while the next come from memory */
         for (int g = 0; g < count; g++)
-            for (Py_ssize_t i = 0; i < n; i += STRIP)
-                S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, n - i < STRIP ? n - i : STRIP, group->divisor);
+            for (Py_ssize_t i = 0; i < n; i += STRIP) {
+                const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+                if (g + 1 < count)
+                    for (int k = 0; k < terms[g + 1].taps; k++) prefetch(terms[g + 1].rows[k] + from + i * in_size, m * in_size);
+                S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m, group->divisor);
+            }
         return;
     }
     for (Py_ssize_t i = 0; i < n; i += STRIP) {
@@ -306,7 +310,7 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_DIMS], done = t->src_start[d];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->dims, d + 1, t->out_size, stride);
-    const group_t group = {0, v->taps <= 2, NULL, out.divisor};
+    const group_t group = {0, 0, NULL, out.divisor};
     for (Py_ssize_t i = 0; i < n; i += v->group) {
         const int count = (int)(n - i < v->group ? n - i : v->group);
         const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];

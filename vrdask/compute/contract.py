@@ -21,7 +21,7 @@ from vrdask.transforms.sums import kernel_weights
 
 Array = npt.NDArray[Any]
 
-SPARSE = 2
+SPARSE = 1
 """Samples for each output of a row from which on most of them count for none."""
 
 _kernel = builds.load("contract", builds.choose())
