@@ -138,4 +138,50 @@ static inline ALWAYS_INLINE S(vector_t) S(load_some)(const ACC *p, __m256i mask)
 static inline ALWAYS_INLINE S(vector_t) S(where)(__m256i mask, S(vector_t) a, S(vector_t) b) {
     return (S(vector_t))_mm256_blendv_ps((__m256)b, (__m256)a, _mm256_castsi256_ps(mask));
 }
+#elif defined(__AVX2__)
+#define HAS_PICK
+#define PICKS_COST_MORE
+/* No instruction permutes doubles by a pattern: one for floats permutes their halves. */
+typedef __m256i S(pattern_t);
+typedef __m256i S(mask_t);
+static inline ALWAYS_INLINE __m256i S(pattern_of_halves)(__m128i index) {
+    const __m256i twice = _mm256_cvtepi32_epi64(_mm_add_epi32(index, index));
+    return _mm256_or_si256(_mm256_shuffle_epi32(twice, 0xa0), _mm256_set1_epi64x((long long)1 << 32));
+}
+static inline ALWAYS_INLINE __m256i S(pattern_of)(const int32_t *index) {
+    return S(pattern_of_halves)(_mm_loadu_si128((const __m128i *)index));
+}
+static inline ALWAYS_INLINE __m256i S(pattern_plus)(__m256i pattern, int n) {
+    return _mm256_add_epi32(pattern, _mm256_set1_epi32(2 * n));
+}
+static inline ALWAYS_INLINE S(vector_t) S(pick_one)(S(vector_t) x, __m256i pattern) {
+    return (S(vector_t))_mm256_permutevar8x32_ps((__m256)x, pattern);
+}
+static inline ALWAYS_INLINE S(vector_t) S(pick)(S(vector_t) x, S(vector_t) y, __m256i pattern) {
+    return (S(vector_t))_mm256_blendv_ps(_mm256_permutevar8x32_ps((__m256)x, pattern),
+                                         _mm256_permutevar8x32_ps((__m256)y, pattern),
+                                         _mm256_castsi256_ps(_mm256_cmpgt_epi32(pattern, _mm256_set1_epi32(7))));
+}
+static inline ALWAYS_INLINE __m256i S(pattern_twice)(const int32_t *index, int n) {
+    const __m128i half = _mm_loadl_epi64((const __m128i *)index);
+    return S(pattern_of_halves)(_mm_unpacklo_epi64(half, _mm_add_epi32(half, _mm_set1_epi32(n))));
+}
+static inline ALWAYS_INLINE S(vector_t) S(lower)(S(vector_t) x, S(vector_t) y) {
+    return (S(vector_t))_mm256_permute2f128_pd((__m256d)x, (__m256d)y, 0x20);
+}
+static inline ALWAYS_INLINE S(vector_t) S(upper)(S(vector_t) x, S(vector_t) y) {
+    return (S(vector_t))_mm256_permute2f128_pd((__m256d)x, (__m256d)y, 0x31);
+}
+static inline ALWAYS_INLINE __m256i S(first)(Py_ssize_t n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static inline ALWAYS_INLINE __m256i S(above)(const int32_t *count, int k) {
+    return _mm256_cvtepi32_epi64(_mm_cmpgt_epi32(_mm_loadu_si128((const __m128i *)count), _mm_set1_epi32(k)));
+}
+static inline ALWAYS_INLINE S(vector_t) S(load_some)(const ACC *p, __m256i mask) {
+    return (S(vector_t))_mm256_maskload_pd(p, mask);
+}
+static inline ALWAYS_INLINE S(vector_t) S(where)(__m256i mask, S(vector_t) a, S(vector_t) b) {
+    return (S(vector_t))_mm256_blendv_pd((__m256d)b, (__m256d)a, _mm256_castsi256_pd(mask));
+}
 #endif

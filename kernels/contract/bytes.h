@@ -8,8 +8,7 @@
 #ifndef VRDASK_BYTES_H
 #define VRDASK_BYTES_H
 
-#if defined(__AVX2__) && defined(HAS_VECTOR)
-#define HAS_BYTES
+#ifdef HAS_BYTE_ROWS
 enum { WINDOW = 16, QUAD = 4 };
 
 #if defined(__AVX512F__)

@@ -95,6 +95,13 @@ enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
 enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
 #endif
 
+#if defined(__AVX2__) && defined(__GNUC__)
+#define HAS_BYTE_ROWS
+enum { BYTE_ROWS = 1 };
+#else
+enum { BYTE_ROWS = 0 }; /* whether rows of bytes have a way of their own: bytes.h */
+#endif
+
 /* Bring what four rows are followed by, `ahead` bytes on, into the cache: it comes from memory while they are summed. */
 static inline void fetch_rows(const char *const *rows, Py_ssize_t ahead, Py_ssize_t bytes) {
     for (Py_ssize_t k = 0; k < bytes; k += 64)

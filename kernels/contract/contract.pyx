@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "contract/contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, ROWS_AT_ONCE, F32, FLOAT_LANES, DOUBLE_LANES
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, ROWS_AT_ONCE, F32, FLOAT_LANES, DOUBLE_LANES, HAS_BYTE_ROWS "BYTE_ROWS"
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct dim_t:
@@ -48,6 +48,8 @@ cdef enum:
 
 LANES = {4: FLOAT_LANES, 8: DOUBLE_LANES}
 """Outputs per block of a row, by the size of the accumulator."""
+BYTE_ROWS = bool(HAS_BYTE_ROWS)
+"""Whether a row of uint8 wants the tables `window` and `pattern`."""
 KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY, "pair": PAIR}
 
 

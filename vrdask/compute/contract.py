@@ -101,28 +101,35 @@ def _kernel_dim(
     if dim.kind == "row":
         described |= {"step": dim.channels, "channels": dim.channels}
         arrays |= row_tables(start, count, weights, dim.channels)
-        described["windows"], of_bytes = byte_tables(arrays, dim.channels) if _is_of_bytes(dim, in_dtype) else (0, {})
-        arrays |= of_bytes
+        described["windows"] = 0
+        if _in_byte_rows(dim, in_dtype, acc_dtype):
+            described["windows"], more = byte_tables(arrays, dim.channels)
+            arrays |= more
     described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
     return described
 
 
-def _is_of_bytes(dim: Dim, in_dtype: DType) -> bool:
-    """Whether a row of two taps shrinks so much that its samples are best converted where they are asked for."""
+def _in_byte_rows(dim: Dim, in_dtype: DType, acc_dtype: DType) -> bool:
+    """Whether a row's samples are best converted where they are asked for: those of uint8 that shrink, two at a time."""
     assert dim.start is not None and dim.stop is not None
-    reads = int(dim.stop[-1] - dim.start[0])
-    return in_dtype == np.uint8 and dim.taps == 2 and reads >= SPARSE * len(dim.start)
+    shrinks = int(dim.stop[-1] - dim.start[0]) >= len(dim.start)
+    return bool(_kernel.BYTE_ROWS and (in_dtype, acc_dtype) == (np.uint8, np.float32) and dim.taps == 2 and shrinks)
 
 
 def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Array]]:
-    """How many windows of 16 bytes hold the samples of any four lanes, one or two, and where; 0 where that is too few."""
+    """How many windows of 16 bytes hold the samples of any four lanes, one or two, and where they and the samples are; 0
+    and nothing where it takes more.
+    """
     index, lane_count = (tables[name].reshape(-1, 4) for name in ("index", "lane_count"))
     window = index.min(axis=1)
     within = index - window[:, None]
     windows = int((within + (lane_count - 1) * step).max()) // 16 + 1
     if windows > 2:
         return 0, {}
-    return windows, {"window": window, "pattern": within | np.int32(-0x7F7F8000)}
+    return windows, {
+        "window": window,
+        "pattern": within | np.int32(-0x7F7F8000),
+    }  # 0x80808000: the upper bytes become 0
 
 
 def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
