@@ -4,6 +4,7 @@
  *   T, NAME(x)      the element type and a name-mangler
  *   LOAD(v)         T -> ACC, exact (64-bit integers: rounded once, to nearest)
  *   STORE(a)        ACC -> T, round half to even, saturating, NaN -> 0 for integers
+ *   STORE_MANY      the same by registers, where there is such a function (narrow.h)
  *
  * The order of operations per output element is: product with the first tap, then product and sum for
  * each further tap in turn. It is the same in every lane, tail and instruction set; the build switches
@@ -16,6 +17,9 @@ static void NAME(load)(const void *from, Py_ssize_t n, ACC *restrict to) {
 
 static void NAME(store)(const ACC *restrict from, Py_ssize_t n, void *to) {
     T *restrict a = (T *)to;
+#if defined(STORE_MANY) && defined(HAS_NARROW)
+    if (STORE_MANY(from, n, a) == n) return;
+#endif
     for (Py_ssize_t i = 0; i < n; i++) a[i] = STORE(from[i]);
 }
 
@@ -85,3 +89,4 @@ static void NAME(pair)(const char *const *rows, const ACC *v, int inner, const A
 #undef NAME
 #undef LOAD
 #undef STORE
+#undef STORE_MANY

@@ -1,6 +1,8 @@
 /* Every element type, for one accumulator: included with ACC, S(name), and ACC_IS_DOUBLE where ACC is double. A type's place is
  * its code. Types beyond float32's precision exist in double alone. */
 
+#include "common/narrow.h"
+
 #define T uint8_t
 #define NAME(x) S(x##_u8)
 #define LOAD(v) ((ACC)(v))
@@ -8,6 +10,7 @@
 #define STORE(a) ((uint8_t)(int32_t)NEAREST_D(CLAMP(a, 0.0, 255.0)))
 #else
 #define STORE(a) ((uint8_t)(int32_t)NEAREST_F(CLAMP(a, 0.0f, 255.0f)))
+#define STORE_MANY narrow_u8
 #endif
 #include "common/element.h"
 
@@ -18,6 +21,7 @@
 #define STORE(a) ((int8_t)(int32_t)NEAREST_D(CLAMP(NUMBER(a), -128.0, 127.0)))
 #else
 #define STORE(a) ((int8_t)(int32_t)NEAREST_F(CLAMP(NUMBER(a), -128.0f, 127.0f)))
+#define STORE_MANY narrow_i8
 #endif
 #include "common/element.h"
 
@@ -28,6 +32,7 @@
 #define STORE(a) ((uint16_t)(int32_t)NEAREST_D(CLAMP(a, 0.0, 65535.0)))
 #else
 #define STORE(a) ((uint16_t)(int32_t)NEAREST_F(CLAMP(a, 0.0f, 65535.0f)))
+#define STORE_MANY narrow_u16
 #endif
 #include "common/element.h"
 
@@ -38,6 +43,7 @@
 #define STORE(a) ((int16_t)(int32_t)NEAREST_D(CLAMP(NUMBER(a), -32768.0, 32767.0)))
 #else
 #define STORE(a) ((int16_t)(int32_t)NEAREST_F(CLAMP(NUMBER(a), -32768.0f, 32767.0f)))
+#define STORE_MANY narrow_i16
 #endif
 #include "common/element.h"
 

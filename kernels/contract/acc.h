@@ -90,6 +90,16 @@ static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, P
 static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
                          Py_ssize_t n, const group_t *group) {
     const Py_ssize_t in_size = ELEMENT_SIZE[in_type], out_size = ELEMENT_SIZE[out_type];
+    if (group->apart) { /* row by row, while the next come from memory */
+        for (int g = 0; g < count; g++)
+            for (Py_ssize_t i = 0; i < n; i += STRIP) {
+                const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
+                for (int k = 0; g + 1 < count && k < terms[g + 1].taps; k++)
+                    prefetch(terms[g + 1].rows[k] + from + i * in_size, m * in_size);
+                S(run)(&terms[g], from + i * in_size, in_type, at + i * out_size, out_type, m, group->divisor);
+            }
+        return;
+    }
     for (Py_ssize_t i = 0; i < n; i += STRIP) {
         const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
         if (group->shared > 0) {
@@ -155,8 +165,10 @@ static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_s
         const ACC *row = (const ACC *)from;
         Py_ssize_t stride = in_stride / size;
         if (in_type != ACC_TYPE) {
-            for (int k = 0; k < count; k++)
+            for (int k = 0; k < count; k++) {
+                prefetch(from + (k + count) * in_stride, n_in * ELEMENT_SIZE[in_type]);
                 S(ELEMENTS)[in_type].load(from + k * in_stride, n_in, loaded + k * buffer_stride);
+            }
             row = loaded;
             stride = buffer_stride;
         }
@@ -206,17 +218,27 @@ static int S(is_last)(const job_t *job, int d) {
 
 static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch);
 
+#ifndef ACC_IS_DOUBLE
+#include "contract/bytes.h"
+#endif
+
 /* An axis that is contracted before those inside it, `group` outputs at a time; or that nothing is inside of. */
 static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const dim_t *v = &job->dim[d];
     const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
     const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
+#if defined(HAS_BYTE_ROWS) && !defined(ACC_IS_DOUBLE)
+    if (row_next && v->taps <= 2 && job->dim[d + 1].windows > 0 && in.type == U8) {
+        resolve_bytes(job, d, in, out, t, scratch);
+        return;
+    }
+#endif
     const char **rows = (const char **)(scratch + v->scratch);
     S(term_t) *terms = (S(term_t) *)(scratch + v->terms);
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_DIMS];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->dims, d + 1, t->src_size, stride);
-    group_t group = {0, (const char *const *)(scratch + v->converted), last ? out.divisor : 0};
+    group_t group = {0, v->taps <= 2 && v->kind == BEFORE, (const char *const *)(scratch + v->converted), last ? out.divisor : 0};
     if (v->shared > 0) {
         const char **converted = (const char **)(scratch + v->converted);
         char *strips = (char *)(converted + v->shared);
@@ -290,7 +312,7 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
     char *own = scratch + v->slab;
     Py_ssize_t stride[MAX_DIMS], done = t->src_start[d];
     const Py_ssize_t slab_bytes = S(slab_strides)(job->dims, d + 1, t->out_size, stride);
-    const group_t group = {0, NULL, out.divisor};
+    const group_t group = {0, 0, NULL, out.divisor};
     for (Py_ssize_t i = 0; i < n; i += v->group) {
         const int count = (int)(n - i < v->group ? n - i : v->group);
         const Py_ssize_t o = t->out_start[d] + i, first = v->start[o];
@@ -342,4 +364,5 @@ static void S(resolve)(const job_t *job, int d, view_t in, view_t out, const til
     }
 }
 #undef HAS_PICK
+#undef PICKS_COST_MORE
 #undef HAS_VECTOR

@@ -24,10 +24,11 @@
 #include "contract/whole.h"
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
-enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AHEAD = 2 }; /* ROWS_AHEAD: outputs, of which PAIR fetches the rows */
+enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AT_ONCE = 16 };
+enum { ROWS_AHEAD = 2 }; /* outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
- * all lanes the same taps. */
-enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, SHAPE };
+ * all lanes the same taps; the smallest index of the first and of the second half of the lanes, and the largest beyond that. */
+enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, FIRST_HALF, SECOND_HALF, HALF_SPAN, SHAPE };
 
 typedef struct {
     int kind;
@@ -50,6 +51,10 @@ typedef struct {
     const int32_t *index;   /* [blocks, lanes] relative to base */
     const int32_t *lane_count; /* [blocks, lanes] true number of taps */
     const int32_t *shape;   /* [blocks, SHAPE]: see enum */
+    /* ROW of uint8, two taps at most: registers that hold the samples of four lanes, or 0; where they begin; lanes' bytes */
+    int windows;
+    const int32_t *window;  /* [blocks, lanes / 4] relative to base */
+    const int32_t *pattern; /* [blocks, lanes] relative to that, and zeros above */
 } dim_t;
 
 typedef struct {
@@ -59,7 +64,7 @@ typedef struct {
     Py_ssize_t scratch_bytes; /* per thread */
     Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
     Py_ssize_t row_bytes;     /* size of one of them */
-    Py_ssize_t rows_at_once;  /* rows contracted together */
+    Py_ssize_t rows_at_once;  /* rows contracted together: ROWS_AT_ONCE at most */
     /* 0, or what results are divided by before they are stored. Weights are whole numbers then, and sums are exact: small
      * enough that a quotient which is not halfway between two integers cannot round to that
      * (vrdask.transforms.sums). */
@@ -79,6 +84,7 @@ typedef struct { /* an array, or a slab of scratch, at a tile's origin */
 
 typedef struct { /* what the outputs of a group share */
     Py_ssize_t shared;
+    int apart; /* they share few rows */
     const char *const *converted;
     double divisor;
 } group_t;
@@ -87,6 +93,13 @@ typedef struct { /* what the outputs of a group share */
 enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
 #else
 enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
+#endif
+
+#if defined(__AVX2__) && defined(__GNUC__)
+#define HAS_BYTE_ROWS
+enum { BYTE_ROWS = 1 };
+#else
+enum { BYTE_ROWS = 0 }; /* whether rows of bytes have a way of their own: bytes.h */
 #endif
 
 /* Bring what four rows are followed by, `ahead` bytes on, into the cache: it comes from memory while they are summed. */

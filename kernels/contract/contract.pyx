@@ -10,7 +10,7 @@ from share cimport of_the_pool, share_out_t
 
 
 cdef extern from "contract/contract.h" nogil:
-    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, F32, FLOAT_LANES, DOUBLE_LANES
+    enum: LOOP, BEFORE, AFTER, ROW, COPY, PAIR, MAX_DIMS, PAD, STRIP, ROWS_AT_ONCE, F32, FLOAT_LANES, DOUBLE_LANES, HAS_BYTE_ROWS "BYTE_ROWS"
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct dim_t:
@@ -28,6 +28,9 @@ cdef extern from "contract/contract.h" nogil:
         const int32_t *index
         const int32_t *lane_count
         const int32_t *shape
+        int windows
+        const int32_t *window
+        const int32_t *pattern
 
     ctypedef struct job_t:
         int dims, in_type, out_type, acc_type
@@ -64,6 +67,8 @@ cdef enum:
 
 LANES = {4: FLOAT_LANES, 8: DOUBLE_LANES}
 """Outputs per block of a row, by the size of the accumulator."""
+BYTE_ROWS = bool(HAS_BYTE_ROWS)
+"""Whether a row of uint8 wants the tables `window` and `pattern`."""
 KINDS = {"loop": LOOP, "before": BEFORE, "after": AFTER, "row": ROW, "copy": COPY, "pair": PAIR}
 
 
@@ -79,7 +84,7 @@ cdef class Contraction:
     """One contraction, prepared: axes, tables and tiles; call it with a source and a destination array.
 
     dims : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
-        group_reads and tables (start, count, weights); for a row also step, channels and tables (.., base, index, lane_count, shape).
+        group_reads and tables (start, count, weights); for a row also step, channels, windows and tables (.., base, index, lane_count, shape; window, pattern).
         Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
     divisor : 0, or what results are divided by
@@ -89,7 +94,7 @@ cdef class Contraction:
     cdef object tables
     cdef readonly Py_ssize_t scratch_bytes, tiles
 
-    def __cinit__(self, dims, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=16):
+    def __cinit__(self, dims, int in_type, int out_type, int acc_type, double divisor=0, Py_ssize_t rows_at_once=ROWS_AT_ONCE):
         cdef dim_t *v
         cdef Py_ssize_t used = 0, extent, e, elements
         cdef Py_ssize_t size = ELEMENT_SIZE[acc_type]
@@ -117,6 +122,10 @@ cdef class Contraction:
                 v.index = <const int32_t *> address(tables["index"])
                 v.lane_count = <const int32_t *> address(tables["lane_count"])
                 v.shape = <const int32_t *> address(tables["shape"])
+                v.windows = dim["windows"]
+                if v.windows:
+                    v.window = <const int32_t *> address(tables["window"])
+                    v.pattern = <const int32_t *> address(tables["pattern"])
             else:
                 v.channels = 1
         for d in range(self.job.dims):
@@ -135,7 +144,7 @@ cdef class Contraction:
                 used += aligned((extent * (v.ring if v.kind == AFTER else v.group) + PAD) * size)
         v = &self.job.dim[self.job.dims - 1]
         elements = max(v.max_reads, min(v.tile, v.size), STRIP)
-        self.job.rows_at_once = max(1, min(rows_at_once, ROW_BUFFER_BYTES // (elements * size)))
+        self.job.rows_at_once = max(1, min(rows_at_once, ROWS_AT_ONCE, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
         self.job.row_scratch = used
         self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes

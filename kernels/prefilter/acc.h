@@ -179,4 +179,5 @@ static void S(filter_lines)(const prefilter_t *job, const char *src, char *dst, 
         for (Py_ssize_t k = 0; k < count; k++) memcpy(dst + k * job->dst_step, x + k * pitch, (size_t)width * sizeof(ACC));
 }
 #undef HAS_PICK
+#undef PICKS_COST_MORE
 #undef HAS_VECTOR

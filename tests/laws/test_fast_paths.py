@@ -16,7 +16,7 @@ from strategies import DTYPES, INTERPOLATING, MODES, Problem, problems, values
 import vrdask
 import vrdask.compute.gather
 from vrdask.api.in_memory import resample_in_memory
-from vrdask.compute import builds, reduce_box
+from vrdask.compute import builds, contract, reduce_box
 from vrdask.compute.box import compute_box
 from vrdask.compute.contract import row_tables
 from vrdask.compute.resample_box import apply
@@ -89,14 +89,20 @@ def test_keeping_every_size_copies(mode, dtype):
 RATIOS = [0.1, 0.3, 0.45, 0.49, 0.5, 0.51, 0.53, 0.6, 0.9, 0.97, 1.03, 1.5, 1.97, 2, 2.03, 3.7]
 
 
-def test_ratios_span_both_sides_of_the_reach_of_a_permutation():
-    spans = []
-    for ratio in RATIOS:
-        op = interpolators.linear(400, round(400 * ratio), False)
-        shapes = row_tables(op.start, op.count, op.weights.astype(np.float32), 1)["shape"]
-        spans.append(int(shapes[:, 2].max()))
-    assert min(spans) < 16 < 20 < 32 < max(spans)
-    assert any(16 <= span < 32 for span in spans)
+@pytest.mark.parametrize("build", BUILDS)
+def test_ratios_span_both_sides_of_the_reach_of_a_permutation(machine, build):
+    spans, halves = [], []
+    with machine(build):
+        lanes = contract._kernel.LANES[4]
+        for ratio in RATIOS:
+            op = interpolators.linear(400, round(400 * ratio), False)
+            shapes = row_tables(op.start, op.count, op.weights.astype(np.float32), 1)["shape"]
+            spans.append(int(shapes[:, 2].max()))
+            halves.append(int(shapes[:, 6].max()) + 1)
+    for found in (spans, halves):
+        assert min(found) < lanes < 2 * lanes <= max(found)
+        assert any(lanes <= span < 2 * lanes for span in found)
+    assert any(span >= 2 * lanes > half for span, half in zip(spans, halves, strict=True))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
@@ -111,6 +117,83 @@ def test_rows_by_permutation_equal_rows_by_gather(machine, mode, dtype):
                 results.append(problem.resample(problem.source))
         for result in results[1:]:
             assert_array_equal(result, results[0], err_msg=str(problem))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_any_length_are_read_no_further_than_they_reach(machine, dtype):
+    # rows that are read where they lie, and end where memory that must not be read may begin: a NaN for the arithmetic
+    for n_in, ratio in product((2, 3, 5, 8, 9, 15, 16, 17, 31, 40), (0.3, 0.6, 1, 1.7)):
+        n_out = max(1, round(n_in * ratio))
+        if n_out == n_in:
+            continue
+        wide = np.full((5, n_in + 40), np.nan, dtype)
+        wide[:, :n_in] = values((5, n_in), dtype, n_in)
+        what = Problem((5, n_in), (n_out,), (1,), "linear", in_dtype=dtype).what
+        expected = reference.resample(what, wide[:, :n_in])
+        for build in BUILDS:
+            with machine(build):
+                assert_array_equal(vrdask.resample(wide[:, :n_in], n_out, "linear"), expected)
+
+
+# Samples per output: of four lanes they lie within one window of 16 bytes, within two, or within none; 5/3 and 7/3 fall on
+# samples, so that some outputs have one tap
+FEWER = [1.02, 1.5, 5 / 3, 2.3, 7 / 3, 2.92, 4.5, 5.5, 9.3, 12]
+
+
+def test_ratios_span_windows_of_bytes():
+    found = {
+        contract.byte_tables(row_tables(op.start, op.count, op.weights.astype(np.float32), channels), channels)[0]
+        for ratio, channels in product(FEWER, (1, 3, 4))
+        if (op := interpolators.linear(400, round(400 / ratio), False))
+    }
+    assert found == {0, 1, 2}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 15])
+@pytest.mark.parametrize("mode", ["linear", ("area", "linear"), ("linear", "area"), ("cubic", "linear")])
+def test_rows_of_bytes_equal_the_definition(machine, mode, channels):
+    for ratio, (height, width), out in product(FEWER, ((9, 40), (40, 9), (5, 301)), ("uint8", "int16", "float32")):
+        rows, columns = max(1, round(height / (2.92 if ratio == 12 else ratio))), max(1, round(width / ratio))
+        if (rows, columns) == (height, width):
+            continue
+        what = resampling(
+            (height, width, channels), (rows, columns), mode, axes=(0, 1), in_dtype="uint8", out_dtype=out
+        )
+        x = values((height, width + 3, channels), "uint8", width)[:, :width]  # rows are followed by others
+        expected = reference.resample(what, x)
+        for build in BUILDS:
+            with machine(build):
+                assert_array_equal(resample_in_memory(what, x, 1), expected, err_msg=f"{build} {ratio} {out}")
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("wide", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_rows_of_any_length_are_rounded_as_the_definition_says(machine, dtype, wide, build):
+    limits = np.iinfo(dtype)
+    special = np.array(
+        [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**31, -(2.0**31), -0.0, limits.max + 0.5, limits.min - 0.5]
+    )
+    for n in (*range(1, 36), 63, 64, 65, 255, 256, 300):
+        x = (np.random.default_rng(n).integers(2 * limits.min - 9, 2 * limits.max + 9, (2, n)) / 2).astype(wide)
+        x[:, : len(special)] = special[:n]
+        with machine(build):
+            assert_array_equal(
+                vrdask.resample(x, x.shape, "linear", dtype=dtype), reference.convert(x, np.dtype(dtype))
+            )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_short_tiles_of_rows_equal_the_definition(machine, dtype):
+    for in_shape, shape in (((213, 50), (71, 20)), ((2, 150, 40), (141, 39)), ((3, 140, 33, 3), (66, 11))):
+        axes = tuple(range(len(in_shape) - len(shape) - (len(in_shape) == 4), len(in_shape) - (len(in_shape) == 4)))
+        what = Problem(in_shape, shape, axes, "linear", in_dtype=dtype).what
+        x = values(in_shape, dtype, 5)
+        expected = reference.resample(what, x)
+        for build in BUILDS:
+            with machine(build):
+                for threads in (1, 2):
+                    assert_array_equal(resample_in_memory(what, x, threads), expected)
 
 
 @pytest.mark.parametrize("mode", MODES)

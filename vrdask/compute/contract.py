@@ -21,6 +21,9 @@ from vrdask.transforms.sums import kernel_weights
 
 Array = npt.NDArray[Any]
 
+SPARSE = 1
+"""Samples for each output of a row from which on most of them count for none."""
+
 _kernel = builds.load("contract", builds.choose())
 
 
@@ -80,7 +83,7 @@ def _prepared(
         choose_tiles(dims, resampling.acc_dtype.itemsize, threads)
     acc_dtype = resampling.acc_dtype
     multiples = resampling.sums.multiples or (None,) * len(writes)
-    described = [_kernel_dim(dim, reads, acc_dtype, multiples) for dim in dims]
+    described = [_kernel_dim(dim, reads, in_dtype, acc_dtype, multiples) for dim in dims]
     codes = CODES[in_dtype], CODES[out_dtype], CODES[acc_dtype]
     prepared = _kernel.Contraction(described, *codes, 0 if stage is None else resampling.sums.divisor)
     return len(dims) - 1, prepared, table_bytes(described)
@@ -90,7 +93,9 @@ _contraction_of_few = lru_cache(maxsize=64)(_prepared)
 _contraction_of_many = Kept(_prepared, size=lambda prepared: prepared[2])
 
 
-def _kernel_dim(dim: Dim, reads: Box, acc_dtype: DType, multiples: tuple[int | None, ...]) -> dict[str, Any]:
+def _kernel_dim(
+    dim: Dim, reads: Box, in_dtype: DType, acc_dtype: DType, multiples: tuple[int | None, ...]
+) -> dict[str, Any]:
     described: dict[str, Any] = {
         "kind": dim.kind, "size": dim.size, "tile": dim.tile, "max_reads": dim.max_reads,
     }  # fmt: skip
@@ -107,8 +112,35 @@ def _kernel_dim(dim: Dim, reads: Box, acc_dtype: DType, multiples: tuple[int | N
     if dim.kind == "row":
         described |= {"step": dim.channels, "channels": dim.channels}
         arrays |= row_tables(start, count, weights, dim.channels)
+        described["windows"] = 0
+        if _in_byte_rows(dim, in_dtype, acc_dtype):
+            described["windows"], more = byte_tables(arrays, dim.channels)
+            arrays |= more
     described["tables"] = {name: _as_bytes(array) for name, array in arrays.items()}
     return described
+
+
+def _in_byte_rows(dim: Dim, in_dtype: DType, acc_dtype: DType) -> bool:
+    """Whether a row's samples are best converted where they are asked for: those of uint8 that shrink, two at a time."""
+    assert dim.start is not None and dim.stop is not None
+    shrinks = int(dim.stop[-1] - dim.start[0]) >= len(dim.start)
+    return bool(_kernel.BYTE_ROWS and (in_dtype, acc_dtype) == (np.uint8, np.float32) and dim.taps == 2 and shrinks)
+
+
+def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Array]]:
+    """How many windows of 16 bytes hold the samples of any four lanes, one or two, and where they and the samples are; 0
+    and nothing where it takes more.
+    """
+    index, lane_count = (tables[name].reshape(-1, 4) for name in ("index", "lane_count"))
+    window = index.min(axis=1)
+    within = index - window[:, None]
+    windows = int((within + (lane_count - 1) * step).max()) // 16 + 1
+    if windows > 2:
+        return 0, {}
+    return windows, {
+        "window": window,
+        "pattern": within | np.int32(-0x7F7F8000),
+    }  # 0x80808000: the upper bytes become 0
 
 
 def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
@@ -132,8 +164,10 @@ def row_tables(
     lane_count = count[position].reshape(blocks, lanes)
     all_taps, any_taps = lane_count.min(axis=1), lane_count.max(axis=1)
     consecutive = (index == np.arange(lanes)).all(axis=1) & (all_taps == any_taps)
-    furthest = index[:, -1] if channels == 1 else index.max(axis=1)
-    shape = np.stack([all_taps, any_taps, furthest, consecutive], axis=1)
+    halves = index.reshape(blocks, 2, lanes // 2)
+    nearest, furthest = halves.min(axis=2), halves.max(axis=2)
+    spans = furthest.max(axis=1), (furthest - nearest).max(axis=1)
+    shape = np.stack([all_taps, any_taps, spans[0], consecutive, *nearest.T, spans[1]], axis=1)
     taps = weights.shape[1]
     by_tap = np.empty((blocks, taps, lanes), weights.dtype)
     whole = elements // lanes if channels == 1 else 0

@@ -30,6 +30,8 @@ LANES = 16
 FEW_TAPS = 4
 GROUP = 16
 """Outputs of a shrinking axis with more than `FEW_TAPS` taps that are contracted together: they share source slabs."""
+SHORT = 32
+"""Outputs per tile of a shrinking axis of few taps before the row: rows are read on while their memory is open."""
 SHARED_ROWS = 256
 """Of which at most so many are converted to the accumulator once for all."""
 
@@ -124,6 +126,8 @@ def choose_tiles(dims: list[Dim], acc_bytes: int, threads: int) -> None:
     row.tile = min(row.size, ROW_ELEMENTS)
     while row.tile > LANES and 2 * row.max_reads * acc_bytes > SCRATCH_BYTES:
         row.tile = ceil_div(row.tile, 2 * LANES) * LANES
+    if [dim.kind for dim in dims[-3:]] in (["before", "row"], ["loop", "before", "row"]) and dims[-2].taps <= FEW_TAPS:
+        dims[-2].tile = min(dims[-2].tile, SHORT)
     outermost = next(d for d, dim in enumerate(dims) if dim.start is not None)
     budget = SCRATCH_BYTES * (WIDE if dims[outermost].taps > FEW_TAPS else 1)
     while _scratch_elements(dims) * acc_bytes > budget:

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BYTE_ROWS: bool
 LANES: dict[int, int]
 
 class Contraction:

@@ -1,0 +1,107 @@
+/* Floats to integers of 8 and 16 bits by registers: rounded half to even, saturating, NaN to 0, as STORE of elements.h says.
+ *
+ *     narrow_u8(from, n, to), narrow_i8, narrow_u16, narrow_i16      how many of n were stored: all, or none where n is too few
+ *
+ * The last register may overlap the one before it: it stores the same values again. */
+#ifndef VRDASK_NARROW_H
+#define VRDASK_NARROW_H
+
+#include "common/types.h"
+
+#if defined(__AVX512F__)
+#define HAS_NARROW
+enum { NARROW_STEP = 16 };
+/* Of an unsigned type: what is too large to be an int32 is as large unsigned, and saturates. */
+static inline ALWAYS_INLINE __m512i whole_u(const float *p, float high) {
+    (void)high;
+    return _mm512_cvtps_epi32(_mm512_max_ps(_mm512_loadu_ps(p), _mm512_setzero_ps()));
+}
+static inline ALWAYS_INLINE __m512i whole_i(const float *p, float high) {
+    const __m512 v = _mm512_loadu_ps(p);
+    return _mm512_cvtps_epi32(
+        _mm512_min_ps(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v), _mm512_set1_ps(high)));
+}
+#define PACK(name, T, register_t, save, convert) \
+    static inline ALWAYS_INLINE void pack_##name(T *to, __m512i v) { save((register_t *)to, convert(v)); }
+PACK(u8, uint8_t, __m128i, _mm_storeu_si128, _mm512_cvtusepi32_epi8)
+PACK(i8, int8_t, __m128i, _mm_storeu_si128, _mm512_cvtsepi32_epi8)
+PACK(u16, uint16_t, __m256i, _mm256_storeu_si256, _mm512_cvtusepi32_epi16)
+PACK(i16, int16_t, __m256i, _mm256_storeu_si256, _mm512_cvtsepi32_epi16)
+#undef PACK
+
+#elif defined(__AVX2__)
+#define HAS_NARROW
+enum { NARROW_STEP = 8 };
+static inline ALWAYS_INLINE __m256i whole_u(const float *p, float high) {
+    return _mm256_cvtps_epi32(
+        _mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(p), _mm256_setzero_ps()), _mm256_set1_ps(high)));
+}
+static inline ALWAYS_INLINE __m256i whole_i(const float *p, float high) {
+    const __m256 v = _mm256_loadu_ps(p), number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(number, _mm256_set1_ps(-1 - high)), _mm256_set1_ps(high)));
+}
+#define HALVES(v) _mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)
+static inline ALWAYS_INLINE void pack_u16(uint16_t *to, __m256i v) { _mm_storeu_si128((__m128i *)to, _mm_packus_epi32(HALVES(v))); }
+static inline ALWAYS_INLINE void pack_i16(int16_t *to, __m256i v) { _mm_storeu_si128((__m128i *)to, _mm_packs_epi32(HALVES(v))); }
+static inline ALWAYS_INLINE void pack_u8(uint8_t *to, __m256i v) {
+    const __m128i w = _mm_packs_epi32(HALVES(v));
+    _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(w, w));
+}
+static inline ALWAYS_INLINE void pack_i8(int8_t *to, __m256i v) {
+    const __m128i w = _mm_packs_epi32(HALVES(v));
+    _mm_storel_epi64((__m128i *)to, _mm_packs_epi16(w, w));
+}
+#undef HALVES
+/* Four registers at once. */
+#define HAS_NARROW_MANY
+#define PACK_MANY(name, T, sign, pack, high)                                                                             \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, const float *from) {                                        \
+        const __m256i a = whole_##sign(from, high), b = whole_##sign(from + 8, high);                                    \
+        const __m256i c = whole_##sign(from + 16, high), d = whole_##sign(from + 24, high);                              \
+        const __m256i v = pack(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));                                      \
+        _mm256_storeu_si256((__m256i *)to, _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))); \
+    }
+#define PACK_TWICE(name, T, sign, pack, high)                                                                         \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, const float *from) {                                     \
+        for (int k = 0; k < 32; k += 16) {                                                                            \
+            const __m256i a = whole_##sign(from + k, high), b = whole_##sign(from + k + 8, high);                     \
+            _mm256_storeu_si256((__m256i *)(to + k), _mm256_permute4x64_epi64(pack(a, b), 0xd8));                     \
+        }                                                                                                             \
+    }
+PACK_MANY(u8, uint8_t, u, _mm256_packus_epi16, 255.0f)
+PACK_MANY(i8, int8_t, i, _mm256_packs_epi16, 127.0f)
+PACK_TWICE(u16, uint16_t, u, _mm256_packus_epi32, 65535.0f)
+PACK_TWICE(i16, int16_t, i, _mm256_packs_epi32, 32767.0f)
+#undef PACK_MANY
+#undef PACK_TWICE
+#endif
+
+#ifdef HAS_NARROW_MANY
+#define MANY(name) \
+    for (; i + 32 <= n; i += 32) pack_many_##name(to + i, from + i);
+#else
+#define MANY(name)
+#endif
+
+#ifdef HAS_NARROW
+#define NARROW(name, T, sign, high)                                                     \
+    static Py_ssize_t narrow_##name(const float *from, Py_ssize_t n, T *to) {           \
+        Py_ssize_t i = 0;                                                               \
+        if (n < NARROW_STEP) return 0;                                                  \
+        MANY(name)                                                                      \
+        while (i < n) {                                                                 \
+            if (i + NARROW_STEP > n) i = n - NARROW_STEP;                               \
+            pack_##name(to + i, whole_##sign(from + i, high));                          \
+            i += NARROW_STEP;                                                           \
+        }                                                                               \
+        return n;                                                                       \
+    }
+NARROW(u8, uint8_t, u, 255.0f)
+NARROW(i8, int8_t, i, 127.0f)
+NARROW(u16, uint16_t, u, 65535.0f)
+NARROW(i16, int16_t, i, 32767.0f)
+#undef NARROW
+#endif
+#undef MANY
+
+#endif
