@@ -92,6 +92,11 @@ def test_optical_paths_are_channels_and_focal_planes_slices(tmp_path, sparse, pa
 def test_frames_of_several_fragments(tmp_path):
     path = slide(tmp_path / "a.dcm", COLOURS, syntax=JPEG2000Lossless, fragments=3)
     assert_array_equal(whole(open_source(path)), COLOURS[0, 0])
+    data = bytearray(slide(tmp_path / "c.dcm", COLOURS, syntax=JPEG2000Lossless).read_bytes())
+    table = data.index(b"\xfe\xff\x00\xe0", data.index(b"\xe0\x7f\x10\x00OB")) + 8
+    data[table + 4 * 20 : table + 4 * 21] = bytes(4)  # as 32 bits have it of a file of more than 4 GiB
+    (tmp_path / "c.dcm").write_bytes(data)
+    assert_array_equal(whole(open_source(tmp_path / "c.dcm")), COLOURS[0, 0])
     path = slide(tmp_path / "b.dcm", COLOURS, syntax=JPEG2000Lossless, fragments=3, table="none")
     assert "its 30 frames are in 90 fragments, without a table of offsets" in refused(path, tmp_path)
 

@@ -59,8 +59,8 @@ def test_one_attribute_orders_the_slices_at_a_position(tmp_path, keyword):
     assert source.array.chunks == (1, 1, 12, 14)
     is_even = keyword == "TriggerTime"
     assert (source.spacing[0], source.units[0]) == ((0.04, "second") if is_even else (1.0, None))
-    told = f"3 by {keyword}: {', '.join(f'{one:g}' for one in values)}"
-    assert notes(source) == ([] if is_even else [f"axis t has {told}"])
+    told = f"3 values of {keyword}: {', '.join(f'{one:g}' for one in values)}"
+    assert notes(source) == ([] if is_even else [f"axis t stands for {told}, which are not carried on"])
     assert dict(source.details).get("times") == (told if is_even else None)
     series(tmp_path / "alone", STORED[0], directions=OBLIQUE, **CT)
     alone = open_source(tmp_path / "alone")
@@ -102,7 +102,9 @@ def test_runs_leave_times_alone_and_keep_their_spacing(tmp_path):
     assert_array_equal(
         open_source(tmp_path / "pyramid.zarr", level=1).array[:], vrdask.downsample(STORED, (1, 2, 2, 2))
     )
-    assert "axis t has" in " ".join(prepare(_echoes(tmp_path / "echoes"), tmp_path / "e.zarr", factor=0.5).notes)
+    assert "axis t stands for 3 values of EchoNumbers: 0, 1, 2, which are not carried on" in (
+        prepare(_echoes(tmp_path / "echoes"), tmp_path / "e.zarr", factor=0.5).notes
+    )
 
 
 def _echoes(folder):
@@ -127,6 +129,18 @@ def test_the_distance_of_times_is_what_files_say_or_unknown(tmp_path, said, reso
     in_times(tmp_path / "scan", STORED, values)
     source = open_source(tmp_path / "scan")
     assert (source.spacing[0], source.units[0]) == ((1.0, None) if seconds is None else (seconds, "second"))
+
+
+def test_whole_milliseconds_are_rounded(tmp_path):
+    data = np.concatenate([STORED, STORED])
+    for name, times, seconds in (
+        ("rounded", [0, 33, 67, 100, 133, 167], 0.0334),
+        ("uneven", [0, 33, 67, 100, 133, 168.5], None),
+        ("early", [0, 30, 67, 100, 133, 167], None),
+    ):
+        in_times(tmp_path / name, data, [{"TriggerTime": one} for one in times])
+        source = open_source(tmp_path / name)
+        assert (source.spacing[0], source.units[0]) == ((1.0, None) if seconds is None else (seconds, "second"))
 
 
 def test_times_that_each_position_has_of_its_own(tmp_path):

@@ -94,8 +94,10 @@ def _details(headers: Sequence[Header], ordered: Ordered) -> tuple[tuple[str, st
     said = ", ".join(filter(None, (what + frames, header.modality, header.syntax.name)))
     rows = [("format", said), ("series", f"{header.description} {header.series}".strip())]
     if times is not None:
-        rows.append(("times" if times.is_told else "note", str(times) if times.is_told else f"axis t has {times}"))
-    return (*rows, *not_carried({"the files": said_beside(header.path)}))
+        told, untold = ("times", str(times)), ("note", f"axis t stands for {times}, which are not carried on")
+        rows.append(told if times.is_told else untold)
+    carried = () if times is None else (times.keyword,)
+    return (*rows, *not_carried({"the files": said_beside(header.path, carried)}))
 
 
 def _seen(header: Header, bits: int) -> Seen:

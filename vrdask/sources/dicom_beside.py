@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vrdask.sources.dicom_times import ORDERS
 from vrdask.sources.opening import is_damage, package_for, quiet, warnings_ignored
 
 KINDS = {
@@ -36,12 +35,12 @@ BY_NAME = {0x00280034: "PixelAspectRatio", 0x00280120: "PixelPaddingValue", 0x00
 """Elements that tell what numbers mean."""
 
 
-def said_beside(path: str) -> Iterator[str]:
-    """Kinds of what a file says that is not empty, in the order of its groups."""
+def said_beside(path: str, carried: Sequence[str] = ()) -> Iterator[str]:
+    """Kinds of what a file says that is not empty, in the order of its groups. carried : what else is carried on."""
     pydicom = package_for(path, "pydicom", "dicom")
     from pydicom.datadict import tag_for_keyword
 
-    known = {int(tag_for_keyword(keyword) or 0) for keyword in (*OF_STORAGE, *ORDERS)}
+    known = {int(tag_for_keyword(keyword) or 0) for keyword in (*OF_STORAGE, *carried)}
     with quiet(), warnings_ignored():
         try:
             found: Any = pydicom.dcmread(path, stop_before_pixels=True, defer_size=1 << 16)

@@ -257,14 +257,14 @@ class SlideFrames:
             begins = file.tell()
             if header.offsets is not None and len(header.offsets):
                 offsets = header.offsets.tolist()
-            if not offsets:
-                count, places = parse_fragments(file)
-                offsets = [place - begins for place in places] if header.count > 1 else [0]
-                if count != header.count and header.count > 1:
-                    raise ValueError(f"its {header.count} frames are in {count} fragments, without a table of offsets")
-        if len(offsets) < header.count or list(offsets) != sorted(offsets):
-            raise ValueError(f"it has {header.count} frames, and a table of {len(offsets)} offsets")
-        return begins, offsets
+            if len(offsets) == header.count and all(a < b for a, b in pairwise(offsets)):
+                return begins, offsets
+            if header.count == 1:
+                return begins, [0]
+            count, places = parse_fragments(file)  # there is no table, or its 32 bits were not enough
+        if count != header.count:
+            raise ValueError(f"its {header.count} frames are in {count} fragments, without a table of offsets")
+        return begins, [place - begins for place in places]
 
 
 def _require_size(data: bytes, header: SlideHeader) -> None:

@@ -108,9 +108,11 @@ def _header(found: Any, path: str, samples_at: int, bytes_: int) -> SlideHeader:
     form, bits = form_of(found, path)
     size = tuple(whole_number(found, f"TotalPixelMatrix{name}", path, 0) for name in ("Rows", "Columns"))
     count = whole_number(found, "NumberOfFrames", path, 1)
-    if min(size) < 1 or not form.rows > 0 or not form.columns > 0 or form.photometric == "PALETTE COLOR":
+    is_read = form.photometric != "PALETTE COLOR" and found.BitsAllocated >= 8
+    if min(*size, form.rows, form.columns) < 1 or not is_read:
         raise ValueError(
-            f"a slide must have positive sizes, and colours or grey; got {by_axis(size)}, {form} in {path}"
+            f"a slide must have positive sizes, and colours or grey of whole bytes; got {by_axis(size)}, {form} "
+            f"in {path}"
         )
     least = LEAST_BYTES_OF_FRAME if syntax.is_compressed else frame_bytes(form, found)
     if count < 1 or count * least > bytes_ - samples_at:

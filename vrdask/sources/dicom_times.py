@@ -7,7 +7,6 @@ the order. What none orders, or several do between them (three times of two echo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ NOT_OF_TIME = ("EchoNumbers", "EchoTime", "EffectiveEchoTime", "InversionTime", 
 IN_MILLISECONDS = ("TriggerTime", "NominalCardiacTriggerDelayTime", "FrameReferenceTime")
 EVEN = 1e-3
 """Of a step in time, how far others may be off."""
+ROUNDED = 1.0001
+"""Milliseconds by which whole ones may be off a line through the first and the last, which are rounded, too."""
 MOST_VALUES = 8
 """Of an attribute, that are told."""
 
@@ -43,7 +44,7 @@ class Times(NamedTuple):
     seconds: float | None
 
     def __str__(self) -> str:
-        return f"{self.number} by {self.keyword}: {_told(self.values)}"
+        return f"{self.number} values of {self.keyword}: {_told(self.values)}"
 
     @property
     def is_told(self) -> bool:
@@ -113,7 +114,8 @@ def _ranks(positions: Sequence[Sequence[Frame]]) -> dict[str, list[list[int]]]:
             known = [value for value in values if value is not None]
             if len(set(known)) < len(some):
                 break
-            ranks.append([sorted(known).index(value) for value in known])
+            places = {value: place for place, value in enumerate(sorted(known))}
+            ranks.append([places[value] for value in known])
         else:
             found[keyword] = ranks
     return found
@@ -136,12 +138,13 @@ def _seconds(
         values = _values(positions, one) or []
         if one in IN_MILLISECONDS:
             step = (values[-1] - values[0]) / (len(values) - 1)
-            if any(abs(b - a - step) > EVEN * step for a, b in pairwise(values)):
+            slack = max(EVEN * step, ROUNDED if all(value == round(value) for value in values) else 0.0)
+            if any(abs(values[0] + k * step - value) > slack for k, value in enumerate(values)):
+                return None
+            if said is not None and abs(1000 * said - step) > max(EVEN * step, 2 * slack / (len(values) - 1)):
                 return None
             steps.append(step / 1000)
-    if not steps or max(steps) - min(steps) > EVEN * max(steps):
-        return None
-    return float(f"{steps[0]:.9g}")
+    return float(f"{steps[0]:.9g}") if steps else None
 
 
 def _differing(positions: Sequence[Sequence[Frame]]) -> str:
