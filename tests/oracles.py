@@ -18,16 +18,20 @@ Matrix = npt.NDArray[np.float64]
 HALF = Fraction(1, 2)
 
 
-def position(i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Fraction:
-    """Where output i lies on the input axis, in samples."""
+def position(
+    i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None, start: Fraction = Fraction(0)
+) -> Fraction:
+    """Where output i lies on the input axis, in samples. start : of the first output's share."""
     if align_corners:
         return i * (Fraction(n_in - 1, max(n_out - 1, 1)) if step is None else step)
-    return (i + HALF) * (Fraction(n_in, n_out) if step is None else step) - HALF
+    return start + (i + HALF) * (Fraction(n_in, n_out) if step is None else step) - HALF
 
 
-def nearest_index(i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> int:
+def nearest_index(
+    i: int, n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None, start: Fraction = Fraction(0)
+) -> int:
     """Round half up; never beyond the ends, for either convention."""
-    return min(floor(position(i, n_in, n_out, align_corners, step) + HALF), n_in - 1)
+    return min(floor(position(i, n_in, n_out, align_corners, step, start) + HALF), n_in - 1)
 
 
 def mirrored(j: int, n: int) -> int:
@@ -53,26 +57,29 @@ def spline_collocation(n: int) -> Matrix:
 
 
 @lru_cache(maxsize=512)
-def matrix(mode: str, n_in: int, n_out: int, align_corners: bool = False, step: Fraction | None = None) -> Matrix:
-    """The matrix of one axis; rows are output samples."""
+def matrix(
+    mode: str, n_in: int, n_out: int, align_corners: bool = False, step: Fraction | None = None,
+    start: Fraction = Fraction(0),
+) -> Matrix:  # fmt: skip
+    """The matrix of one axis; rows are output samples. step, start : of a window."""
     dense = np.zeros((n_out, n_in))
     ratio = Fraction(n_in, n_out) if step is None else step
     for i in range(n_out):
-        p = position(i, n_in, n_out, align_corners, step)
+        p = position(i, n_in, n_out, align_corners, step, start)
+        begin, end = start + i * ratio, min(start + (i + 1) * ratio, Fraction(n_in))
         if mode == "nearest":
-            dense[i, nearest_index(i, n_in, n_out, align_corners, step)] = 1
+            dense[i, nearest_index(i, n_in, n_out, align_corners, step, start)] = 1
         elif mode == "linear":
             low = floor(p)
             for j, weight in ((low, 1 - (p - low)), (low + 1, p - low)):
                 dense[i, min(max(j, 0), n_in - 1)] += float(weight)
         elif mode == "area":
-            low, high = floor(i * ratio), min(ceil((i + 1) * ratio), n_in)
+            low, high = floor(begin), ceil(end)
             dense[i, low:high] = 1 / (high - low)
         elif mode == "area_exact":
-            end = min((i + 1) * ratio, Fraction(n_in))
             for k in range(n_in):
-                held = min(end, Fraction(k + 1)) - max(i * ratio, Fraction(k))
-                dense[i, k] = max(held / (end - i * ratio), Fraction(0))
+                held = min(end, Fraction(k + 1)) - max(begin, Fraction(k))
+                dense[i, k] = max(held / (end - begin), Fraction(0))
         elif mode == "cubic":
             for j in range(floor(p) - 1, floor(p) + 3):
                 dense[i, mirrored(j, n_in)] += b_spline(float(p - j))

@@ -21,7 +21,7 @@ SIGNATURES = {  # positional or keyword; keyword only
         {"x": REQUIRED, "shape": None, "mode": "linear", "align_corners": False},
         {
             "axes": None, "chunks": None, "dtype": None, "num_threads": None, "factor": None, "spacing": None,
-            "exact": False,
+            "exact": False, "region": None,
         },
     ),
     "plan_resample": (

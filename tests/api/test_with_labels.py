@@ -63,6 +63,8 @@ def labels_of(place: Path, name: str = "cells") -> Any:
         ({"spacing": (2, 1.3, 1.3), "exact": True}, vrdask.resample(CELLS, factor=(1, 1 / 2.6, 1 / 2.6), exact=True,
                                                                     mode="nearest")),
         ({"factor": 0.5, "region": "c=1:2,z=2:8,x=4:12"}, vrdask.downsample(CELLS[2:8, :, 4:12], 2, "majority")),
+        ({"factor": 0.5, "region": "z=2:8,x=4.5:12.5"}, vrdask.resample(CELLS[2:8], (3, 10, 4), "nearest",
+                                                                        region={2: (4.5, 12.5)})),
     ],
 )  # fmt: skip
 def test_labels_have_the_samples_of_a_run_of_their_own(image, tmp_path, how, expected):
@@ -76,7 +78,14 @@ def test_labels_have_the_samples_of_a_run_of_their_own(image, tmp_path, how, exp
 
 
 @pytest.mark.parametrize(
-    "how", [{"factor": 0.5}, {"factor": 0.4}, {"shape": (5, 40, 9)}, {"factor": 0.5, "region": "y=3:15"}]
+    "how",
+    [
+        {"factor": 0.5},
+        {"factor": 0.4},
+        {"shape": (5, 40, 9)},
+        {"factor": 0.5, "region": "y=3:15"},
+        {"factor": 0.5, "region": "z=2:8,y=3.25:15"},
+    ],
 )
 def test_labels_lie_where_the_image_does(image, tmp_path, how):
     vrdask.resample_zarr(image, tmp_path / "out.zarr", with_labels=True, **how)
@@ -104,7 +113,14 @@ def test_labels_of_a_level_are_of_that_level(image, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "how", [{"factor": 0.5}, {"factor": 0.75}, {"factor": 2}, {"factor": 0.7, "region": "y=3:15,x=1:12"}]
+    "how",
+    [
+        {"factor": 0.5},
+        {"factor": 0.75},
+        {"factor": 2},
+        {"factor": 0.7, "region": "y=3:15,x=1:12"},
+        {"factor": 0.7, "region": "y=3.5:15,x=1:12.25"},
+    ],
 )
 def test_labels_of_other_sizes_lie_at_their_place(image, tmp_path, how):
     """At half the resolution: the label of every sample is the one that is nearest in the world."""

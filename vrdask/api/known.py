@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from vrdask.images.asked import Axes, for_axes, of_axes, per_axis, several
 from vrdask.images.image import Image
-from vrdask.images.sizes import sizes_of
+from vrdask.images.sizes import Sizes, sizes_of
 from vrdask.lazy.arrays import is_zarr_array
+from vrdask.transforms.coordinates import Step, Window
 from vrdask.transforms.resampling import Resampling, resampling
 
 
@@ -61,12 +63,13 @@ def asked_resampling(
     axes: Any,
     dtype: npt.DTypeLike | None,
     given: Any = None,
+    windows: Mapping[int, tuple[Fraction, Fraction]] | None = None,
 ) -> Resampling:
     """The resampling of an array that is asked for: exactly one of shape, factor and spacing is. given : the array as
-    the caller gave it.
+    the caller gave it. windows : the parts of axes that the result is of.
     """
     knows = given is not None and (is_of_xarray(given) or is_source(given))
-    by_name = knows or shape is None or exact or _names(shape, axes, mode)
+    by_name = knows or shape is None or exact or bool(windows) or _names(shape, axes, mode)
     if factor is None and spacing is None and not by_name:
         return resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
     known, image = known_of(given if knows else x)
@@ -75,11 +78,21 @@ def asked_resampling(
 
         for axis in of_axes("spacing", spacing, axes, known)[0]:
             line_of(given, given.dims[axis])  # which says why it gives no spacing
-    sizes = sizes_of(x.shape, known, shape, factor, spacing, axes, bool(align_corners), exact, image)
+    sizes = sizes_of(
+        x.shape, known, shape, factor, spacing, axes, bool(align_corners), exact, image, windows=windows
+    )  # fmt: skip
     return resampling(
         x.shape, sizes.shape, for_axes("mode", mode, sizes.axes, known), align_corners,
-        axes=sizes.axes, in_dtype=x.dtype, out_dtype=dtype, steps=sizes.steps,
+        axes=sizes.axes, in_dtype=x.dtype, out_dtype=dtype, steps=steps_of(sizes),
     )  # fmt: skip
+
+
+def steps_of(sizes: Sizes) -> tuple[Step | None, ...] | None:
+    """The steps of sizes, along the windows that they are of."""
+    if sizes.steps is None or sizes.starts is None:
+        return sizes.steps
+    along = zip(sizes.steps, sizes.starts, strict=True)
+    return tuple(step if step is None or start is None else Window(start, step) for step, start in along)
 
 
 def _names(shape: Any, axes: Any, mode: Any) -> bool:

@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from vrdask.api.by_axis import made
 from vrdask.api.known import asked_resampling, by_dimension, numbered_chunks
+from vrdask.api.regions import in_region
 from vrdask.api.taken import taken
 from vrdask.sources.labelled import Line, is_dataset, line_of, numbers_of
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.blocks import Blocks
+from vrdask.transforms.coordinates import Step, line
 
 Number: TypeAlias = int | float | Fraction
 
@@ -53,20 +55,16 @@ def grids_of(
     in_shape: Sequence[int],
     out_shape: Sequence[int],
     align_corners: bool,
-    own_steps: Sequence[Fraction | None] | None = None,
+    own_steps: Sequence[Step | None] | None = None,
 ) -> tuple[Grid, ...]:
-    """The grids of a resampling. own_steps : see `Image.resampled`."""
-    grids = []
-    for n_in, n_out, own in zip(in_shape, out_shape, own_steps or (None,) * len(in_shape), strict=True):
-        step, start = Fraction(1), Fraction(0)
-        if own is not None:
-            step = own
-        elif n_in != n_out and not (align_corners and n_out == 1):
-            step = Fraction(n_in - 1, n_out - 1) if align_corners else Fraction(n_in, n_out)
-        if not align_corners:
-            start = (step - 1) / 2
-        grids.append(Grid(n_out, step, start))
-    return tuple(grids)
+    """The grids of a resampling. own_steps : by axis, where they are not those of the sizes."""
+    along = zip(in_shape, out_shape, own_steps or (None,) * len(in_shape), strict=True)
+    return tuple(Grid(n_out, *line(n_in, n_out, align_corners, own)) for n_in, n_out, own in along)
+
+
+def steps_and_starts(grids: Sequence[Grid]) -> tuple[list[Number], list[Number]]:
+    """Those of grids that all have a step, as `Image.stepped` takes them."""
+    return [1 if grid.step is None else grid.step for grid in grids], [grid.start for grid in grids]
 
 
 def lines_of(x: Any, grids: Sequence[Grid]) -> dict[Any, Line | None]:
@@ -157,15 +155,20 @@ def resample_labelled(
     chunks: Any,
     dtype: Any,
     num_threads: int | None,
+    region: Any = None,
 ) -> Any:
     """`resample` of a DataArray, or of each variable of a Dataset. asked : shape, factor, spacing."""
     if is_dataset(x):
         name, by_dim = by_dimension(asked, axes)
         options = (mode, align_corners, exact, None, chunks, dtype, num_threads)
+        if region is not None:
+            raise ValueError(f"region must be left out for a Dataset; got {region!r}: its isel cuts, and each of its "
+                             "variables takes one")  # fmt: skip
         return of_each_variable(x, by_dim, lambda one, some: resample_labelled(one, {**asked, name: some}, *options))
+    x, windows = in_region(x, region)
     array, lazily = taken(x)
     what = asked_resampling(
-        array, asked["shape"], asked["factor"], asked["spacing"], mode, align_corners, exact, axes, dtype, x
+        array, asked["shape"], asked["factor"], asked["spacing"], mode, align_corners, exact, axes, dtype, x, windows
     )
     grids = grids_of(what.in_shape, what.out_shape, align_corners, what.steps)
     lines_of(x, grids)  # refuses what has no places for the new samples, before they are made

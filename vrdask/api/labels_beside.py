@@ -69,16 +69,18 @@ def _transform(labels: LabelImage, job: Job, sizes: Sizes, align_corners: bool) 
             axes=grid.axes,
         ), grid.image  # fmt: skip
     names = _names(source)
-    asked = zip(sizes.axes, sizes.shape, sizes.steps or (None,) * len(sizes.axes), strict=True)
+    nothing = (None,) * len(sizes.axes)
+    asked = zip(sizes.axes, sizes.shape, sizes.steps or nothing, sizes.starts or nothing, strict=True)
     alike = [
-        (names.index(there[axis]), size, step)
-        for axis, size, step in asked
+        (names.index(there[axis]), size, step, start)
+        for axis, size, step, start in asked
         if there[axis] in names and source.array.shape[names.index(there[axis])] == job.source.array.shape[axis]
     ]
     mine = Sizes(
-        tuple(axis for axis, _, _ in alike),
-        tuple(size for _, size, _ in alike),
-        None if sizes.steps is None else tuple(step for _, _, step in alike if step is not None),
+        tuple(axis for axis, _, _, _ in alike),
+        tuple(size for _, size, _, _ in alike),
+        None if sizes.steps is None else tuple(step for _, _, step, _ in alike),
+        None if sizes.starts is None else tuple(start for _, _, _, start in alike),
     )
     what, image, _ = sized(source, mine, KEEPS_LABELS, align_corners, None, by_majority=not align_corners)
     return what, image

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vrdask.api.by_axis import made
 from vrdask.api.known import asked_resampling, is_of_xarray, numbered_chunks
+from vrdask.api.regions import Region, in_region
 from vrdask.api.signatures import with_hints
 from vrdask.api.taken import taken
 
@@ -38,6 +39,7 @@ def resample(
     factor: Asked | None = ...,
     spacing: Asked | None = ...,
     exact: bool = ...,
+    region: Region | None = ...,
 ) -> npt.NDArray[Any]: ...
 @overload
 def resample(
@@ -53,6 +55,7 @@ def resample(
     factor: Asked | None = ...,
     spacing: Asked | None = ...,
     exact: bool = ...,
+    region: Region | None = ...,
 ) -> da.Array: ...
 @overload
 def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
@@ -68,6 +71,7 @@ def resample(  # type: ignore[overload-cannot-match]  # where dask has no types
     factor: Asked | None = ...,
     spacing: Asked | None = ...,
     exact: bool = ...,
+    region: Region | None = ...,
 ) -> Any: ...
 @with_hints
 def resample(
@@ -83,6 +87,7 @@ def resample(
     factor: Asked | None = None,
     spacing: Asked | None = None,
     exact: bool = False,
+    region: Region | None = None,
 ) -> Any:
     """The array resampled to other sizes along some of its axes.
 
@@ -108,6 +113,12 @@ def resample(
         ``recompute_scale_factor=False``, SimpleITK's habit. With r = 1 / factor, output i lies at (i + 1/2) r - 1/2;
         its share is [i r, (i + 1) r), cut off at the end of the array. With `align_corners` it lies at i r, and there
         are as many outputs as lie from the first to the last sample.
+    region : mapping or str, optional
+        What of the array the result is of: by axis, a start and a stop in samples, ``{"y": (50, 900), "x": (0, 100)}``
+        or "y=50:900", axes without names by number. Whole numbers cut: the rest is not there. A fraction, if only 10.0,
+        says where an axis's first output begins and its last one ends, and samples beyond weigh in as far as the mode
+        reaches: Pillow's ``Image.resize(box=..)`` with the filters, and likewise with the other modes. The ends are
+        exact decimals; from uint8 to uint8 with the filters single-precision numbers, as Pillow has them.
     mode : {"nearest", "linear", "area", "area_exact", "cubic", "box", "bilinear", "hamming", "bicubic", "lanczos", \
             "mks2013", "mks2021"}
         As torch's ``interpolate`` with mode "nearest-exact"; "linear", "bilinear", "trilinear"; "area"; as OpenCV's
@@ -166,12 +177,17 @@ def resample(
     (240, 320, 3)
     >>> resample(np.arange(5.0), factor=0.5, exact=True)
     array([0.5, 2.5, 4. ])
+    >>> resample(np.arange(8.0), 3, "bilinear", region={0: (1.25, 5.75)})
+    array([1.5, 3. , 4.5])
     """
     if is_of_xarray(x):
         from vrdask.api.labelled import resample_labelled
 
         asked = {"shape": shape, "factor": factor, "spacing": spacing}
-        return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads)
+        return resample_labelled(x, asked, mode, align_corners, exact, axes, chunks, dtype, num_threads, region)
+    windows = None
+    if region is not None:
+        x, windows = in_region(x, region)
     array, lazily = taken(x)
-    what = asked_resampling(array, shape, factor, spacing, mode, align_corners, exact, axes, dtype, given=x)
+    what = asked_resampling(array, shape, factor, spacing, mode, align_corners, exact, axes, dtype, x, windows)
     return made(what, array, lazily, numbered_chunks(x, chunks), num_threads)

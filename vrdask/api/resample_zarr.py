@@ -12,6 +12,7 @@ from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
 from vrdask.api.labels import holds_labels, mode_for
 from vrdask.api.labels_beside import with_labels_beside
+from vrdask.api.regions import source_in_region
 from vrdask.api.resample import Asked
 from vrdask.api.signatures import with_parameters_of
 from vrdask.api.sized import sized
@@ -51,12 +52,12 @@ def prepare(
     with_labels: bool = False,
 ) -> Job:
     """Check the arguments of `resample_zarr`, plan the run, and write nothing."""
-    opened = taken.opened(source, region=region, pixel_size=pixel_size)
+    opened, windows = source_in_region(taken.opened(source, pixel_size=pixel_size), region)
     opened, is_labels = holds_labels(opened, labels)
     by_majority, mode = is_labels and mode is None and not align_corners, mode_for(mode, is_labels)
     for_eyes = is_for_eyes(target)
     opened = seen(opened) if for_eyes else opened
-    sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact)
+    sizes = target_sizes(opened, shape, factor, spacing, axes, align_corners, exact, windows)
     if for_eyes and sizes.steps is None:
         opened = nearest_larger(opened, sizes.axes, sizes.shape)
     what, image, grids = sized(opened, sizes, mode, align_corners, dtype, by_majority)
@@ -109,7 +110,8 @@ def resample_zarr(*args: Any, **kwargs: Any) -> zarr.Array[Any]:
         every axis, else they take the nearest; another mode for them warns. With `exact`, 5 samples at 1 mm and a
         spacing of 2 give samples 2 mm apart; without, the sizes' ratio, 5 / 3, decides.
     region : only these samples of the source, ``{"z": (0, 100), "y": (50, 900)}``; nothing else is read. The region is
-        resampled as if it were the source, and stays where it is.
+        resampled as if it were the source, and stays where it is. With a fraction, ``{"x": (10.5, 90.25)}``, samples
+        beyond it weigh in: see `resample`.
     pixel_size : distances between the source's samples, where it does not say them: as `spacing`. A spacing that
         nothing says is unknown, and refused.
     axes : the axes to resample, by number or name

@@ -123,10 +123,11 @@ def resample(
     from vrdask.transforms.hints import aliasing
     from vrdask.transforms.resampling import Resampling
 
+    region, options["region"] = options["region"], None  # which may have fractions
     with cluster(scheduler, workers, threads), about(source, target):
         opened = open_chosen(source, options)
         with warned():
-            job = prepare(opened, target, num_threads=threads, progress=not quiet, **options)
+            job = prepare(opened, target, region=region, num_threads=threads, progress=not quiet, **options)
         is_labels = options["labels"] or (opened.image is not None and opened.image.is_labels)
         mixes = isinstance(job.transform, Resampling) and not is_labels
         if not quiet and mixes and (hint := aliasing(job.transform)):

@@ -175,7 +175,10 @@ which_array = _together(
         help="Image of a TIFF, the first (0) by default; of DICOM series in a folder, one from 1, or by its UID.",
     ),
     click.option("--channel", type=click.IntRange(min=0), help="Only this channel or colour."),
-    click.option("--region", metavar="z=0:100,y=50:900", help="Only these samples of the level; no others are read."),
+    click.option(
+        "--region", metavar="z=0:100,y=50:900",
+        help="Only these samples of the level; no others are read. With fractions (resample): Pillow's box.",
+    ),
     click.option(
         "--pixel-size", type=LENGTHS, metavar="z=2um,y=0.5um,x=0.5um",
         help="Distance between samples, where SOURCE does not say it, or says it wrong.",

@@ -200,22 +200,44 @@ def region_of(given: Any, known: Axes, shape: Sequence[int]) -> tuple[tuple[int,
     TypeError, ValueError
         It is none, or lies outside the array.
     """
+    box, windows = parts_of_region(given, known, shape)
+    for axis, (start, stop) in windows.items():
+        raise TypeError(
+            f"region of axis {known.label(axis)} must be a start and a stop, two integers, such as 0:100; "
+            f"got {float(start):g}:{float(stop):g}: resample and resample_zarr take fractions"
+        )
+    return box
+
+
+def parts_of_region(
+    given: Any, known: Axes, shape: Sequence[int]
+) -> tuple[tuple[tuple[int, int], ...], dict[int, tuple[Fraction, Fraction]]]:
+    """A box from a region, and where it starts and stops along axes of which an end is said with a fraction, if only
+    10.0: there the box is whole.
+
+    >>> parts_of_region("y=2:,x=0.5:10", Axes(("y", "x"), (0, 1)), (9, 12))
+    (((2, 9), (0, 12)), {1: (Fraction(1, 2), Fraction(10, 1))})
+    """
     given = per_axis("region", given)
     if not isinstance(given, Mapping) or not given:
         raise TypeError(f"region must give starts and stops by axis, such as y=50:900; got {given!r}")
-    box = [(0, n) for n in shape]
+    box, windows = [(0, n) for n in shape], {}
     for axis, (called, ends) in zip(known.numbers(list(given)), given.items(), strict=True):
         start, stop = _ends(ends, f"region of axis {called}", shape[axis])
         if not 0 <= start < stop <= shape[axis]:
+            said = ":".join(str(end if isinstance(end, int) else float(end)) for end in (start, stop))
             raise ValueError(
                 f"region of axis {called} must start at 0 or later, and stop behind that and at {shape[axis]} at most; "
-                f"got {start}:{stop}"
+                f"got {said}"
             )
-        box[axis] = start, stop
-    return tuple(box)
+        if isinstance(start, int) and isinstance(stop, int):
+            box[axis] = start, stop
+        else:
+            windows[axis] = Fraction(start), Fraction(stop)
+    return tuple(box), windows
 
 
-def _ends(given: Any, name: str, size: int) -> tuple[int, int]:
+def _ends(given: Any, name: str, size: int) -> tuple[int | Fraction, int | Fraction]:
     if isinstance(given, str):
         ends: list[Any] = [part.strip() or None for part in given.split(":")]
     elif isinstance(given, slice):
@@ -224,13 +246,18 @@ def _ends(given: Any, name: str, size: int) -> tuple[int, int]:
         ends = list(given) if isinstance(given, Iterable) else [given]
     try:
         if len(ends) == 2:
-            start, stop = (
-                None if end is None else int(end) if isinstance(end, str) else operator.index(end) for end in ends
-            )
+            start, stop = (None if end is None else _end(end) for end in ends)
             return 0 if start is None else start, size if stop is None else stop
     except (TypeError, ValueError):
         pass
     raise TypeError(f"{name} must be a start and a stop, two integers, such as 0:100; got {given!r}")
+
+
+def _end(given: Any) -> int | Fraction:
+    """An integer, or a fraction of what is said as one; a float as its shortest decimal."""
+    if isinstance(given, str):
+        return int(given) if given.lstrip("+-").isdecimal() else Fraction(given)
+    return operator.index(given) if hasattr(given, "__index__") else _fraction(given, "region")
 
 
 def several(given: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -14,12 +14,14 @@ from vrdask.images.units import conversion
 
 class Sizes(NamedTuple):
     """axes : to resample. shape : their target sizes. steps : samples from one output to the next along them, where
-    they are not to be those of the sizes.
+    they are not to be those of the sizes; None for one where they are. starts : where the first output's share begins,
+    along a part of an axis; None for a whole one.
     """
 
     axes: tuple[int, ...]
     shape: tuple[Any, ...]
-    steps: tuple[Fraction, ...] | None = None
+    steps: tuple[Fraction | None, ...] | None = None
+    starts: tuple[Fraction | None, ...] | None = None
 
 
 def sizes_of(
@@ -33,12 +35,15 @@ def sizes_of(
     exact: bool = False,
     image: Image | None = None,
     place: str = "the array",
+    windows: Mapping[int, tuple[Fraction, Fraction]] | None = None,
 ) -> Sizes:
     """The axes to resample and their target sizes, from exactly one of shape, factor and spacing (see `asked`).
 
     A size is that of the array times the factor, rounded half up, and 1 at least; for a spacing with `align_corners`,
     that of the first to the last sample, and the last one. With `exact` outputs are as far apart as is asked for: from
     the edge of the array on, or with `align_corners` from its first sample on, as many as lie before its last.
+
+    windows : where axes start and stop, in samples, as far as the result is of parts of them.
 
     Raises
     ------
@@ -54,7 +59,8 @@ def sizes_of(
     if name == "shape":
         if exact:
             raise ValueError("exact must be False with shape, which is all there is to keep to; got True: give factor")
-        return Sizes(numbers, tuple(integers(shape, values)))
+        asked_sizes = tuple(integers(shape, values))
+        return _along(Sizes(numbers, asked_sizes), windows, known)
     quantities = [exact_quantity(value, name) for value in values]
     if name == "factor":
         for number, unit in quantities:
@@ -66,10 +72,34 @@ def sizes_of(
             1 / step_of(quantity, axis, known, image, place)
             for quantity, axis in zip(quantities, numbers, strict=True)
         ]  # fmt: skip
+    lengths = {axis: stop - start for axis, (start, stop) in (windows or {}).items()}
     sizes = tuple(
-        _size(in_shape[axis], ratio, align_corners, exact, name) for axis, ratio in zip(numbers, factors, strict=True)
+        _size(lengths.get(axis, in_shape[axis]), ratio, align_corners, exact, name)
+        for axis, ratio in zip(numbers, factors, strict=True)
     )
-    return Sizes(numbers, sizes, tuple(1 / ratio for ratio in factors) if exact else None)
+    return _along(Sizes(numbers, sizes, tuple(1 / ratio for ratio in factors) if exact else None), windows, known)
+
+
+def _along(sizes: Sizes, windows: Mapping[int, tuple[Fraction, Fraction]] | None, known: Axes) -> Sizes:
+    """Sizes with the steps and starts of parts of axes."""
+    if not windows:
+        return sizes
+    for axis, (start, stop) in windows.items():
+        if axis not in sizes.axes:
+            raise ValueError(
+                f"region of axis {known.label(axis)}, which is not resampled, must be whole samples; "
+                f"got {float(start):g}:{float(stop):g}"
+            )
+    steps = list(sizes.steps or (None,) * len(sizes.axes))
+    for k, (axis, size) in enumerate(zip(sizes.axes, sizes.shape, strict=True)):
+        if axis in windows and steps[k] is None:
+            start, stop = windows[axis]
+            many = (
+                size if isinstance(size, int) or hasattr(size, "__index__") else 0
+            )  # what is no size is refused later
+            steps[k] = (stop - start) / int(many) if int(many) > 0 else None
+    starts = tuple(windows[axis][0] if axis in windows else None for axis in sizes.axes)
+    return sizes._replace(steps=tuple(steps), starts=starts)
 
 
 def step_of(asked: Quantity, axis: int, known: Axes, image: Image | None, place: str) -> Fraction:
@@ -108,7 +138,7 @@ def is_known(image: Image, axis: int) -> bool:
     return math.isfinite(image.scale[axis]) and (axis in image.space_axes or said.get("unit") is not None)
 
 
-def _size(n: int, factor: Fraction, align_corners: bool, exact: bool, name: str) -> int:
+def _size(n: int | Fraction, factor: Fraction, align_corners: bool, exact: bool, name: str) -> int:
     if align_corners and exact:
         return math.floor(max(n - 1, 0) * factor) + 1
     size = (n - 1) * factor + 1 if align_corners and name == "spacing" else n * factor

@@ -7,6 +7,7 @@ zarr source: each task reads its own region, so the graph is one task per output
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from vrdask.lazy.arrays import Stored
 from vrdask.lazy.blocks import Blocks, assembled
 from vrdask.lazy.dask_internals import DataNode, Task, TaskRef, array_of
 from vrdask.planning.plan import ByAxis, ResamplePlan, plan_chunks
+from vrdask.transforms.coordinates import Window
+from vrdask.transforms.resampling import Resampling
 
 Array = npt.NDArray[Any]
 
@@ -57,14 +60,24 @@ def out_chunks(resampling: ByAxis, in_chunks: Sequence[Sequence[int]], chunks: A
     as the input's largest, less where it shrinks, so that neither side of a task outgrows an input chunk.
     """
     if chunks is None:
+        shapes = resampling.in_shape, _extents(resampling), resampling.out_shape
         chunks = tuple(
-            sizes if n_in == n_out else max(1, ceil_div(max(sizes) * min(n_in, n_out), n_in))
-            for sizes, n_in, n_out in zip(in_chunks, resampling.in_shape, resampling.out_shape, strict=True)
+            sizes if n_in == extent == n_out else max(1, ceil_div(max(sizes) * min(extent, n_out), extent))
+            for sizes, n_in, extent, n_out in zip(in_chunks, *shapes, strict=True)
         )
     normal: tuple[tuple[int, ...], ...] = normalize_chunks(
         chunks, resampling.out_shape, dtype=resampling.out_dtype, previous_chunks=in_chunks
     )
     return normal
+
+
+def _extents(resampling: ByAxis) -> list[int]:
+    """Samples along each axis that the result is of."""
+    if not isinstance(resampling, Resampling):
+        return list(resampling.in_shape)
+    return [
+        max(1, ceil(n_out * step.step)) if isinstance(step, Window) else n_in for n_in, n_out, step in resampling.pairs
+    ]
 
 
 def plan_chunk_sizes(plan: ResamplePlan) -> tuple[tuple[int, ...], ...]:

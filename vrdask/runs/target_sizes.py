@@ -5,6 +5,7 @@ text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from vrdask.boxes import ceil_div
@@ -15,12 +16,22 @@ from vrdask.sources.source import axes_of
 
 
 def target_sizes(
-    source: Source, shape: Any, factor: Any, spacing: Any, axes: Any, align_corners: bool, exact: bool = False
+    source: Source,
+    shape: Any,
+    factor: Any,
+    spacing: Any,
+    axes: Any,
+    align_corners: bool,
+    exact: bool = False,
+    windows: Mapping[int, tuple[Fraction, Fraction]] | None = None,
 ) -> Sizes:
-    """The axes to resample and their target sizes, from exactly one of shape, factor and spacing."""
+    """The axes to resample and their target sizes, from exactly one of shape, factor and spacing. windows : the parts
+    of axes that the result is of.
+    """
     known = axes_of(source)
     return sizes_of(
-        source.array.shape, known, shape, factor, spacing, axes, align_corners, exact, source.image, source.place
+        source.array.shape, known, shape, factor, spacing, axes, align_corners, exact, source.image, source.place,
+        windows,
     )  # fmt: skip
 
 

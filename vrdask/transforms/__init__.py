@@ -22,6 +22,11 @@ one at most; "linear" and "cubic" are clamped and mirrored as ever; windows of "
 most, and are cut off and normalised there. A step equal to n_in / n_out is none. Tables repeat with the fraction's
 denominator, which decimals make huge; no rows are made before they are asked for, so that costs no memory.
 
+**A window** is an axis with a step and a start of its own, a fraction of a sample perhaps: positions are a start
+further on, and what lies beyond the window counts as far as the mode reaches, as in Pillow's ``resize(box=..)``. Pillow
+has a box's ends and their difference in single precision; so have the tables of uint8, which are its to the bit, and no
+others.
+
 An axis that keeps its size, and has no such step, has no operator. `start` and `start + count` are sorted; what an
 output interval reads is two look-ups. A table is a function of (mode, n_in, n_out, align_corners, precision, step):
 plans and graphs carry these six, and each process makes the table once.

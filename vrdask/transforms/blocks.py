@@ -12,7 +12,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from vrdask.boxes import Box, ceil_div, require_known, whole
 from vrdask.dtypes import NAMES, DType, is_number, native
 from vrdask.transforms.arguments import checked_axes
+from vrdask.transforms.coordinates import Step
 
 Factors: TypeAlias = int | Sequence[int] | Mapping[int, int]
 
@@ -141,7 +141,7 @@ def blocks(
 
 
 def whole_blocks(
-    pairs: Sequence[tuple[int, int, Fraction | None]], dtype: DType, are_means: bool, are_halves: bool
+    pairs: Sequence[tuple[int, int, Step | None]], dtype: DType, are_means: bool, are_halves: bool
 ) -> Blocks | None:
     """The downsampling that gives a resampling's bits: of integers, where every window is a whole block.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
+from math import lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vrdask.boxes import Interval
 from vrdask.transforms import coordinates
 from vrdask.transforms.bands import Indices, Reach, Rows, windowed
-from vrdask.transforms.coordinates import Period
+from vrdask.transforms.coordinates import Period, Step
 from vrdask.transforms.elementary import cosine, running_sum, sine
 from vrdask.transforms.operators import Operator
 
@@ -116,28 +116,31 @@ FILTERS = {
 }
 
 
-def filtered(name: str, n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
+def filtered(name: str, n_in: int, n_out: int, step: Step | None = None) -> Operator:
     """The operator of a filter: Pillow's ``Image.resize`` with the filter of this name.
 
     Output i has its centre at ``(i + 1/2) * n_in / n_out`` and weighs the samples whose centres lie within the support
     of it. All in float64, operation by operation as Pillow has it, not in exact integers: "box" jumps at the ends of
     its support, where samples lie exactly for many sizes, and there Pillow's rounding decides whether they count.
     With `step`, centres are at ``(i + 1/2) * step``, as Pillow's ``box=(0, n_out * step)`` has them where it lies
-    within the axis; one beyond its end counts as at its end.
+    within the axis; one beyond its end counts as at its end. Those of a window begin at its start: Pillow's
+    ``box=(start, start + n_out * step)``, which cuts off no support: samples beyond the window count.
     """
     inputs, outputs = coordinates.ratio(n_in, n_out, step)
     most = min(n_in, int(2 * FILTERS[name].support * max(inputs / outputs, 1.0)) + 2)
-    centres = _Centres(inputs / outputs, n_in if step is None else float(np.nextafter(n_in, 0)))
+    end = n_in if step is None else float(np.nextafter(n_in, 0))
+    centres = _Centres(inputs / outputs, end, float(coordinates.start_of(step)))
     band, reach = partial(_rows, name, n_in, centres, most), partial(_reach, name, n_in, centres)
     return Operator(n_in, n_out, band, reach, most, False, *_repeating(most, n_in, n_out, step))
 
 
 @dataclass(frozen=True)
 class _Centres:
-    """Of outputs: so many samples apart, the last of them where the axis ends at most."""
+    """Of outputs: so many samples apart, from the start on, the last of them where the axis ends at most."""
 
     scale: float
     end: float
+    start: float
 
     @property
     def stretch(self) -> float:
@@ -145,17 +148,17 @@ class _Centres:
         return max(self.scale, 1.0)
 
     def of(self, i: Indices) -> Floats:
-        return np.minimum((i.astype(np.float64) + 0.5) * self.scale, self.end)
+        return np.minimum(self.start + (i.astype(np.float64) + 0.5) * self.scale, self.end)
 
 
-def _repeating(most: int, n_in: int, n_out: int, step: Fraction | None) -> tuple[Period | None, Interval]:
+def _repeating(most: int, n_in: int, n_out: int, step: Step | None) -> tuple[Period | None, Interval]:
     """The period of rows and the outputs that have it: where the ratio is a fraction of a power of two, positions are
     not rounded at all.
     """
-    period = coordinates.period(n_in, n_out, step=step)
-    if period.outputs & (period.outputs - 1) or max(n_in, n_out) * period.outputs >= 2**40:
+    period, (inputs, outputs) = coordinates.period(n_in, n_out, step=step), coordinates.ratio(n_in, n_out, step)
+    parts = lcm(period.outputs, coordinates.start_of(step).denominator)
+    if parts & (parts - 1) or max(n_in, n_out) * parts >= 2**40:
         return None, (0, 0)
-    inputs, outputs = coordinates.ratio(n_in, n_out, step)
     ends = 2 * (most * outputs // inputs + 2)  # what rows at the ends weigh, and those that are sorted in with them
     return period, (min(ends, n_out), max(min(ends, n_out), n_out - ends))
 

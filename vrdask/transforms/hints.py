@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vrdask.transforms.coordinates import Step, ratio
+
 _RESAMPLING = {
     "trilinear": "linear", "nearest-exact": "nearest", "nearest_exact": "nearest", "spline": "cubic",
     "bspline": "cubic", "b-spline": "cubic", "tricubic": "cubic", "lanczos3": "lanczos", "antialias": "lanczos",
@@ -56,7 +58,7 @@ def aliasing(resampling: Any) -> str | None:
     """What to say of a `Resampling` that weighs few samples of an axis that shrinks below half; None for nothing."""
     steps = resampling.steps or (None,) * len(resampling.in_shape)
     axes = zip(resampling.in_shape, resampling.out_shape, steps, resampling.axis_modes, strict=True)
-    shrinking = {mode for n_in, n_out, step, mode in axes if (step or 0) > 2 or n_in > 2 * n_out}
+    shrinking = {mode for n_in, n_out, step, mode in axes if _is_below_half(n_in, n_out, step)}
     found = [mode for mode in ("nearest", "linear", "cubic") if mode in shrinking]
     if not found:
         return None
@@ -64,3 +66,8 @@ def aliasing(resampling: Any) -> str | None:
         f"{' and '.join(found)} below half size leaves samples out, so that fine detail aliases; "
         "bilinear, lanczos and area weigh them all"
     )
+
+
+def _is_below_half(n_in: int, n_out: int, step: Step | None) -> bool:
+    inputs, outputs = ratio(n_in, n_out, step)
+    return inputs > 2 * outputs

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from functools import cache
 from math import sqrt
 
@@ -16,7 +15,7 @@ import numpy as np
 from vrdask.boxes import Interval, first_where
 from vrdask.transforms import coordinates
 from vrdask.transforms.bands import Indices, Reach, Rows, banded, by_tap, composed, convolved, joined, merged
-from vrdask.transforms.coordinates import Period
+from vrdask.transforms.coordinates import Period, Step
 from vrdask.transforms.elementary import powers, running_sum
 from vrdask.transforms.operators import Operator
 
@@ -27,7 +26,7 @@ def reflect(index: Indices, n: int) -> Indices:
     return np.minimum(index, 2 * n - 1 - index)
 
 
-def nearest(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
+def nearest(n_in: int, n_out: int, align_corners: bool, step: Step | None = None) -> Operator:
     """One tap of weight one."""
 
     def reach(i: Indices) -> Reach:
@@ -41,7 +40,7 @@ def nearest(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = 
     return Operator(n_in, n_out, band, reach, 1, True, period, (0, _within(n_in, n_out, step, reach)))
 
 
-def linear(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
+def linear(n_in: int, n_out: int, align_corners: bool, step: Step | None = None) -> Operator:
     """The two neighbours of each position, clamped to the axis: torch ``interpolate(mode="linear")``."""
 
     def band(i: Indices) -> Rows:
@@ -59,7 +58,7 @@ def linear(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = N
     return Operator(n_in, n_out, band, reach, most, True, *_repeating(n_in, n_out, align_corners, (0, 1), step))
 
 
-def area(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
+def area(n_in: int, n_out: int, step: Step | None = None) -> Operator:
     """The mean of the samples between integer bounds: torch ``interpolate(mode="area")`` (adaptive average pooling)."""
 
     def band(i: Indices) -> Rows:
@@ -76,10 +75,10 @@ def area(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
     return Operator(n_in, n_out, band, reach, most, True, period, (0, _within(n_in, n_out, step, reach)))
 
 
-def area_exact(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
+def area_exact(n_in: int, n_out: int, step: Step | None = None) -> Operator:
     """The mean over ``[i * n_in / n_out, (i + 1) * n_in / n_out)``, where samples that it holds in part count in part:
     OpenCV's ``INTER_AREA`` on shrinking axes, scikit-image's ``resize_local_mean`` on all. With `step`, over
-    ``[i * step, (i + 1) * step)``, cut off at the end of the axis.
+    ``[i * step, (i + 1) * step)``, cut off at the end of the axis; of a window, that far behind its start.
     """
 
     def band(i: Indices) -> Rows:
@@ -87,6 +86,7 @@ def area_exact(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
         count = (stop - start).astype(np.int32)
         k = start[:, None] + np.arange(count.max(initial=1))
         first, last, parts = coordinates.area_ends(n_in, n_out, i, step)
+        k = k.astype(first.dtype, copy=False)
         held = np.minimum((k + 1) * parts, last[:, None]) - np.maximum(k * parts, first[:, None])
         share = (held / (last - first)[:, None]).astype(np.float64, copy=False)
         return Rows(start, count, np.where(share > 0, share, 0.0))
@@ -94,7 +94,7 @@ def area_exact(n_in: int, n_out: int, step: Fraction | None = None) -> Operator:
     return replace(area(n_in, n_out, step), band=band)
 
 
-def b_spline(n_in: int, n_out: int, align_corners: bool, step: Fraction | None = None) -> Operator:
+def b_spline(n_in: int, n_out: int, align_corners: bool, step: Step | None = None) -> Operator:
     """Cubic B-spline values of coefficients, mirrored at both ends: four taps, to be applied after `prefilter`."""
 
     def band(i: Indices) -> Rows:
@@ -183,7 +183,7 @@ def compose(outer: Operator, inner: Operator) -> Operator:
     return Operator(inner.n_in, outer.n_out, band, reach, taps, True, outer.period, (begin, max(begin, end)))
 
 
-def _within(n_in: int, n_out: int, step: Fraction | None, reach: Callable[[Indices], Reach]) -> int:
+def _within(n_in: int, n_out: int, step: Step | None, reach: Callable[[Indices], Reach]) -> int:
     """Outputs before the first that a step of its own may have cut off at the end of the axis."""
     if step is None:
         return n_out
@@ -191,7 +191,7 @@ def _within(n_in: int, n_out: int, step: Fraction | None, reach: Callable[[Indic
 
 
 def _repeating(
-    n_in: int, n_out: int, align_corners: bool, reach: Interval, step: Fraction | None
+    n_in: int, n_out: int, align_corners: bool, reach: Interval, step: Step | None
 ) -> tuple[Period, Interval]:
     """The period of rows that weigh the samples of an interval about their position, and the outputs for which it lies
     within the axis.

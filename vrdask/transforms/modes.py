@@ -1,7 +1,7 @@
 """The modes: for each, the operators of one axis and the reference that defines the result.
 
 An axis that keeps its size needs no operator in any mode: interpolation returns the samples. (One with a step of its
-own does: its samples move.) Otherwise a mode gives
+own does: its samples move. A window of whole samples that are kept picks them.) Otherwise a mode gives
 one or two operators: two where an intermediate at the input's size costs less than one wide table.
 """
 
@@ -11,14 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
 
 from vrdask.transforms import filters, interpolators
+from vrdask.transforms.coordinates import Step, Window
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 
-Step: TypeAlias = Fraction | None
-"""Input samples from one output to the next along an axis; None where the sizes of the axis say it."""
 Rows = Callable[..., tuple[Prefilter | None, Operator]]
 """(n_in, n_out, align_corners, in float64?, step=None) -> (operator at the input's size or None, to the output's)."""
 
@@ -39,36 +37,45 @@ class Mode:
     copies: bool = False
 
 
-def _nearest(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
+def _nearest(
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
+) -> tuple[None, Operator]:
     return None, interpolators.nearest(n_in, n_out, align_corners, step)
 
 
-def _linear(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
+def _linear(
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
+) -> tuple[None, Operator]:
     return None, interpolators.linear(n_in, n_out, align_corners, step)
 
 
-def _area(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
+def _area(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None) -> tuple[None, Operator]:
     return None, interpolators.area(n_in, n_out, step)
 
 
-def _area_exact(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
+def _area_exact(
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
+) -> tuple[None, Operator]:
     return None, interpolators.area_exact(n_in, n_out, step)
 
 
 def _cubic(
-    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None
+    n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
 ) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps (60 in double) for few outputs. A growing axis
     # would pay them for many outputs; it filters its few inputs first, and so does one that keeps two thirds in double,
     # where that measured 1.1 to 2 times as fast. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)
-    if n_out > n_in or (double and 3 * n_out > 2 * n_in):
+    ratio = step.step if isinstance(step, Window) else Fraction(n_in, n_out)
+    if ratio < 1 or (double and 2 * ratio < 3):
         return Prefilter.precise(n_in, double), values
     return None, interpolators.compose(values, interpolators.prefilter(n_in, radius=28 if double else 13))
 
 
 def _filtered(name: str) -> Rows:
-    def rows(n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None) -> tuple[None, Operator]:
+    def rows(
+        n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
+    ) -> tuple[None, Operator]:
         return None, filters.filtered(name, n_in, n_out, step)
 
     return rows
@@ -92,7 +99,7 @@ MODES = {
 
 @lru_cache(maxsize=128)
 def axis_operators(
-    mode: str, n_in: int, n_out: int, align_corners: bool, double: bool, step: Step = None
+    mode: str, n_in: int, n_out: int, align_corners: bool, double: bool, step: Step | None = None
 ) -> tuple[Prefilter | None, Operator | None]:
     """The operators of one axis, first and second; None where there is nothing to do.
 
@@ -100,4 +107,6 @@ def axis_operators(
     """
     if n_in == n_out and step is None:
         return None, None
+    if isinstance(step, Window) and step.step == 1 and step.start.denominator == 1:
+        return None, interpolators.nearest(n_in, n_out, False, step)
     return MODES[mode].rows(n_in, n_out, align_corners, double, step)

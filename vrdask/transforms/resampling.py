@@ -8,7 +8,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
@@ -19,6 +18,7 @@ from vrdask.boxes import Box, require_known, size_of, whole
 from vrdask.dtypes import DType, stand_in
 from vrdask.transforms.arguments import checked_axes, checked_dtypes, checked_sizes
 from vrdask.transforms.blocks import Blocks, whole_blocks
+from vrdask.transforms.coordinates import Step, Window, in_single, own_step
 from vrdask.transforms.filters import FILTERS
 from vrdask.transforms.hints import did_you_mean
 from vrdask.transforms.modes import MODES, axis_operators
@@ -40,7 +40,8 @@ class Resampling:
 
     in_shape, out_shape : sizes of every axis.
     in_dtype, out_dtype : in this machine's byte order. Samples come in any; a result never does.
-    steps : by axis, input samples from one output to the next; None for an axis, or for all, where its sizes say it.
+    steps : by axis, input samples from one output to the next, perhaps along a window; None for an axis, or for all,
+        where its sizes say it.
     modes : by axis, where they differ; `mode` is then their names, joined. None where all axes have one.
     """
 
@@ -50,7 +51,7 @@ class Resampling:
     align_corners: bool
     in_dtype: DType
     out_dtype: DType
-    steps: tuple[Fraction | None, ...] | None = field(default=None, kw_only=True)
+    steps: tuple[Step | None, ...] | None = field(default=None, kw_only=True)
     modes: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __hash__(self) -> int:
@@ -125,7 +126,9 @@ class Resampling:
     def stages(self) -> tuple[Stage, ...]:
         """What happens, in order; stages in which no axis has an operator are left out."""
         pairs = [
-            axis_operators(mode, n_in, n_out, self.align_corners, self.double, step)
+            axis_operators(
+                mode, n_in, n_out, self.align_corners, self.double, in_single(step, n_out) if self.fixed_point else step
+            )
             for mode, (n_in, n_out, step) in zip(self.axis_modes, self.pairs, strict=True)
         ]
         alone = tuple(None if first else second for first, second in pairs)
@@ -165,7 +168,9 @@ class Resampling:
 
     def settings(self) -> dict[str, object]:
         """What two runs must agree in for one to go on from the other: JSON."""
-        steps = self.steps and [None if step is None else str(step) for step in self.steps]
+        steps = self.steps and [
+            None if one is None else list(map(str, one)) if isinstance(one, Window) else str(one) for one in self.steps
+        ]
         return {
             "shape": self.out_shape,
             "mode": self.mode,
@@ -313,18 +318,11 @@ def _checked_modes(mode: Modes, axes: tuple[int, ...], ndim: int, align_corners:
 
 def _own_steps(
     in_shape: Sequence[int], sizes: Sequence[int], align_corners: bool, axes: Sequence[int], steps: Steps
-) -> tuple[Fraction | None, ...] | None:
+) -> tuple[Step | None, ...] | None:
     """Steps of all axes that differ from what the sizes say: None for the others, or where there are no such."""
-    own: list[Fraction | None] = [None] * len(in_shape)
+    own: list[Step | None] = [None] * len(in_shape)
     for axis, n_out, step in zip(axes, sizes, steps, strict=True):
-        if step is not None and step <= 0:
-            raise ValueError(f"steps must be positive; got {step} for axis {axis}")
-        n_in = in_shape[axis]
-        if align_corners:
-            usual = Fraction(n_in - 1, n_out - 1) if n_out > 1 else Fraction(1)  # of one output nothing says a step
-        else:
-            usual = Fraction(n_in, n_out)
-        own[axis] = None if step == usual else step
+        own[axis] = own_step(in_shape[axis], n_out, align_corners, step)
     return tuple(own) if any(own) else None
 
 

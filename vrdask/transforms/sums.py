@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import gcd, lcm, prod
 from typing import TypeAlias
 
@@ -30,7 +29,7 @@ import numpy.typing as npt
 
 from vrdask.boxes import Interval, ceil_div
 from vrdask.dtypes import DType, native, needs_float64
-from vrdask.transforms.coordinates import area_bounds, ratio
+from vrdask.transforms.coordinates import Step, Window, area_bounds, parts, ratio
 from vrdask.transforms.filters import FILTERS
 
 LONGEST = 48
@@ -46,9 +45,9 @@ CHANNELS = 16
 BITS = {4: 24, 8: 53}
 """Of a float's significand, by its size in bytes."""
 
-Steps: TypeAlias = Sequence[Fraction | None]
+Steps: TypeAlias = Sequence[Step | None]
 """By axis, input samples from one output to the next; None where the sizes of the axis say it."""
-Pair: TypeAlias = tuple[int, int, Fraction | None]
+Pair: TypeAlias = tuple[int, int, Step | None]
 """Sizes of an axis before and after, and its step."""
 Weights = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
@@ -98,7 +97,7 @@ def by_axis(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | No
     return list(zip(in_shape, out_shape, steps or (None,) * len(in_shape), strict=True))
 
 
-def is_resampled(n_in: int, n_out: int, step: Fraction | None) -> bool:
+def is_resampled(n_in: int, n_out: int, step: Step | None) -> bool:
     return n_in != n_out or step is not None
 
 
@@ -113,11 +112,13 @@ def is_mean(changed: Sequence[tuple[str, Pair]]) -> bool:
     )
 
 
-def _is_whole(n_in: int, n_out: int, step: Fraction | None) -> bool:
-    return (n_out != 0 and n_in % n_out == 0) if step is None else step.denominator == 1
+def _is_whole(n_in: int, n_out: int, step: Step | None) -> bool:
+    if step is None:
+        return n_out != 0 and n_in % n_out == 0
+    return parts(n_in, n_out, step)[1] == 1
 
 
-def taps_at_most(mode: str, n_in: int, n_out: int, step: Fraction | None = None) -> int:
+def taps_at_most(mode: str, n_in: int, n_out: int, step: Step | None = None) -> int:
     """A bound on the taps of a row, which other modes than these have few of.
 
     >>> taps_at_most("area", 7, 3), taps_at_most("lanczos", 730, 100), taps_at_most("cubic", 99999, 2)
@@ -131,29 +132,36 @@ def taps_at_most(mode: str, n_in: int, n_out: int, step: Fraction | None = None)
     return 0
 
 
-def window_lengths(n_in: int, n_out: int, step: Fraction | None = None) -> tuple[int, ...]:
+def window_lengths(n_in: int, n_out: int, step: Step | None = None) -> tuple[int, ...]:
     """The lengths that windows of `coordinates.area_bounds` have: the least, the largest; no others occur.
 
     With ``n_in / n_out = p / q`` in lowest terms, window i begins ``j / q`` behind a whole number, where
     ``j = i * p % q`` takes every value below q, and is ``ceil((j + p) / q)`` long. With a step of its own, p / q, the
     last window may be cut off: its length comes third, and the others may be those of windows that there are none of.
+    Those along a `Window` begin ``(i * p + a) / q`` behind the first sample, p and q perhaps not in lowest terms.
 
     >>> window_lengths(6, 2), window_lengths(7, 3), window_lengths(5, 2), window_lengths(2, 5)
     ((3, 3), (3, 3), (3, 3), (1, 2))
+    >>> from fractions import Fraction
     >>> window_lengths(5, 3, Fraction(2)), window_lengths(4, 1, Fraction(3)), window_lengths(2, 1, Fraction(3))
     ((2, 2, 1), (3,), (2,))
+    >>> window_lengths(9, 4, Window(Fraction(1, 4), Fraction(3, 2)))  # from 1/4 to 7/4, to 13/4, to 19/4, to 25/4
+    (2, 3, 3)
     """
-    inputs, outputs = ratio(n_in, n_out, step)
-    common = gcd(inputs, outputs)
-    p, q = inputs // common, outputs // common
+    p, q, first = parts(n_in, n_out, step)
+    if not isinstance(step, Window):
+        common = gcd(p, q)
+        p, q = p // common, q // common
     lengths = ceil_div(p, q), ceil_div(p - 1 + q, q)
     if step is None:
         return lengths
-    last = n_in - (n_out - 1) * p // q
-    return (min(last, lengths[0]),) if n_out == 1 else (*lengths, min(last, lengths[1]))
+    last = n_in - ((n_out - 1) * p + first) // q
+    if n_out == 1:
+        return (min(last, ceil_div(first + p, q) - first // q),)
+    return (*lengths, min(last, lengths[1]))
 
 
-def window_counts(n_in: int, n_out: int, writes: Interval, step: Fraction | None = None) -> npt.NDArray[np.int64]:
+def window_counts(n_in: int, n_out: int, writes: Interval, step: Step | None = None) -> npt.NDArray[np.int64]:
     """Samples in the windows of an output interval."""
     start, stop = area_bounds(n_in, n_out, np.arange(*writes), step)
     return stop - start
