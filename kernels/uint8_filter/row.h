@@ -19,8 +19,8 @@ typedef struct {
     const int32_t *count;     /* [positions] */
     const int32_t *plain;     /* [positions][taps] */
     const Py_ssize_t *at;     /* [units + 1] first output of a unit */
-    const uint32_t *keep;     /* [units] which lanes are outputs */
-    const Py_ssize_t *base;   /* [registers][windows] first byte of a window */
+    const uint32_t *keep;     /* [units] which lanes are outputs; [pairs of positions] steps from one's windows to the next's */
+    const Py_ssize_t *base;   /* [registers][windows] first byte of a window; [positions] where each has its own */
     const uint8_t *index;     /* [registers][bytes of a register] */
     const int16_t *weights;   /* [registers][steps][high and low parts where wide][2 * LANES] */
 } row_t;

@@ -55,6 +55,47 @@ static inline ALWAYS_INLINE four_t eight_sums(const int wide, const int joint, c
 }
 #undef STEP
 
+typedef struct { four_t first, second; } two_positions_t;
+
+/* Two positions whose windows are the same ones from the second's first window on, `apart` steps after the first's:
+ * they share permutations. */
+static inline ALWAYS_INLINE two_positions_t sums_of_two(sources_t from, Py_ssize_t at, Py_ssize_t beside, int apart,
+                                                        int steps, Py_ssize_t advance, order_t order,
+                                                        const int16_t *weights) {
+    const sums_t none = no_sums();
+    four_t s = {none, none, none, none}, t = s;
+    const int16_t *others = weights + 4 * steps;
+    int k = 0;
+#define WORDS(row) permuted(load_window(from.row + at), order)
+#define ALONE(sums, row) sums.row = added(sums.row, WORDS(row), by);
+#define BOTH(row)                                  \
+    {                                              \
+        const words_t words = WORDS(row);          \
+        s.row = added(s.row, words, by);           \
+        t.row = added(t.row, words, other);        \
+    }
+    for (; k < apart; k++, at += advance, weights += 4) {
+        const weights_t by = repeat_weights(weights);
+        ALONE(s, a) ALONE(s, b) ALONE(s, c) ALONE(s, d)
+    }
+    for (; k < steps; k++, at += advance, weights += 4, others += 4) {
+        const weights_t by = repeat_weights(weights), other = repeat_weights(others);
+        BOTH(a)
+        BOTH(b)
+        BOTH(c)
+        BOTH(d)
+    }
+    at = beside + (steps - apart) * advance;
+    for (k = 0; k < apart; k++, at += advance, others += 4) {
+        const weights_t by = repeat_weights(others);
+        ALONE(t, a) ALONE(t, b) ALONE(t, c) ALONE(t, d)
+    }
+#undef WORDS
+#undef ALONE
+#undef BOTH
+    return (two_positions_t){s, t};
+}
+
 /* Of eight outputs of four rows those that are kept. */
 static NEVER_INLINE void store_kept(targets_t to, Py_ssize_t at, four_t s, shift_t shift, uint32_t keep) {
     uint8_t found[ROWS_AT_ONCE][ROW_LANES];
@@ -104,8 +145,22 @@ static inline ALWAYS_INLINE void unit_of_positions(const row_t *w, const int wid
 #define SUMS(p)                                                                                             \
     eight_sums(wide, 1, inside, step, from, (place_t){base[p], base[p]}, w->steps, w->advance, order, \
                weights + p * each)
-    const four_t s = SUMS(0), t = SUMS(1), st = ROWS(BESIDE, s, t);
-    const four_t u = SUMS(2), v = SUMS(3), uv = ROWS(BESIDE, u, v);
+#define TWO(p) \
+    sums_of_two(from, base[p], base[p + 1], (int)w->keep[POSITIONS / 2 * unit + p / 2], w->steps, w->advance, order, \
+                weights + p * each)
+    four_t st, uv;
+    if (lanes == 4 && !wide && inside) {
+        const two_positions_t s = TWO(0);
+        st = (four_t)ROWS(BESIDE, s.first, s.second);
+        const two_positions_t u = TWO(2);
+        uv = (four_t)ROWS(BESIDE, u.first, u.second);
+    } else {
+        const four_t s = SUMS(0), t = SUMS(1);
+        st = (four_t)ROWS(BESIDE, s, t);
+        const four_t u = SUMS(2), v = SUMS(3);
+        uv = (four_t)ROWS(BESIDE, u, v);
+    }
+#undef TWO
 #undef SUMS
     if (whole) {
         store_positions(lanes, to, at, st, uv, dense, shift);

@@ -183,16 +183,16 @@ def _by_windows(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
     """
     positions, lanes = len(taps.start), 4 if channels == 3 else channels
     shares = layout.lanes // lanes
-    steps = -(-taps.weights.shape[1] // (2 * shares))
     units = -(-positions // POSITIONS)
     fill = np.minimum(np.arange(units * POSITIONS), positions - 1)
+    start, steps, apart, weights = _windows(taps, fill, 2 * shares, lanes == 4 and len(taps.digits) == 1)
     share, channel = np.divmod(np.arange(layout.lanes).reshape(2, -1), lanes)
     low = (2 * channels * share + channel)[..., None] + [0, channels]
     order = _words(np.where((channel < channels)[..., None], low, ZERO), layout)
     dense = np.full(4 * layout.lanes, ZERO)
     dense[: POSITIONS * channels] = np.arange(4 * POSITIONS).reshape(POSITIONS, 4)[:, :channels].reshape(-1)
     dense[16:] = dense[:16]
-    laid = taps.padded(steps * shares * 2)[:, fill].reshape(len(taps.digits), len(fill), steps, shares, 1, 2)
+    laid = weights.reshape(len(taps.digits), len(fill), steps, shares, 1, 2)
     if lanes < 4:
         laid = np.repeat(laid, lanes, axis=4)
         laid = laid.reshape(len(taps.digits), len(fill), steps, 2, -1, 2)
@@ -205,14 +205,37 @@ def _by_windows(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
         "joint": 1,
         "lanes": lanes,
         "at": as_bytes(at.astype(np.int64)),
-        "keep": as_bytes(np.zeros(0, np.uint8)),
-        "base": as_bytes((taps.start[fill] * channels).astype(np.int64)),
+        "keep": as_bytes(apart.astype(np.uint32)),
+        "base": as_bytes((start * channels).astype(np.int64)),
         "index": as_bytes(np.concatenate([order.reshape(-1), dense]).astype(np.uint8)),
         "weights": as_bytes(np.moveaxis(laid, 0, 2)),
         "plain": as_bytes(np.zeros(0, np.uint8)),
         "units": units,
         "unit_bytes": POSITIONS * channels,
     }
+
+
+def _windows(taps: Taps, fill: Array, size: int, may_share: bool) -> tuple[Array, int, Array, Array]:
+    """Where windows of positions begin and how many they are, of `size` taps; steps from a position's first window to
+    that of the next one, for every other position; and weights that fill the windows.
+
+    Two positions share windows where the second one's begin a whole number of them after the first one's, and do if the
+    windows that this may cost bring more: a step is a permutation, and a product and a sum for each position.
+    """
+    start, count = taps.start[fill], taps.weights.shape[1]
+    steps = -(-count // size)
+    alone = np.full(len(fill) // 2, steps)
+    whole, rest = np.divmod(start[1::2] - start[::2], size)
+    more = -(-(count + int(rest.max())) // size)
+    apart = np.minimum(whole, more)
+    if not may_share or (more + apart).mean() + 4 * more >= 6 * steps:
+        return start, steps, alone, taps.padded(steps * size)[:, fill]
+    start[1::2] -= rest
+    weights = taps.padded(more * size)[:, fill]
+    tap = np.arange(more * size) - rest[:, None]
+    earlier = np.take_along_axis(weights[:, 1::2], np.maximum(tap, 0)[None], axis=2)
+    weights[:, 1::2] = np.where(tap < 0, 0, earlier)
+    return start, more, apart, weights
 
 
 def _words(low: Array, layout: Layout) -> Array:
