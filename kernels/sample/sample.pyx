@@ -11,7 +11,7 @@ from math import prod
 
 
 cdef extern from "sample/sample.h" nogil:
-    enum: AXES, FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, HALF_TO_EVEN, HALF_UP
+    enum: AXES, FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, WRAP, HALF_TO_EVEN, HALF_UP
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct axis_t:
@@ -42,7 +42,7 @@ cdef extern from "sample/sample.h" nogil:
     void extent_of_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t *low, Py_ssize_t *high)
 
 
-RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFLECT}
+RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFLECT, "wrap": WRAP}
 
 
 cdef class Sampler:
