@@ -153,6 +153,31 @@ def within(box: Box, outer: Box) -> tuple[slice, ...]:
     return tuple([slice(start - zero, stop - zero) for (start, stop), (zero, _) in zip(box, outer, strict=True)])
 
 
+def in_first_round(interval: Interval, n: int) -> Interval:
+    """An interval of an axis that goes on with its first of `n` samples behind its last, and so on both ways: begun
+    within them; all of them where it is as long as that.
+
+    >>> in_first_round((-2, 1), 5), in_first_round((6, 9), 5), in_first_round((-1, 6), 5)
+    ((3, 6), (1, 4), (0, 5))
+    """
+    start, stop = interval
+    return (0, n) if stop - start >= n else (start % n, start % n + stop - start)
+
+
+def rounds_of(box: Box, shape: Sequence[int]) -> list[tuple[Box, Box]]:
+    """A box that begins within an array and may go on behind its end, where it begins again: parts of the array, and
+    the place of each.
+
+    >>> rounds_of(((0, 2), (3, 6)), (4, 5))
+    [(((0, 2), (3, 5)), ((0, 2), (3, 5))), (((0, 2), (0, 1)), ((0, 2), (5, 6)))]
+    """
+    along = []
+    for (start, stop), n in zip(box, shape, strict=True):
+        first = ((start, min(stop, n)),) * 2
+        along.append([first] if stop <= n else [first, ((0, stop - n), (n, stop))])
+    return [(tuple([part for part, _ in one]), tuple([place for _, place in one])) for one in product(*along)]
+
+
 def touched(edges: Edges, interval: Interval) -> range:
     """Chunks that share a sample with a non-empty interval.
 

@@ -67,6 +67,18 @@ static void from_indices(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin
     }
 }
 
+/* WRAP: indices as the box counts them, whose first sample may be any. All taps are within; those of a missing point are
+ * some that are. */
+static void unroll(const job_sample_t *job, const axis_t *axis, int m, const int32_t *restrict inside,
+                   int32_t *restrict index) {
+    const int32_t n = (int32_t)axis->n, first = (int32_t)axis->origin + (job->taps == 4);
+    const int32_t last = first + (int32_t)axis->held - job->taps;
+    for (int j = 0; j < m; j++) {
+        const int32_t i = index[j] < n ? index[j] : index[j] - n, to = i < first ? i + n : i;
+        index[j] = !inside[j] ? first : to < last ? to : last;
+    }
+}
+
 /* Indices and fractions of a block of points along all axes. Fractions go to the one of fraction_f and fraction_d,
  * [AXES][POINTS], that is not NULL. */
 static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int m, block_t *b, float *fraction_f,
@@ -94,5 +106,6 @@ static void locate(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begin, int 
             pad_d(job, axis, m, d[a]);
             split_d(job, axis, m, d[a], b->index[a], b->inside, to_f, to_d);
         }
+        if (job->rule == WRAP) unroll(job, axis, m, b->inside, b->index[a]);
     }
 }

@@ -42,7 +42,8 @@ static REAL R(reflect_far)(REAL from_low, REAL span, int two_d) {
 }
 
 /* The padding rule. CLAMP_TO_ENDS and REFLECT leave a position in [0, n - 1]; a spline goes on up to where it is
- * reflected. NaN becomes one of the ends. INSIDE moves what rounding alone has brought beyond an end. */
+ * reflected. NaN becomes one of the ends. INSIDE moves what rounding alone has brought beyond an end. WRAP leaves it in
+ * [0, n], n where the sum rounds up to that; a remainder is exact. */
 static void R(pad)(const job_sample_t *job, const axis_t *axis, int m, REAL *restrict at) {
     const REAL last = (REAL)(axis->n - 1), low = (REAL)axis->low, span = last - 2 * low, twice = 2 * span;
     const REAL from = job->taps == 4 ? low : 0, to = last - from;
@@ -51,6 +52,16 @@ static void R(pad)(const job_sample_t *job, const axis_t *axis, int m, REAL *res
         for (int j = 0; j < m; j++) {
             const REAL c = at[j], up = c < 0 && c >= before ? 0 : c;
             at[j] = up > last && up <= after ? last : up;
+        }
+    }
+    if (job->rule == WRAP) {
+        const REAL n = (REAL)axis->n;
+        int beyond = 0;
+        for (int j = 0; j < m; j++) beyond |= !((at[j] >= 0) & (at[j] < n));
+        if (!beyond) return;
+        for (int j = 0; j < m; j++) {
+            const REAL rest = FMOD(at[j], n);
+            at[j] = rest < 0 ? rest + n : rest;
         }
     }
     if (job->rule == REFLECT) {
@@ -89,6 +100,8 @@ static void R(split)(const job_sample_t *job, const axis_t *axis, int m, const R
     const int ends_inside = at[0] >= 0 && at[0] <= last && at[m - 1] >= 0 && at[m - 1] <= last;
     if (job->rule == INSIDE && !(monotone && ends_inside))
         for (int j = 0; j < m; j++) inside[j] &= (at[j] >= 0) & (at[j] <= last);
+    if (job->rule == WRAP)
+        for (int j = 0; j < m; j++) inside[j] &= at[j] == at[j]; /* of an infinity there is no remainder */
     if (job->taps == 1) {
         if (job->rounding == HALF_UP) {
             for (int j = 0; j < m; j++) {

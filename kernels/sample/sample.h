@@ -27,8 +27,10 @@
 
 enum { POINTS = 128, AXES = 3, MOST_TAPS = 4 };
 /* FREE: anywhere, samples outside are missing. INSIDE: positions outside [0, n - 1] are missing as a whole. CLAMP: to
- * [0, n - 1]. REFLECT: about the ends, then clamp. low is 0 but for REFLECT about half-samples. */
-enum { FREE, INSIDE, CLAMP_TO_ENDS, REFLECT };
+ * [0, n - 1]. REFLECT: about the ends, then clamp. low is 0 but for REFLECT about half-samples. WRAP: to [0, n), and
+ * sample n is sample 0 again: what is held may go on behind the last one, or begin before the first, and each position
+ * has its window there. */
+enum { FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, WRAP };
 enum { HALF_TO_EVEN, HALF_UP };
 
 typedef struct {
@@ -148,7 +150,8 @@ static void nearest_block(const job_sample_t *job, Py_ssize_t r, Py_ssize_t begi
     int all = 1;
     for (int a = 0; a < AXES; a++) {
         const axis_t *axis = &job->axis[a];
-        const int32_t n = (int32_t)axis->n, origin = (int32_t)axis->origin, last = (int32_t)axis->held - 1;
+        const int32_t origin = (int32_t)axis->origin, last = (int32_t)axis->held - 1;
+        const int32_t n = job->rule == WRAP ? origin + last + 1 : (int32_t)axis->n;
         int32_t *index = b->index[a];
         if (!axis->sampled) continue;
         for (int j = 0; j < m; j++) {
@@ -277,7 +280,7 @@ static void sample_tile(const job_sample_t *job, const Py_ssize_t *tile, Py_ssiz
     }
 }
 
-/* Widen [low, high] of each axis to the samples that rows [begin, end) weigh. */
+/* Widen [low, high] of each axis to the samples that rows [begin, end) weigh. Not for WRAP, which may weigh both ends. */
 static void extent_of_rows(const job_sample_t *job, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t *low,
                            Py_ssize_t *high) {
     block_t block, *b = &block;

@@ -11,7 +11,7 @@ from math import prod
 
 
 cdef extern from "sample/sample.h" nogil:
-    enum: AXES, FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, HALF_TO_EVEN, HALF_UP
+    enum: AXES, FREE, INSIDE, CLAMP_TO_ENDS, REFLECT, WRAP, HALF_TO_EVEN, HALF_UP
     const Py_ssize_t ELEMENT_SIZE[11]
 
     ctypedef struct axis_t:
@@ -59,7 +59,7 @@ cdef void sample_tiles(const void *given, Py_ssize_t begin, Py_ssize_t end, int 
         sample_tile(it.job, it.tile, n, it.src, it.dst)
 
 
-RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFLECT}
+RULES = {"free": FREE, "inside": INSIDE, "clamp": CLAMP_TO_ENDS, "reflect": REFLECT, "wrap": WRAP}
 
 
 cdef class Sampler:

@@ -229,6 +229,34 @@ def test_a_small_window_of_a_long_axis_reads_little_and_has_chunks_of_the_source
     assert what.whole[0] == ((51232, 51493),)
 
 
+def test_ends_that_single_precision_does_not_tell_apart():
+    x = np.arange(200_000) // 1000 % 256
+    got = vrdask.resample(x.astype(np.uint8), 3, "bilinear", region={0: (151234.301, 151234.302)})
+    assert_array_equal(got, [151, 151, 151])
+
+
+@pytest.mark.parametrize("kind", ["h5py", "tensorstore", "torch", "list", "Source"])
+def test_arrays_of_other_libraries_take_regions(kind, tmp_path):
+    x = values((12, 14), "float32", 2)
+    region = {0: (2, 9), 1: (1.5, 12.25)}
+    whole = vrdask.resample(x, (5, 20), "cubic", region=region)
+    library = pytest.importorskip(kind) if kind not in ("list", "Source") else None
+    if kind == "h5py":
+        with library.File(tmp_path / "x.h5", "w") as file:
+            given = file.create_dataset("x", data=x, chunks=(4, 5))
+            assert_array_equal(vrdask.resample(given, (5, 20), "cubic", region=region).compute(), whole)
+        return
+    if kind == "Source":
+        zarr.create_array(tmp_path / "x.zarr", data=x, chunks=(4, 5))
+        given = vrdask.open(tmp_path / "x.zarr")
+    elif kind == "tensorstore":
+        given = library.array(x)
+    else:
+        given = library.from_numpy(x) if kind == "torch" else x.astype(float).tolist()
+    got = np.asarray(vrdask.resample(given, (5, 20), "cubic", region=region, dtype="float32"))
+    assert_allclose(got, whole, rtol=0, atol=1e-6 if kind == "list" else 0)
+
+
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("size", [{"factor": 0.7}, {"factor": 1.9}, {"spacing": "1.3um"}])
 def test_a_ramp_is_the_coordinate_that_the_metadata_give(tmp_path, size, exact):

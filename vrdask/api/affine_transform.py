@@ -101,13 +101,14 @@ def affine_transform(
         Sizes of `axes`, or of every axis; the input's by default.
     mode : {"linear", "nearest", "cubic"}
         SciPy's order 1, 0 (ties round up) and 3, a B-spline through the samples, filtered over the whole input.
-    padding_mode : {"constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"}
+    padding_mode : {"constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant", "wrap"}
         What positions outside ``[0, n - 1]`` give. "constant" is `fill_value` for all of them, as SciPy's "constant":
         nothing is interpolated beyond the last samples. "voxel" is the same beyond ``[-1/2, n - 1/2]``, the outer edges
         of the last samples, which go on up to there, as in ITK. "grid-constant" is an input surrounded by samples of
         that value, with which it blends, and "zeros" the same with 0, as in `grid_sample` (cubic: like "constant").
         "border", "reflection" and "mirror" are SciPy's "nearest", "reflect" and "mirror"; a cubic "border" holds the
-        mirrored spline's end values, where SciPy filters a padded array.
+        mirrored spline's end values, where SciPy filters a padded array. "wrap" is SciPy's "grid-wrap": an axis goes on
+        with its first sample behind its last, as angles do, and so does a spline.
     fill_value : number
     axes : int, str, or sequence of them, optional
         The axes, by number or name, that the matrix maps, in its order; by default the last n. All others are batch or
@@ -167,5 +168,5 @@ def _transformed(what: Affine, x: Any, lazily: bool, chunks: Any, num_threads: i
     from vrdask.compute.sample_box import sample_affine
 
     writes = whole(what.out_shape)
-    reads = what.reads(writes)
+    reads = whole(x.shape) if what.sampling.wraps else what.reads(writes)
     return sample_affine(what, x[slices_of(reads)], reads, writes, threads.resolve(num_threads), buffers.empty)

@@ -99,16 +99,17 @@ def grid_sample(
     mode : {"linear", "nearest", "cubic"}
         "linear" and "nearest" as torch's "bilinear" and "nearest". "cubic" is a B-spline through the samples, filtered
         over the whole input, as ``scipy.ndimage.map_coordinates(order=3)``.
-    padding_mode : {"zeros", "border", "reflection", "constant", "voxel"}
+    padding_mode : {"zeros", "border", "reflection", "constant", "voxel", "wrap"}
         What lies beyond the input. "zeros" and "constant" are samples of value 0 or `fill_value`, with which
         "linear" blends; with "cubic" they are the value of every position outside ``[0, n - 1]`` (SciPy's mode
         "constant"); there a position that only rounding has brought beyond an end, by a few units in the last place of
         the grid's numbers, is at the end, so that the grid of the identity keeps the borders. "border" moves positions
         to the ends; "reflection" is about the edges, with `align_corners` about the centres (cubic: SciPy's "reflect"
         and "mirror"). "voxel" is `fill_value` beyond the outer edges of the end samples, which go on up to there, as
-        in ITK.
+        in ITK. "wrap" goes on with the first samples behind the last ones, along every axis (SciPy's "grid-wrap").
     fill_value : number
-        Of "constant" and "voxel"; rounded half to even and clamped for integers of the result.
+        Of "constant" and "voxel", and with "wrap" of positions that are NaN or infinite; rounded half to even and
+        clamped for integers of the result.
     rounding_rule : {"bankers", "round_half_up"}
         What "nearest" does with ties; torch rounds half to even.
     align_corners : bool

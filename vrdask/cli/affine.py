@@ -22,7 +22,7 @@ from vrdask.cli.options import (
     which_array,
 )
 
-PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant"]
+PADDING = ["constant", "voxel", "zeros", "border", "reflection", "mirror", "grid-constant", "wrap"]
 """The names in `vrdask.transforms.affine`, which imports numpy."""
 
 

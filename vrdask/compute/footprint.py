@@ -104,8 +104,13 @@ def reduce_bytes(blocks: Blocks, reads: Box, writes: Box) -> int:
 def _between_bytes_of_affine(affine: Affine, reads: Box) -> int:
     copies = affine.sampling.mode == "nearest" and native(affine.in_dtype) != native(affine.out_dtype)
     taken = size_of(reads) * affine.out_dtype.itemsize if copies else 0
+    sizes = shape_of(reads)
+    whole = [axis for axis in affine.axes if sizes[axis] == affine.in_shape[axis]]
+    if affine.sampling.wraps and affine.sampling.mode != "nearest" and whole:  # goes on beyond its ends in a copy
+        more = affine.sampling.taps + 2 * (0 if affine.prefilter is None else affine.prefilter.radius)
+        sizes = tuple(size + more if axis in whole else size for axis, size in enumerate(sizes))
+        taken += prod(sizes) * affine.in_dtype.itemsize
     if affine.prefilter is not None:
-        sizes = shape_of(reads)
         middle = tuple([((n - size) // 2, (n + size) // 2) for n, size in zip(affine.in_shape, sizes, strict=True)])
         taken += prod(sizes) * affine.sampling.acc_dtype.itemsize + slabs.between_bytes(affine.prefilter, middle)
     return taken + (NUMPY_BYTES if len(affine.axes) > KERNEL_AXES else 0)

@@ -83,8 +83,7 @@ def _tables(
     op: Prefilter, reads: Interval, writes: Interval, dtype: DType
 ) -> tuple[npt.NDArray[np.int64], Interval, npt.NDArray[np.uint8]]:
     """Samples, counted from the first that is held; the positions whose samples are consecutive; weights."""
-    plain = max(0, op.radius - writes[0]), min(op.n, writes[1] + op.radius) - (writes[0] - op.radius)
-    return op.samples(writes) - reads[0], plain, op.weights(dtype).view(np.uint8)
+    return op.samples(writes) - reads[0], op.plain(writes), op.weights(dtype).view(np.uint8)
 
 
 @lru_cache(maxsize=64)

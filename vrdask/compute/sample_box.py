@@ -24,7 +24,7 @@ from vrdask.compute.stand_ins import joined, parts_of
 from vrdask.dtypes import CODES, DType, native
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
-from vrdask.transforms.reference_sampling import affine_positions, at_positions
+from vrdask.transforms.reference_sampling import affine_positions, at_positions, grid_positions, padded, split
 from vrdask.transforms.resampling import resampling
 from vrdask.transforms.sampling import Sampling
 from vrdask.transforms.spline_coefficients import SplineFilter
@@ -40,6 +40,8 @@ _ROW = 2048
 """A grid's points are taken in rows of this many."""
 _VOXELS_PER_POINT = 4
 """An input of fewer is filtered or converted whole: finding the box would take longer than it saves."""
+FAR = 1 << 40
+"""Positions from here on are not told from each other where axes wrap."""
 _VALUES_AT_ONCE = 1 << 18
 """Samples that numpy weighs at a time."""
 
@@ -60,7 +62,7 @@ def sample_affine(
     window = affine.window(writes)
     if any(start >= stop for start, stop in window):
         return np.broadcast_to(affine.sampling.fill_item, shape_of(writes)).copy()
-    data = _data(affine.sampling, affine.prefilter, source, reads, window, num_threads)
+    data = _data(affine.sampling, affine.prefilter, source, reads, window, affine.in_shape, num_threads)
     result = empty(shape_of(writes), affine.sampling.out_dtype)
     if len(affine.axes) > KERNEL_AXES:
         _sample_in_numpy(affine, data, window, writes, result)
@@ -129,7 +131,8 @@ def sample_grid(
     shape = (grid.shape[0], channels, *grid.shape[1:-1])
     if any(start >= stop for start, stop in window) or 0 in shape:
         return np.broadcast_to(grid_sampling.sampling.fill_item, shape).copy()
-    data = _data(grid_sampling.sampling, grid_sampling.prefilter, source, reads, window, num_threads)
+    how = grid_sampling.sampling, grid_sampling.prefilter
+    data = _data(*how, source, reads, window, grid_sampling.in_shape, num_threads)
     result = empty(shape, grid_sampling.sampling.out_dtype)
     item = result.itemsize
     for n in range(len(grid)):
@@ -153,14 +156,17 @@ def sample_grid_at_once(
     everything, (batches, channels, *sizes) = whole(x.shape), x.shape
     sampling = grid_sampling.sampling
     prepared = grid_sampling.prefilter is not None or not x.dtype.isnative or _converts_first(sampling, x.dtype)
-    prepared = prepared or bool(sampling.in_numbers)
+    prepared = prepared or bool(sampling.in_numbers) or sampling.wraps
     if not prepared or prod(grid.shape[1:-1]) * _VOXELS_PER_POINT > prod(sizes):
-        return sample_grid(grid_sampling, x, everything, everything, grid, channels, num_threads, empty)
+        window = (*everything[:2], *map(sampling.every, sizes))
+        return sample_grid(grid_sampling, x, everything, window, grid, channels, num_threads, empty)
     result = empty(grid_sampling.out_shape, grid_sampling.sampling.out_dtype)
     for n in range(batches):
         window = ((n, n + 1), (0, channels), *touched(grid_sampling, grid[n : n + 1]))
         reads = grid_sampling.reads(window) if size_of(window) else window
         one = slice(n, n + 1)
+        if sampling.wraps and size_of(reads):
+            reads = ((n, n + 1), *everything[1:])
         result[one] = sample_grid(grid_sampling, x[slices_of(reads)], reads, window, grid[one], channels, num_threads)
     return result
 
@@ -168,6 +174,8 @@ def sample_grid_at_once(
 def touched(grid_sampling: GridSampling, grid: Array) -> Box:
     """Per spatial axis the interval of samples (cubic: coefficients) that a grid's positions weigh; (0, 0) for none."""
     grid = _numbers(grid_sampling, grid)
+    if grid_sampling.sampling.wraps:
+        return _touched_around(grid_sampling, grid)
     whole = tuple((0, n) for n in grid_sampling.in_shape)
     none = np.zeros(0, np.int64)
     sampling = grid_sampling.sampling
@@ -185,6 +193,22 @@ def touched(grid_sampling: GridSampling, grid: Array) -> Box:
     return tuple((first, last + 1) for first, last in zip(low, high, strict=True))
 
 
+def _touched_around(grid_sampling: GridSampling, grid: Array) -> Box:
+    """The same where axes wrap, perhaps across an end. All taps: a window there does not slide."""
+    sampling, found = grid_sampling.sampling, []
+    for n, at in zip(sampling.sizes, grid_positions(grid_sampling, grid), strict=True):
+        at = at[np.isfinite(at)]
+        if not at.size:
+            return ((0, 0),) * grid_sampling.rank
+        if float(np.abs(at).max()) >= FAR:
+            found.append(sampling.every(n))
+            continue
+        index, _ = split(sampling, n, padded(sampling, n, at))
+        index += n * np.rint((np.floor(at).astype(np.int64) - index) / n).astype(np.int64)  # before it was moved
+        found.append(sampling.around(n, int(index.min()), int(index.max())))
+    return tuple(found)
+
+
 def _tile(sizes: Sequence[int], num_threads: int) -> tuple[int, int, int]:
     """The boxes of an affine map's results that threads take in turn.
 
@@ -200,10 +224,14 @@ def _numbers(grid_sampling: GridSampling, grid: Array) -> Array:
 
 
 def _data(
-    sampling: Sampling, prefilter: SplineFilter | None, source: Array, reads: Box, window: Box, num_threads: int
-) -> Array:
+    sampling: Sampling, prefilter: SplineFilter | None, source: Array, reads: Box, window: Box, shape: tuple[int, ...],
+    num_threads: int,
+) -> Array:  # fmt: skip
     """What the kernel samples: the window's samples or coefficients, in this machine's byte order."""
     source = source.astype(source.dtype.newbyteorder("="), copy=False)
+    if sampling.wraps:
+        needed = window if prefilter is None else prefilter.reads(window)
+        source, reads = _unrolled(source, reads, needed, shape), needed
     if prefilter is not None:
         return apply(prefilter, source, reads, window, num_threads)
     if reads != window:
@@ -212,6 +240,28 @@ def _data(
         copies = resampling(source.shape, source.shape, "nearest", in_dtype=source.dtype, out_dtype=sampling.out_dtype)
         return apply(copies, source, *copies.whole, num_threads)
     return source
+
+
+def _unrolled(source: Array, reads: Box, needed: Box, shape: tuple[int, ...]) -> Array:
+    """A box of an array of this shape that goes on with its first sample behind its last along any axis, from one that
+    holds all its samples: a part of that where they lie there as they are needed.
+    """
+    along = []
+    for (first, end), (start, stop), n in zip(reads, needed, shape, strict=True):
+        runs, at = [], start
+        while at < stop:
+            here = (at - first) % n
+            many = min(end - first - here, stop - at)
+            assert many > 0, (reads, needed)
+            runs.append((slice(at - start, at - start + many), slice(here, here + many)))
+            at += many
+        along.append(runs)
+    if all(len(runs) == 1 for runs in along):
+        return source[tuple([runs[0][1] for runs in along])]
+    result = np.empty(shape_of(needed), source.dtype)
+    for one in product(*along):
+        result[tuple([to for to, _ in one])] = source[tuple([here for _, here in one])]
+    return result
 
 
 def _converts_first(sampling: Sampling, dtype: DType) -> bool:

@@ -21,6 +21,7 @@ from vrdask.boxes import (
     edges_of,
     intersection,
     intervals_of,
+    rounds_of,
     shape_of,
     size_of,
     slices_of,
@@ -63,9 +64,20 @@ class Blocks:
 
     def parts(self, reads: Box, graph: Graph) -> tuple[List, list[Box]]:
         """References to what holds the box `reads`, and the box that each of them holds; tasks that cut parts out are
-        added to the graph.
+        added to the graph. A box may go on behind the end of the array, where that begins again.
         """
-        name, pieces, places = self.array.name, [], []
+        pieces: list[TaskRef] = []
+        places: list[Box] = []
+        for box, place in rounds_of(reads, self.array.shape):
+            found, held = self._parts(box, graph)
+            pieces += found
+            places += held if box == place else [moved(one, box, place) for one in held]
+        return List(*pieces), places
+
+    def _parts(self, reads: Box, graph: Graph) -> tuple[list[TaskRef], list[Box]]:
+        name = self.array.name
+        pieces: list[TaskRef] = []
+        places: list[Box] = []
         along = [self._touched(axis, interval) for axis, interval in enumerate(reads)]
         for ones in product(*along) if size_of(reads) else ():
             block, box, sizes, inside = zip(*ones, strict=True) if ones else ((), (), (), ())
@@ -79,7 +91,7 @@ class Blocks:
                 if key not in graph:
                     graph[key] = Task(key, cut_out, TaskRef(source), slices_of(taken))
             pieces.append(TaskRef(key))
-        return List(*pieces), places
+        return pieces, places
 
     def _find_touched(self, axis: int, interval: Interval) -> list[tuple[int, Interval, int, Interval]]:
         """The blocks that an interval touches along an axis: number, place, size, and what of it the interval holds."""
@@ -89,6 +101,11 @@ class Blocks:
             inside = (max(interval[0], start) - start, min(interval[1], stop) - start)
             found.append((number, (start, stop), stop - start, inside))
         return found
+
+
+def moved(box: Box, part: Box, place: Box) -> Box:
+    """A box as far from where it lies as a place is from a part."""
+    return tuple([(a + to - at, b + to - at) for (a, b), (at, _), (to, _) in zip(box, part, place, strict=True)])
 
 
 @lru_cache(maxsize=1 << 14)

@@ -24,11 +24,12 @@ import numpy.typing as npt
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
-from vrdask.boxes import Box, edges_of, intersection, intervals_of, size_of, slices_of, touched, within
+from vrdask.boxes import Box, edges_of, intersection, intervals_of, rounds_of, size_of, slices_of, touched, within
+from vrdask.compute.around import read_around
 from vrdask.compute.sample_box import sample_affine, sample_grid
 from vrdask.compute.sample_box import touched as touched_by
 from vrdask.lazy.arrays import Stored, is_dask_array, is_stored
-from vrdask.lazy.blocks import Blocks, Graph, assembled, cut_out
+from vrdask.lazy.blocks import Blocks, Graph, assembled, cut_out, moved
 from vrdask.lazy.dask_internals import DataNode, List, Task, TaskRef, array_of
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.grid import GridSampling
@@ -66,7 +67,7 @@ def affine_lazily(affine: Affine, x: Any, chunks: Any, num_threads: int) -> Any:
 
 
 def affine_region(affine: Affine, source: Stored, reads: Box, writes: Box, num_threads: int) -> Array:
-    return sample_affine(affine, source.read(reads), reads, writes, num_threads)
+    return sample_affine(affine, region(source, reads), reads, writes, num_threads)
 
 
 def affine_blocks(
@@ -166,7 +167,10 @@ class _Points:
 
 
 def region(source: Stored | Array, box: Box) -> Array:
-    return source[slices_of(box)] if isinstance(source, np.ndarray) else source.read(box)
+    """A box of an array, which may go on behind the end, where the array begins again."""
+    if isinstance(source, np.ndarray):
+        return read_around(lambda part: source[slices_of(part)], box, source.shape)
+    return read_around(source.read, box, source.shape)
 
 
 def _window(grid_sampling: GridSampling, points: Array, batch: tuple[int, int], channels: tuple[int, int]) -> Box:
@@ -197,12 +201,16 @@ class Share:
     samples: Array
 
 
-def share(grid_sampling: GridSampling, block: Array, box: Box, window: Box) -> Share | None:
+def share(grid_sampling: GridSampling, block: Array, box: Box, window: Box) -> list[Share]:
     """What of a block, which holds `box`, the window's reads need."""
     if not size_of(window):
-        return None
-    place = intersection(box, grid_sampling.reads(window))
-    return Share(place, cut_out(block, within(place, box))) if size_of(place) else None
+        return []
+    found = []
+    for part, place in rounds_of(grid_sampling.reads(window), grid_sampling.in_shape):
+        needed = intersection(box, part)
+        if size_of(needed):
+            found.append(Share(moved(needed, part, place), cut_out(block, within(needed, box))))
+    return found
 
 
 def grid_region(
@@ -232,9 +240,9 @@ def grid_blocks(
 
 
 def grid_shares(
-    grid_sampling: GridSampling, points: Array, shares: list[Share | None], window: Box, channels: int, num_threads: int
+    grid_sampling: GridSampling, points: Array, shares: list[list[Share]], window: Box, channels: int, num_threads: int
 ) -> Array:
     """One output chunk from the shares of all blocks."""
-    found = [one for one in shares if one is not None]
+    found = [one for some in shares for one in some]
     pieces, places = [one.samples for one in found], [one.place for one in found]
     return grid_blocks(grid_sampling, points, pieces, places, window, channels, num_threads)

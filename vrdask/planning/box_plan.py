@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from vrdask.boxes import Box, Edges, longest, shape_of, size_of, touched, whole
+from vrdask.boxes import Box, Edges, longest, rounds_of, shape_of, size_of, touched, whole
 from vrdask.compute.footprint import between_bytes
 from vrdask.planning.tasks import Plan, Task
 from vrdask.text import by_axis, format_bytes
@@ -94,8 +94,7 @@ class BoxPlan(Plan):
     def _decoded(self, reads: Box) -> int:
         if self.in_edges is None or not size_of(reads):
             return size_of(reads)
-        chunks = [touched(edges, interval) for edges, interval in zip(self.in_edges, reads, strict=True)]
-        return prod(int(edges[k.stop] - edges[k.start]) for edges, k in zip(self.in_edges, chunks, strict=True))
+        return sum(_decoded(part, self.in_edges) for part, _ in rounds_of(reads, self.transform.in_shape))
 
     def __repr__(self) -> str:
         affine = self.affine
@@ -104,6 +103,11 @@ class BoxPlan(Plan):
     def _read(self) -> str:
         most = "" if self.is_counted else "up to "
         return f"{most}{format_bytes(self.bytes_read)} (read amplification {most}{self.read_amplification:.2f})"
+
+
+def _decoded(box: Box, in_edges: tuple[Edges, ...]) -> int:
+    chunks = [touched(edges, interval) for edges, interval in zip(in_edges, box, strict=True)]
+    return prod(int(edges[k.stop] - edges[k.start]) for edges, k in zip(in_edges, chunks, strict=True))
 
 
 def _most_touched(size: int, edges: Edges) -> int:

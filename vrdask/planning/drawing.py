@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
-from vrdask.boxes import Box, Edges, Interval, touched
+from vrdask.boxes import Box, Edges, Interval, rounds_of, touched
 from vrdask.text import by_axis, counted
 
 SIDE = 220
@@ -52,9 +52,10 @@ def drawn(
     result = _Panel("result", out_shape, axes, source.right + GAP)
     parts = [*source.frame(in_edges), *result.frame(out_edges)]
     for (reads, writes), colour in zip(shown, COLOURS, strict=False):
-        if in_edges is not None:
-            parts.append(source.box(_decoded(reads, in_edges), colour, 0.15, 0))
-        parts.append(source.box(reads, colour, 0.3, 1.5))
+        for part, _ in rounds_of(reads, in_shape):
+            if in_edges is not None:
+                parts.append(source.box(_decoded(part, in_edges), colour, 0.15, 0))
+            parts.append(source.box(part, colour, 0.3, 1.5))
         parts.append(result.box(writes, colour, 0.3, 1.5))
     bottom = max(source.bottom, result.bottom)
     many = f"{len(shown)} of {counted(prod(grid), 'task')}" if len(shown) < prod(grid) else counted(len(shown), "task")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vrdask.boxes import Box, shape_of, size_of, slices_of
 from vrdask.buffers import Empty
+from vrdask.compute.around import read_around
 from vrdask.compute.box import compute_box
 from vrdask.compute.uint8_filter.by_chunk import filter_by_chunk
 from vrdask.planning.run_plan import RunPlan
@@ -84,5 +85,5 @@ class BlockWork:
                 result = empty(shape_of(part), what.out_dtype)
                 filter_by_chunk(what, read.by_chunk(reads), reads, part, result, access.memory.empty)
                 return result
-            samples = read(reads)
+            samples = read_around(read, reads, what.in_shape)
         return compute_box(what, samples, reads, part, 1, empty)

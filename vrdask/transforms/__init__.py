@@ -57,6 +57,13 @@ positions or marks them as missing, applied to a block of them before anything i
 nothing of it. NaN and positions far beyond the ends follow torch's CPU kernels, in which 2-D and 3-D differ, by a
 flag.
 
+**An axis that wraps** has taps at both of its ends for a position between the last sample and the first. Boxes of it
+are intervals of the axis gone on with, round after round: they begin among its samples and may pass its end, and
+whoever reads one puts it together of two. Within such a box every window lies side by side. A position is moved into
+[0, n), which is exact but for one rounding, and its index, an integer, to where the box has it: so the box changes no
+bit, and the whole array is a box a few samples longer than it is. The prefilter needs no rule for ends there, since
+there are none.
+
 **Weights** are those of one, two or four taps per axis; taps that are mirrored add their weight to the sample they
 land on. The window of a position slides to stay within the box that is held. That moves weights among its samples and
 leaves their order alone: the sum takes the taps of weight other than zero, ascending, along z, then y, then x. So

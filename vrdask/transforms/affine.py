@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, require_known
+from vrdask.boxes import Box, in_first_round, require_known
 from vrdask.dtypes import DType
 from vrdask.transforms.arguments import checked_axes, checked_sizes
 from vrdask.transforms.sampling import Padding, Sampling, checked_fill, sampled_dtypes, sampled_sizes
@@ -33,10 +33,11 @@ PADDING = {
     "border": Padding("clamp"),
     "reflection": Padding("reflect", half_samples=True),
     "mirror": Padding("reflect"),
+    "wrap": Padding("wrap"),
 }
 SCIPY_MODES = {
     "constant": "constant", "grid-constant": "grid-constant", "zeros": "grid-constant", "border": "nearest",
-    "reflection": "reflect", "mirror": "mirror",
+    "reflection": "reflect", "mirror": "mirror", "wrap": "grid-wrap",
 }  # fmt: skip
 """The `scipy.ndimage` mode that each padding mode agrees with; "border" and "zeros" not for cubic. "voxel" is ITK's."""
 
@@ -70,7 +71,7 @@ class Affine:
             return None
         return SplineFilter(
             self.in_shape, self.in_shape, "cubic", False, self.sampling.in_dtype, self.sampling.acc_dtype,
-            self.axes, self.sampling.mirror,
+            self.axes, self.sampling.mirror, self.sampling.wraps,
         )  # fmt: skip
 
     def window(self, writes: Box) -> Box:
@@ -90,11 +91,17 @@ class Affine:
         return tuple(box)
 
     def reads(self, writes: Box) -> Box:
-        """The source box that an output box depends on; all intervals (0, 0) for none."""
+        """The source box that an output box depends on; all intervals (0, 0) for none. Where axes wrap it begins within
+        the array, and may go on behind its end (`rounds_of`).
+        """
         window = self.window(writes)
-        if self.prefilter is None or any(start >= stop for start, stop in window):
+        if any(start >= stop for start, stop in window):
             return window
-        return self.prefilter.reads(window)
+        box = window if self.prefilter is None else self.prefilter.reads(window)
+        if not self.sampling.wraps:
+            return box
+        sides = enumerate(zip(box, self.in_shape, strict=True))
+        return tuple(in_first_round(side, n) if axis in self.axes else side for axis, (side, n) in sides)
 
     def most_read(self, sizes: Sequence[int]) -> tuple[int, ...]:
         """No output box of these sizes reads more along any axis: its image's bounding box, and what that weighs."""
@@ -102,7 +109,9 @@ class Affine:
         filtered = 0 if self.prefilter is None else 2 * self.prefilter.radius
         for axis, row in zip(self.axes, self.matrix, strict=True):
             span = sum(abs(factor) * (sizes[other] - 1) for factor, other in zip(row, self.axes, strict=True))
-            read[axis] = int(min(self.in_shape[axis], ceil(span) + self.sampling.taps + 1 + filtered))
+            read[axis] = int(
+                min(self.in_shape[axis], ceil(span) + self.sampling.taps + 1 + self.sampling.wraps + filtered)
+            )
         return tuple(read)
 
     @property
@@ -154,8 +163,8 @@ def affine(
     if padding_mode not in PADDING:
         raise ValueError(f"padding_mode must be one of {', '.join(PADDING)}; got {padding_mode!r}")
     if mode == "cubic" and padding_mode == "grid-constant":
-        raise ValueError("padding_mode must be constant, voxel, zeros, border, reflection or mirror with mode 'cubic'; "
-                         f"got {padding_mode!r}")  # fmt: skip
+        able = ", ".join(name for name in PADDING if name != "grid-constant")
+        raise ValueError(f"padding_mode must be one of {able} with mode 'cubic'; got {padding_mode!r}")
     chosen = None if axes is None else checked_axes(axes, ndim)
     if chosen == ():
         raise ValueError(f"axes must name at least one; got {axes}")

@@ -148,11 +148,13 @@ def line(n_in: int, n_out: int, align_corners: bool, step: Step | None) -> tuple
 
 
 def in_single(step: Step | None, n_out: int) -> Step | None:
-    """A window as Pillow has it: its two ends, and the difference of these, are single-precision numbers."""
+    """A window as Pillow has it: its two ends, and the difference of these, are single-precision numbers. As it is
+    where they are equal then, which Pillow refuses.
+    """
     if not isinstance(step, Window):
         return step
     start, stop = np.float32(float(step.start)), np.float32(float(step.start + n_out * step.step))
-    return Window(Fraction(float(start)), Fraction(float(stop - start)) / n_out)
+    return Window(Fraction(float(start)), Fraction(float(stop - start)) / n_out) if stop > start else step
 
 
 def period(n_in: int, n_out: int, align_corners: bool = False, step: Step | None = None) -> Period:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrdask.boxes import Box, require_known
+from vrdask.boxes import Box, in_first_round, require_known
 from vrdask.dtypes import DType
 from vrdask.transforms.sampling import Padding, Sampling, checked_fill, sampled_dtypes, sampled_sizes
 from vrdask.transforms.spline_coefficients import SplineFilter
 
-PADDING_MODES = ("zeros", "border", "reflection", "constant", "voxel")
+PADDING_MODES = ("zeros", "border", "reflection", "constant", "voxel", "wrap")
 ROUNDING_RULES = ("bankers", "round_half_up")
 
 ROUNDINGS = 3
@@ -48,12 +48,17 @@ class GridSampling:
             return None
         return SplineFilter(
             self.in_shape, self.in_shape, "cubic", False, self.sampling.in_dtype, self.sampling.acc_dtype,
-            tuple(range(2, len(self.in_shape))), self.sampling.mirror,
+            tuple(range(2, len(self.in_shape))), self.sampling.mirror, self.sampling.wraps,
         )  # fmt: skip
 
     def reads(self, window: Box) -> Box:
-        """The source box that a box of what is sampled depends on."""
-        return window if self.prefilter is None else self.prefilter.reads(window)
+        """The source box that a box of what is sampled depends on. Where axes wrap it begins within the array, and may
+        go on behind its end (`rounds_of`).
+        """
+        box = window if self.prefilter is None else self.prefilter.reads(window)
+        if not self.sampling.wraps:
+            return box
+        return (*box[:2], *map(in_first_round, box[2:], self.sampling.sizes))
 
 
 def grid_sampling(
@@ -104,11 +109,13 @@ def grid_sampling(
         padding = Padding("inside", margin=0.5)
     elif padding_mode == "border":
         padding = Padding("clamp")
+    elif padding_mode == "wrap":
+        padding = Padding("wrap")
     else:
         padding = Padding("reflect", half_samples=not align_corners)
     sampling = Sampling(
         sampled_sizes(tuple(in_shape[2:])), mode, padding,
-        checked_fill(fill_value if padding_mode in ("constant", "voxel") else 0, result),
+        checked_fill(fill_value if padding_mode in ("constant", "voxel", "wrap") else 0, result),
         rounding_rule == "round_half_up", rank == 2, source, result,
     )  # fmt: skip
     return GridSampling(

@@ -35,16 +35,19 @@ class Prefilter:
     doublings : filters of two taps each way; the radius is ``2**doublings - 1``.
     mirror : the axis continues mirrored about its end samples (SciPy's mode "mirror"), not about the half-samples
         beyond them (SciPy's "reflect").
+    wraps : or it goes on with its first sample behind its last, and so on both ways (SciPy's "grid-wrap"): intervals
+        may lie anywhere, and have no ends. Which sample stands where is for those who bring them.
     """
 
     n: int
     doublings: int
     mirror: bool = False
+    wraps: bool = False
 
     @classmethod
-    def precise(cls, n: int, double: bool, mirror: bool = False) -> Prefilter:
+    def precise(cls, n: int, double: bool, mirror: bool = False, wraps: bool = False) -> Prefilter:
         """The filter whose cut-off lies below the rounding of float32 (2**-24), or of float64 (2**-53)."""
-        return cls(n, 5 if double else 4, mirror)
+        return cls(n, 5 if double else 4, mirror, wraps)
 
     @property
     def n_in(self) -> int:
@@ -60,16 +63,28 @@ class Prefilter:
 
     def reads(self, writes: Interval) -> Interval:
         """The samples that a non-empty interval of coefficients depends on: no sample more."""
+        if self.wraps:
+            return writes[0] - self.radius, writes[1] + self.radius
         return max(0, writes[0] - self.radius), min(self.n, writes[1] + self.radius)
 
     def reads_many(self, starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
         """`reads` for arrays of intervals."""
+        if self.wraps:
+            return starts - self.radius, stops + self.radius
         return np.maximum(starts - self.radius, 0), np.minimum(stops + self.radius, self.n)
 
     def samples(self, writes: Interval) -> Indices:
         """The sample at each position from `radius` before an interval to `radius` behind it."""
-        fold = mirrored if self.mirror else reflect
-        return fold(np.arange(writes[0] - self.radius, writes[1] + self.radius), self.n)
+        places = np.arange(writes[0] - self.radius, writes[1] + self.radius)
+        if self.wraps:
+            return places
+        return mirrored(places, self.n) if self.mirror else reflect(places, self.n)
+
+    def plain(self, writes: Interval) -> Interval:
+        """Which of `samples` are consecutive."""
+        if self.wraps:
+            return 0, writes[1] - writes[0] + 2 * self.radius
+        return max(0, self.radius - writes[0]), min(self.n, writes[1] + self.radius) - (writes[0] - self.radius)
 
     def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
         """Those of the filters, in order: both of the first, then each second one (the first is 1).

@@ -39,7 +39,8 @@ def contract(x: Array, op: Operator, axis: int) -> Array:
 def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
     """`op` along one axis of a float32 or float64 array."""
     first, second, *factors = op.weights(x.dtype)
-    x = np.moveaxis(x, axis, -1)[..., op.samples((0, op.n))]
+    samples = op.samples((0, op.n))
+    x = np.moveaxis(x, axis, -1)[..., samples % op.n if op.wraps else samples]
     with np.errstate(invalid="ignore"):
         x = first * x[..., 1:] + second * x[..., :-1]
         for k, factor in enumerate(factors[: op.doublings - 1], 1):

@@ -57,6 +57,9 @@ def padded(sampling: Sampling, n: int, at: Array) -> Array:
     span = last - 2 * low
     rule = sampling.padding.rule
     with np.errstate(invalid="ignore", over="ignore"):
+        if rule == "wrap":
+            rest: Array = np.fmod(at, real(n))
+            return np.where(rest < 0, rest + real(n), rest)
         if rule == "inside":
             slack = real(sampling.slack(n))
             at = np.where((at < 0) & (at >= -slack), real(0), at)
@@ -110,9 +113,12 @@ def taps(sampling: Sampling, n: int, at: Array) -> tuple[Array, Array, Array]:
     count = sampling.taps
     result = np.zeros((count, *at.shape), sampling.acc_dtype)
     first = index - (count == 4)
-    start = first.clip(0, max(n - count, 0))
+    start = first if sampling.wraps else first.clip(0, max(n - count, 0))
     for k, weight in enumerate(weights(sampling, fraction)):
         to = first + k
+        if sampling.wraps:
+            result[k] = weight
+            continue
         if count == 4:
             to = mirrored(to, n) if sampling.mirror else reflect(to, n)
         for slot in range(count):
@@ -150,6 +156,8 @@ def at_positions(sampling: Sampling, x: Array, positions: list[Array], held: Box
 
     def place(axis: int, index: Array) -> Array:
         start, stop = held[axis]
+        if sampling.wraps:
+            return ((index - start) % sizes[axis]).clip(0, stop - start - 1)
         return index.clip(start, stop - 1) - start
 
     inside = np.ones(positions[0].shape, bool)
@@ -157,10 +165,13 @@ def at_positions(sampling: Sampling, x: Array, positions: list[Array], held: Box
     if sampling.padding.rule == "inside":
         for n, at in zip(sizes, positions, strict=True):
             inside &= (at >= 0) & (at <= n - 1)
+    if sampling.wraps:
+        for at in positions:
+            inside &= np.isfinite(at)
     if sampling.mode == "nearest":
         index = [split(sampling, n, at)[0] for n, at in zip(sizes, positions, strict=True)]
         for n, i in zip(sizes, index, strict=True):
-            inside &= (i >= 0) & (i < n)
+            inside &= (i >= 0) & ((i < n) | sampling.wraps)
         if x.dtype != sampling.out_dtype:
             x = reference.convert(x, sampling.out_dtype)
         values = _pick(x, [place(axis, i) for axis, i in enumerate(index)])

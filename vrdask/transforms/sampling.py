@@ -8,6 +8,10 @@ a rule for positions beyond them:
                margin allows for, is at the end
     clamp      to [0, n - 1]
     reflect    about the ends (samples or half-samples), then clamp
+    wrap       to [0, n), where sample n is sample 0 again
+
+What is held of an axis that wraps may begin before its first sample or go on behind its last: positions are moved into
+[0, n), their indices to where the box has them. That is of integers, so which box is held changes no bit.
 """
 
 from __future__ import annotations
@@ -111,10 +115,26 @@ class Sampling:
             return filled(self.fill, self.out_dtype)
         return reference.convert(np.asarray(self.fill, np.float64).astype(self.acc_dtype), self.out_dtype)
 
+    @property
+    def wraps(self) -> bool:
+        """Whether an axis goes on with its first sample behind its last."""
+        return self.padding.rule == "wrap"
+
+    def every(self, n: int) -> Interval:
+        """What positions anywhere along an axis of `n` samples weigh."""
+        return (-self._before, n + self.taps - 1 - self._before) if self.wraps else (0, n)
+
+    @property
+    def _before(self) -> int:
+        """Taps before the index."""
+        return (self.taps - 1) // 2
+
     def interval(self, axis: int, first: float, last: float) -> Interval:
         """The samples that positions in ``[first, last]`` weigh along one axis; (0, 0) for none."""
         n = self.sizes[axis]
         rule = self.padding.rule
+        if rule == "wrap":
+            return self._unrolled(n, first, last)
         if rule == "inside":
             slack = self.slack(n)
             if last < -slack or first > n - 1 + slack:
@@ -131,6 +151,21 @@ class Sampling:
             low, high = int(np.floor(first)) - reach, int(np.ceil(last)) + reach
         low, high = max(low, 0), min(high, n - 1)
         return (low, high + 1) if low <= high else (0, 0)
+
+    def _unrolled(self, n: int, first: float, last: float) -> Interval:
+        """Of an axis that wraps. A position may be rounded up to the next sample when it is moved; "nearest" rounds it
+        then.
+        """
+        if not (np.isfinite(first) and np.isfinite(last)):
+            return self.every(n)
+        return self.around(n, int(np.floor(first)), int(np.floor(last)) + 1)
+
+    def around(self, n: int, low: int, high: int) -> Interval:
+        """What positions with indices from `low` to `high` weigh along an axis that wraps: from where it begins among
+        the axis's samples on.
+        """
+        start = low % n - self._before
+        return self.every(n) if high - low + 1 >= n else (start, start + high - low + self.taps)
 
     def _reflected(self, n: int, first: float, last: float) -> tuple[float, float]:
         """The range of ``[first, last]`` after reflection; a thousandth of a sample wide of it, for rounding."""

@@ -16,14 +16,16 @@ from vrdask.transforms.resampling import Resampling, Stage, prefilters
 @dataclass(frozen=True)
 class SplineFilter(Resampling):
     """A prefilter along `axes`; the array is taken to be mirrored about its end samples (`mirror`: SciPy's mode
-    "mirror") or about the half-samples beyond them (SciPy's "reflect").
+    "mirror") or about the half-samples beyond them (SciPy's "reflect"). Or axes go on with their first sample behind
+    the last (`wraps`); then boxes may lie anywhere.
     """
 
     axes: tuple[int, ...] = ()
     mirror: bool = False
+    wraps: bool = False
 
     def __hash__(self) -> int:
-        return hash((self.in_shape, self.axes, self.mirror, self.in_dtype, self.out_dtype))
+        return hash((self.in_shape, self.axes, self.mirror, self.wraps, self.in_dtype, self.out_dtype))
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -35,4 +37,4 @@ class SplineFilter(Resampling):
         return self._filter(1).radius
 
     def _filter(self, n: int) -> Prefilter:
-        return Prefilter.precise(n, self.double, self.mirror)
+        return Prefilter.precise(n, self.double, self.mirror, self.wraps)
