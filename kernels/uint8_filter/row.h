@@ -2,6 +2,7 @@
  *
  * A register has LANES sums of 32 bits; a lane multiplies two bytes per step. Its lanes are LANES outputs, or LANES / 4
  * outputs with a quarter of the taps each, which are added at the end: what fits the bytes that a permutation reaches.
+ * With AVX2 and NEON positions that lie far apart have windows of their own (row_windows.h).
  * `vrdask.compute.uint8_filter.whole_box` makes the tables.
  */
 #ifndef VRDASK_FIXED_ROW_H
@@ -19,7 +20,7 @@ typedef struct {
     const int32_t *count;     /* [positions] */
     const int32_t *plain;     /* [positions][taps] */
     const Py_ssize_t *at;     /* [units + 1] first output of a unit */
-    const uint32_t *keep;     /* [units] which lanes are outputs; [pairs of positions] steps from one's windows to the next's */
+    const uint32_t *keep;     /* [units] which lanes are outputs; [pairs of positions] steps between their windows */
     const Py_ssize_t *base;   /* [registers][windows] first byte of a window; [positions] where each has its own */
     const uint8_t *index;     /* [registers][bytes of a register] */
     const int16_t *weights;   /* [registers][steps][high and low parts where wide][2 * LANES] */

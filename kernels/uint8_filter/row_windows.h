@@ -27,14 +27,14 @@ static NEVER_INLINE window_t load_within(const uint8_t *row, place_t place, Py_s
     return load_windows(copy[0], copy[1]);
 }
 
-#define STEP(row)                                                                                   \
-    {                                                                                               \
-        const window_t window = !inside ? load_within(from.row, place, from.bytes)                              \
-                                : joint ? load_window(from.row + place.at)                          \
-                                        : load_windows(from.row + place.at, from.row + place.beside); \
-        const words_t words = permuted(window, order);                                              \
-        s.row = added(s.row, words, by);                                                            \
-        if (wide) low.row = added(low.row, words, by_low);                                          \
+#define STEP(row)                                                                                         \
+    {                                                                                                     \
+        const window_t window = !inside ? load_within(from.row, place, from.bytes)                        \
+                                : joint ? load_window(from.row + place.at)                                \
+                                        : load_windows(from.row + place.at, from.row + place.beside);     \
+        const words_t words = permuted(window, order);                                                    \
+        s.row = added(s.row, words, by);                                                                  \
+        if (wide) low.row = added(low.row, words, by_low);                                                \
     }
 /* Eight sums of four rows. wide: whether weights are in two parts. each: 16 weights of a step, or two pairs of them, for
  * four lanes each. wide, joint, inside, each: constants. */
@@ -111,7 +111,8 @@ static NEVER_INLINE void store_kept(targets_t to, Py_ssize_t at, four_t s, shift
 }
 
 static inline ALWAYS_INLINE void unit_side_by_side(const row_t *w, const int wide, const int joint, const int inside,
-                                                   int steps, sources_t from, targets_t to, Py_ssize_t u, const int16_t *weights, shift_t shift) {
+                                                   int steps, sources_t from, targets_t to, Py_ssize_t u,
+                                                   const int16_t *weights, shift_t shift) {
     const place_t place = {w->base[2 * u], w->base[2 * u + 1]};
     const order_t order = load_order(w->index + 2 * WINDOW_BYTES * u);
     const four_t s = eight_sums(wide, joint, inside, 16, from, place, steps, w->advance, order, weights);
@@ -119,12 +120,12 @@ static inline ALWAYS_INLINE void unit_side_by_side(const row_t *w, const int wid
     else store_kept(to, w->at[u], s, shift, w->keep[u]);
 }
 
-#define ROWS(NAME, ...) {NAME(a, __VA_ARGS__), NAME(b, __VA_ARGS__), NAME(c, __VA_ARGS__), NAME(d, __VA_ARGS__)}
+#define ROWS(NAME, s, t) {NAME(a, s, t), NAME(b, s, t), NAME(c, s, t), NAME(d, s, t)}
 #define BESIDE(row, s, t) beside(lanes, s.row, t.row)
 #define QUADS(row, s, t) quads(lanes, s.row, t.row)
 /* lanes: a constant. */
-static inline ALWAYS_INLINE void store_positions(const int lanes, targets_t to, Py_ssize_t at, four_t st, four_t uv, order_t dense,
-                                                 shift_t shift) {
+static inline ALWAYS_INLINE void store_positions(const int lanes, targets_t to, Py_ssize_t at, four_t st, four_t uv,
+                                                 order_t dense, shift_t shift) {
     if (lanes == 4) {
         store_sixteens(to, at, st, uv, dense, shift);
     } else {
@@ -136,16 +137,15 @@ static inline ALWAYS_INLINE void store_positions(const int lanes, targets_t to, 
 
 /* lanes: a constant, as is whole: whether bytes behind the unit may be written. */
 static inline ALWAYS_INLINE void unit_of_positions(const row_t *w, const int wide, const int lanes, const int inside,
-                                                   const int whole, sources_t from, targets_t to,
-                                                   Py_ssize_t unit, const int16_t *weights, order_t order, order_t dense,
+                                                   const int whole, sources_t from, targets_t to, Py_ssize_t unit,
+                                                   const int16_t *weights, order_t order, order_t dense,
                                                    shift_t shift) {
     const Py_ssize_t *base = w->base + POSITIONS * unit, at = w->at[unit];
     const int step = lanes == 4 ? 4 : 16;
     const Py_ssize_t each = (Py_ssize_t)w->steps * (wide ? 2 * step : step);
-#define SUMS(p)                                                                                             \
-    eight_sums(wide, 1, inside, step, from, (place_t){base[p], base[p]}, w->steps, w->advance, order, \
-               weights + p * each)
-#define TWO(p) \
+#define SUMS(p)                                                                                                     \
+    eight_sums(wide, 1, inside, step, from, (place_t){base[p], base[p]}, w->steps, w->advance, order, weights + p * each)
+#define TWO(p)                                                                                                       \
     sums_of_two(from, base[p], base[p + 1], (int)w->keep[POSITIONS / 2 * unit + p / 2], w->steps, w->advance, order, \
                 weights + p * each)
     four_t st, uv;
@@ -191,9 +191,8 @@ static inline ALWAYS_INLINE Py_ssize_t ask_ahead(sources_t from, Py_ssize_t at, 
 }
 
 /* Units at the end of a row, whose windows reach beyond it or whose stores would. */
-static NEVER_INLINE void edge_unit(const row_t *w, sources_t from, targets_t to, Py_ssize_t u,
-                                   const int16_t *weights) {
-    const order_t order = load_order(w->index), dense = load_order(w->index + 32);
+static NEVER_INLINE void edge_unit(const row_t *w, sources_t from, targets_t to, Py_ssize_t u, const int16_t *weights) {
+    const order_t order = load_order(w->index), dense = w->lanes ? load_order(w->index + 2 * WINDOW_BYTES) : order;
     const shift_t shift = shift_of(w->bits);
 #define UNIT(WIDE, LANES) \
     unit_of_positions(w, WIDE, LANES, 0, 0, from, to, u, weights, order, dense, shift)
@@ -246,17 +245,17 @@ static inline ALWAYS_INLINE void row_of_positions(const row_t *w, const int wide
     const shift_t shift = shift_of(w->bits);
     Py_ssize_t u = first;
     for (; u < within; u++, weights += each) {
-        if (from.ahead) ask_ahead(from, table.base[POSITIONS * u], table.base[POSITIONS * (u + 1)] - table.base[POSITIONS * u]);
+        const Py_ssize_t at = table.base[POSITIONS * u];
+        if (from.ahead) ask_ahead(from, at, (u + 1 < within ? table.base[POSITIONS * (u + 1)] : from.bytes) - at);
         unit_of_positions(&table, wide, lanes, 1, 1, from, to, u, weights, order, dense, shift);
     }
     for (; u < last; u++, weights += each) edge_unit(w, from, to, u, weights);
 }
 
 /* Functions of their own, for registers to hold what each loop needs. */
-#define ROW(NAME, WAY, ...)                                                                                         \
-    static NEVER_INLINE void NAME(const row_t *w, sources_t from, targets_t to, Py_ssize_t first, \
-                                  Py_ssize_t last) {                                                                \
-        WAY(w, __VA_ARGS__, from, to, first, last);                                                          \
+#define ROW(NAME, WAY, ...)                                                                                            \
+    static NEVER_INLINE void NAME(const row_t *w, sources_t from, targets_t to, Py_ssize_t first, Py_ssize_t last) {   \
+        WAY(w, __VA_ARGS__, from, to, first, last);                                                                    \
     }
 ROW(side_by_side, row_side_by_side, 0, 0, w->steps)
 ROW(joint, row_side_by_side, 0, 1, w->steps)

@@ -30,7 +30,7 @@ from vrdask.transforms.fixed_point import fixed_point
 from vrdask.transforms.modes import axis_operators
 
 BUILDS = builds.supported()
-LAYOUTS = (Layout(0, 1), Layout(8, 2), Layout(16, 1))
+LAYOUTS = (Layout(0, 1), Layout(8, 2), Layout(8, 2, pairs=False), Layout(16, 1))
 
 
 def filters(**options):
@@ -129,32 +129,97 @@ def test_weights_are_pillows_or_16_bits_that_add_up_to_one(mode, n_in, n_out):
     )
 
 
+def table_of(mode, n_in, n_out, channels, layout, precise=False):
+    """The table of a row; and its operator's weights, in fixed point."""
+    _, op = axis_operators(mode, n_in, n_out, False, False)
+    table = fixed_point(op, precise)
+    digits = table.digits(vrdask.compute.uint8_filter.whole_box._fixed.LOW)
+    return row_table(Taps(op.start, op.count, table.weights, digits, table.bits), channels, layout), op, table
+
+
 def test_every_layout_is_used():
     # which ratios and channels the tests above meet, by what the table of the row says
     found = set()
     for layout, channels, (n_in, n_out) in product(
-        LAYOUTS, (1, 3, 13, 15), ((700, 20), (333, 41), (131, 104), (61, 200))
+        LAYOUTS, (1, 2, 3, 5, 13, 15), ((700, 20), (333, 41), (200, 90), (131, 104), (61, 200))
     ):
-        _, op = axis_operators("bicubic", n_in, n_out, False, False)
-        table = fixed_point(op)
-        row = row_table(
-            Taps(
-                op.start,
-                op.count,
-                table.weights,
-                table.digits(vrdask.compute.uint8_filter.whole_box._fixed.LOW),
-                table.bits,
-            ),
-            channels,
-            layout,
-        )
+        row, _, _ = table_of("bicubic", n_in, n_out, channels, layout)
         full = row["unit_bytes"] == (layout.lanes or channels)
-        found.add((layout.lanes, row["steps"] > 0, row["quartered"], bool(full)))
-    assert found == {
-        (0, False, 0, True),
-        (8, True, 0, True), (8, True, 0, False), (8, False, 0, False),
-        (16, True, 0, True), (16, True, 0, False), (16, True, 1, True), (16, True, 1, False),
+        way = (row["joint"], row["lanes"]) if layout.lanes == 8 else row["quartered"]
+        found.add((layout.lanes, layout.pairs, row["steps"] > 0, way, bool(full) or row["lanes"] > 0))
+    eights = {
+        (8, pairs, *rest)
+        for pairs in (True, False)
+        for rest in (
+            (True, (1, 0), True), (True, (0, 0), True), (False, (0, 0), False), (True, (1, 0), False),
+            (True, (1, 1), True), (True, (1, 2), True), (True, (1, 4), True),
+        )
     }  # fmt: skip
+    assert found == eights | {
+        (0, True, False, 0, True),
+        (16, True, True, 0, True), (16, True, True, 0, False), (16, True, True, 1, True), (16, True, True, 1, False),
+    }  # fmt: skip
+
+
+def sums_by_windows(row, source, channels, layout):
+    """Sums of all outputs of a row, from its table of eight lanes as row_windows.h reads it, step by step."""
+    index, base = row["index"].reshape(-1, 2, 16), row["base"].view(np.int64)
+    steps, digits = row["steps"], 1 + row["wide"]
+    padded = np.concatenate([source.reshape(-1), np.full(4096, 255, np.uint8)])
+    positions = row["lanes"] > 0
+    weights = row["weights"].view(np.int16)
+    if positions:
+        index = index[:1]
+    if row["lanes"] == 4:  # two pairs, each for four lanes
+        weights = np.repeat(weights.reshape(-1, 2, 1, 2), 4, axis=2)
+        weights = weights if layout.pairs else weights.swapaxes(-1, -2)
+    registers = len(base) // (1 if positions else 2)
+    weights = weights.reshape(registers, steps, digits, 2, 8).astype(np.int64)
+    sums = np.zeros((registers, 8), np.int64)
+    for k, half in product(range(steps), range(2)):
+        at = base if positions else base[half::2]
+        assert positions or not row["joint"] or (at == base[::2]).all()
+        windows = padded[at[:, None] + k * row["advance"] + np.arange(16)]
+        order = np.broadcast_to(index[:, half], windows.shape)
+        found = np.where(order == 0x80, 0, np.take_along_axis(windows, order % 16, axis=1)).astype(np.int64)
+        products = (found.reshape(-1, 1, 8, 2) @ (1, 256)) * weights[:, k, :, half]
+        products = products[:, 0] if digits == 1 else (products[:, 0] << 8) + products[:, 1]
+        pairs = products.reshape(-1, 4, 2).sum(2) if layout.pairs else products.reshape(-1, 2, 4).sum(1)
+        sums[:, 4 * half : 4 * half + 4] += pairs
+    if not positions:
+        kept = row["keep"].view(np.uint32)[:, None] >> np.arange(8) & 1
+        return sums[kept.astype(bool)]
+    return (
+        sums.reshape(registers, -1, row["lanes"]).sum(axis=1)[:, :channels].reshape(-1)[: row["at"].view(np.int64)[-1]]
+    )
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("mode", ["box", "bilinear", "lanczos"])
+def test_tables_of_eight_lanes_give_every_sum(mode, channels, pairs):
+    # AVX2 has pairs side by side, NEON has not: every machine checks both
+    layout = Layout(8, 2, pairs)
+    for n_in, n_out, precise in product((3, 97), (1, 5, 13, 70, 130), (False, True)):
+        row, op, table = table_of(mode, n_in, n_out, channels, layout, precise) if n_in != n_out else (None,) * 3
+        if not row or not row["steps"]:
+            continue
+        source = values((n_in, channels), "uint8", n_in).astype(np.uint8)
+        dense = np.zeros((n_out, n_in), np.int64)
+        for i in range(n_out):
+            taps = op.count[i]
+            dense[i, op.start[i] : op.start[i] + taps] = table.weights[i, :taps]
+        expected = (dense @ source.astype(np.int64)).reshape(-1)
+        assert_array_equal(sums_by_windows(row, source, channels, layout), expected, err_msg=f"{n_in} -> {n_out}")
+
+
+def test_positions_that_overlap_share_windows():
+    row, op, _ = table_of("lanczos", 1600, 200, 3, Layout(8, 2))
+    apart = row["keep"].view(np.uint32)
+    assert row["lanes"] == 4
+    assert row["steps"] == op.count.max() / 4
+    assert (apart[2:-2] == 2).all()
+    assert (np.diff(row["base"].view(np.int64))[8:-8:2] == 2 * row["advance"]).all()
 
 
 def test_rows_without_permutations_equal_rows_with_them(monkeypatch):

@@ -21,6 +21,9 @@ from vrdask.compute.box import compute_box
 from vrdask.compute.contract import row_tables
 from vrdask.compute.resample_box import apply
 from vrdask.compute.tiles import dims_of
+from vrdask.compute.uint8_filter import whole_box
+from vrdask.compute.uint8_filter.tables import Layout
+from vrdask.compute.uint8_filter.whole_box import filter_box
 from vrdask.transforms import interpolators, reference, reference_blocks
 from vrdask.transforms.blocks import blocks
 from vrdask.transforms.resampling import Resampling, resampling
@@ -194,6 +197,38 @@ def test_short_tiles_of_rows_equal_the_definition(machine, dtype):
             with machine(build):
                 for threads in (1, 2):
                     assert_array_equal(resample_in_memory(what, x, threads), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("mode", ["box", "bilinear", "lanczos"])
+def test_filters_along_rows_equal_those_without_permutations(machine, monkeypatch, mode, channels):
+    # windows that a register's halves share, or not; positions with windows of their own; ends of rows, where these
+    # reach beyond them; rows that do not make up a batch. Bytes between rows stay what they are.
+    def outputs(problem):
+        what, (rows, n_out) = problem.what, (problem.in_shape[0], problem.shape[0])
+        held = np.full((rows, n_out + 2, channels), 7, np.uint8)
+        filter_box(what, problem.source, *what.whole, held[:, 1:-1], 1)
+        assert (held[:, [0, -1]] == 7).all()
+        return held[:, 1:-1]
+
+    sizes = [(97, n) for n in (3, 9, 12, 14, 23, 39, 61, 75, 98, 130, 201)] + [
+        (800, 100),
+        (800, 103),
+        (799, 41),
+        (5, 2),
+    ]
+    problems = [
+        Problem((1 + n_out % 5, n_in, channels), (n_out,), (1,), mode, in_dtype="uint8", seed=n_out)
+        for n_in, n_out in sizes
+    ]
+    monkeypatch.setattr(whole_box, "_layout", lambda: Layout(0, 1))
+    whole_box._prepared_of_few.cache_clear()
+    expected = [outputs(problem) for problem in problems]
+    monkeypatch.undo()
+    for build in BUILDS:
+        with machine(build):
+            for problem, result in zip(problems, expected, strict=True):
+                assert_array_equal(outputs(problem), result, err_msg=f"{problem}, {build}")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 POSITIONS = 4
 """Positions of a unit whose positions have windows of their own."""
 LONG = 12
-"""Taps for which windows of their own pay for positions of four channels, which fit a register's two windows, too."""
+"""Taps for which windows of their own pay with AVX2 for positions of four channels, which fit two windows, too."""
 ZERO = 0x80
 """In a permutation, for a byte that is none."""
 
@@ -82,8 +82,8 @@ def row_table(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
         first = taps.start[groups.position] * channels + groups.channel
         base = first.min(axis=1)
         span = (first.max(axis=1) - base).max() + (2 * shares - 1) * channels + 1
-        long = span > layout.window_bytes or (channels == 4 and taps.weights.shape[1] >= LONG)
-        if layout.lanes == 8 and channels <= 4 and long:
+        apart = span > layout.window_bytes or (channels == 4 and layout.pairs and taps.weights.shape[1] >= LONG)
+        if layout.lanes == 8 and channels <= 4 and apart:
             return table | _by_windows(taps, channels, layout)
         if span <= layout.window_bytes:
             return table | _laid_out(groups, first, base, taps, channels, shares, size, layout)
@@ -141,7 +141,9 @@ def _laid_out(
     fill = np.minimum(np.arange(units * size), len(base) - 1)
     first, base, position, valid = first[fill], base[fill], groups.position[fill], groups.valid[fill]
     of_unit = base.reshape(units, size).min(axis=1)
-    joint = layout.windows > 1 and bool((first.reshape(units, -1).max(axis=1) - of_unit).max() + channels < layout.window_bytes)
+    joint = layout.windows > 1 and bool(
+        (first.reshape(units, -1).max(axis=1) - of_unit).max() + channels < layout.window_bytes
+    )
     if joint:
         base = np.repeat(of_unit, size)
     if missing:
@@ -178,8 +180,8 @@ def _laid_out(
 def _by_windows(taps: Taps, channels: int, layout: Layout) -> dict[str, Any]:
     """Units of `POSITIONS` positions that lie apart, each with a window of its own.
 
-    A position's lanes are its channels, where there are three a fourth that is zero, and as many shares of their sums as
-    there is room for. A last permutation brings the outputs of a unit side by side.
+    A position's lanes are its channels, where there are three a fourth that is zero, and as many shares of their sums
+    as there is room for. A last permutation brings the outputs of a unit side by side.
     """
     positions, lanes = len(taps.start), 4 if channels == 3 else channels
     shares = layout.lanes // lanes
