@@ -326,7 +326,7 @@ BAD = [
     (np.eye(3), {"output_shape": (2, 3, 1.5)}, TypeError, "output_shape must hold integers; got 1.5"),
     (np.eye(2), {"output_shape": (2, 3, 3)}, ValueError, "output_shape must keep axis 0, which is not sampled"),
     (np.eye(3), {"mode": "lanczos"}, ValueError, "mode must be one of nearest, linear, cubic; got 'lanczos'"),
-    (np.eye(3), {"padding_mode": "wrap"}, ValueError, "padding_mode must be one of constant, .*; got 'wrap'"),
+    (np.eye(3), {"padding_mode": "periodic"}, ValueError, "padding_mode must be one of constant, .*; got 'periodic'"),
     (np.eye(3), {"padding_mode": "grid-constant", "mode": "cubic"}, ValueError, "padding_mode must be .*cubic"),
     (np.eye(2), {"axes": (1, 1)}, ValueError, "axes must not repeat"),
     (np.eye(3), {"chunks": 4}, ValueError, "chunks must be None for a numpy array"),

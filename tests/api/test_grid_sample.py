@@ -332,7 +332,7 @@ BAD = [
     ((X, np.concatenate([G, G])), {}, ValueError, "grid must have the input's batch size, 1; got 2"),
     ((X, G.astype(int)), {}, TypeError, "grid must have dtype float16, float32 or float64; got int64"),
     ((X, G), {"mode": "area"}, ValueError, "mode must be one of nearest, linear, cubic; got 'area'"),
-    ((X, G), {"padding_mode": "wrap"}, ValueError, "padding_mode must be one of zeros, .*; got 'wrap'"),
+    ((X, G), {"padding_mode": "periodic"}, ValueError, "padding_mode must be one of zeros, .*; got 'periodic'"),
     ((X, G), {"rounding_rule": "up"}, ValueError, "rounding_rule must be one of bankers, round_half_up; got 'up'"),
     ((X, G), {"rounding_rule": "round_half_up"}, ValueError, "rounding_rule must be left out with mode 'linear'"),
     ((X.astype("m8[s]"), G), {}, TypeError, r"dtype must be one of .*; got timedelta64\[s\]"),
