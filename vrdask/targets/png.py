@@ -40,7 +40,7 @@ FILTERS = range(5)
 BEFORE = 1
 """The filter of a strip's first row: what is above it belongs to another strip."""
 
-PARTS, PART_BYTES = 4, 1 << 13
+PARTS, PART_BYTES = 4, 1 << 12
 """Of a strip, by which its filter and its compression are chosen."""
 MATCHES = (4, zlib.Z_DEFAULT_STRATEGY)
 """Level and strategy that look for what came before."""
