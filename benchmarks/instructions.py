@@ -102,10 +102,16 @@ def step_cases(cases: Sequence[Problem], isa: str) -> None:
 def count_by_steps(isa: str, cases: Sequence[Problem], only: str) -> dict[str, int]:
     """Instructions of each case with one instruction set's kernels, where valgrind does not know it."""
     command = [sys.executable, __file__, "--run-by-steps", "--isa", isa, "--only", only]
-    done = subprocess.run(command, env={**os.environ, "VRDASK_ISA": isa}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"counting by steps failed with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return dict(json.loads(line) for line in done.stdout.splitlines())
+    found: dict[str, int] = {}
+    with subprocess.Popen(command, env={**os.environ, "VRDASK_ISA": isa}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            name, counted = json.loads(line)
+            found[name] = counted
+            print(f"{isa}, {name}: {counted:,}", file=sys.stderr)
+    if process.returncode:
+        raise SystemExit(f"counting by steps failed with status {process.returncode}")
+    return found
 
 
 def count(isa: str, cases: Sequence[Problem], only: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import sys
+import threading
 import tracemalloc
 import zlib
 from itertools import product
@@ -206,6 +207,26 @@ def test_a_row_that_fails_fails_the_file(monkeypatch):
     for threads in (1, 3):
         with pytest.raises(OSError, match="no such rows"):
             write_png(io.BytesIO(), Form(90, 100, 1, 8), rows, threads)
+
+
+def test_where_no_thread_can_start_it_is_done_here(monkeypatch):
+    monkeypatch.setattr(png, "STRIP_BYTES", 500)
+    x = KINDS["slopes"]((40, 100), "u1")
+    expected = written(x)
+    started = threading.Thread.start
+    for most in (0, 1):
+        count = 0
+
+        def start(thread, most=most):
+            nonlocal count
+            count += 1
+            if count > most:
+                raise RuntimeError("can't start new thread")
+            started(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert written(x, 3) == expected
+        assert count > most
 
 
 TARGETS = {

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
@@ -40,7 +40,7 @@ FILTERS = range(5)
 BEFORE = 1
 """The filter of a strip's first row: what is above it belongs to another strip."""
 
-PARTS, PART_BYTES = 4, 1 << 13
+PARTS, PART_BYTES = 4, 1 << 12
 """Of a strip, by which its filter and its compression are chosen."""
 MATCHES = (4, zlib.Z_DEFAULT_STRATEGY)
 """Level and strategy that look for what came before."""
@@ -129,11 +129,20 @@ def _in_order(
         return
     queue = iter(strips)
     with ThreadPoolExecutor(threads, thread_name_prefix="vrdask-png") as pool:
-        waiting = deque(pool.submit(work, one) for one in islice(queue, at_once))
+
+        def submitted(strip: tuple[int, int]) -> Future[Strip]:
+            try:
+                return pool.submit(work, strip)
+            except RuntimeError:  # can't start new thread
+                done: Future[Strip] = Future()
+                done.set_result(work(strip))
+                return done
+
+        waiting = deque(map(submitted, islice(queue, at_once)))
         try:
             while waiting:
                 yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, one) for one in islice(queue, 1))
+                waiting.extend(map(submitted, islice(queue, 1)))
         finally:
             for one in waiting:
                 one.cancel()
