@@ -36,6 +36,7 @@ KEYWORDS = {
     "recompute_scale_factor": "exact=True is its False",
     "preserve_range": "values are always kept in their range",
     "cval": "fill_value is its name here",
+    "box": "region is its name here, by axis",
     "new_spacing": "spacing is its name here",
     "out_spacing": "spacing is its name here",
     "n_jobs": "num_threads is its name here",
