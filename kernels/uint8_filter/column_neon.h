@@ -28,8 +28,8 @@ static inline ALWAYS_INLINE void store_column(const int wide, uint8_t *to, sixte
 
 /* 16 bytes of an output row, or 32, which share weights. wide, both: constants. */
 static inline ALWAYS_INLINE void column_at(const column_t *c, const int wide, const int both,
-                                           const uint8_t *const *rows,
-                                           const int16_t *weights, int count, uint8_t *dst, Py_ssize_t i) {
+                                           const uint8_t *const *rows, const int16_t *weights, int count,
+                                           uint8_t *dst, Py_ssize_t i) {
     const int32x4_t shift = vdupq_n_s32(-c->bits); /* left, after a half is added */
     const int16_t *low_weights = weights + c->taps;
     sixteen_t s = no_sixteen(), t = s, low_s = s, low_t = s;

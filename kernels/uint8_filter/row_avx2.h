@@ -87,7 +87,8 @@ static inline ALWAYS_INLINE void store_two_sixteens(uint8_t *a, uint8_t *b, sums
     _mm_storeu_si128((__m128i *)a, _mm256_castsi256_si128(packed));
     _mm_storeu_si128((__m128i *)b, _mm256_extracti128_si256(packed, 1));
 }
-static inline ALWAYS_INLINE void store_sixteens(targets_t to, Py_ssize_t at, four_t st, four_t uv, order_t dense, shift_t by) {
+static inline ALWAYS_INLINE void store_sixteens(targets_t to, Py_ssize_t at, four_t st, four_t uv, order_t dense,
+                                                shift_t by) {
     store_two_sixteens(to.a + at, to.b + at, st.a, uv.a, st.b, uv.b, dense, by);
     store_two_sixteens(to.c + at, to.d + at, st.c, uv.c, st.d, uv.d, dense, by);
 }

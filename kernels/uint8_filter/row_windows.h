@@ -36,8 +36,8 @@ static NEVER_INLINE window_t load_within(const uint8_t *row, place_t place, Py_s
         s.row = added(s.row, words, by);                                                                  \
         if (wide) low.row = added(low.row, words, by_low);                                                \
     }
-/* Eight sums of four rows. wide: whether weights are in two parts. each: 16 weights of a step, or two pairs of them, for
- * four lanes each. wide, joint, inside, each: constants. */
+/* Eight sums of four rows. wide: whether weights are in two parts. each: 16 weights of a step, or 4, two pairs that are
+ * for four lanes each. wide, joint, inside, each: constants. */
 static inline ALWAYS_INLINE four_t eight_sums(const int wide, const int joint, const int inside, const int each,
                                               sources_t from, place_t place, int steps, Py_ssize_t advance,
                                               order_t order, const int16_t *weights) {
@@ -143,8 +143,9 @@ static inline ALWAYS_INLINE void unit_of_positions(const row_t *w, const int wid
     const Py_ssize_t *base = w->base + POSITIONS * unit, at = w->at[unit];
     const int step = lanes == 4 ? 4 : 16;
     const Py_ssize_t each = (Py_ssize_t)w->steps * (wide ? 2 * step : step);
-#define SUMS(p)                                                                                                     \
-    eight_sums(wide, 1, inside, step, from, (place_t){base[p], base[p]}, w->steps, w->advance, order, weights + p * each)
+#define SUMS(p)                                                                                       \
+    eight_sums(wide, 1, inside, step, from, (place_t){base[p], base[p]}, w->steps, w->advance, order, \
+               weights + p * each)
 #define TWO(p)                                                                                                       \
     sums_of_two(from, base[p], base[p + 1], (int)w->keep[POSITIONS / 2 * unit + p / 2], w->steps, w->advance, order, \
                 weights + p * each)
