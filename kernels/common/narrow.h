@@ -1,6 +1,7 @@
 /* Floats to integers of 8 and 16 bits by registers: rounded half to even, saturating, NaN to 0, as STORE of elements.h says.
  *
- *     narrow_u8(from, n, to), narrow_i8, narrow_u16, narrow_i16      how many of n were stored: all, or none where n is too few
+ *     narrow_u8(from, n, to), narrow_i8, ..                       how many of n were stored: all, or none where n is too few
+ *     narrow_two_u8(a, b, w, n, to), ..                           the same of w[0] * a + w[1] * b
  *
  * The last register may overlap the one before it: it stores the same values again. */
 #ifndef VRDASK_NARROW_H
@@ -11,13 +12,14 @@
 #if defined(__AVX512F__)
 #define HAS_NARROW
 enum { NARROW_STEP = 16 };
+typedef __m512 floats_t;
+#define FLOATS(name) _mm512_##name
 /* Of an unsigned type: what is too large to be an int32 is as large unsigned, and saturates. */
-static inline ALWAYS_INLINE __m512i whole_u(const float *p, float high) {
+static inline ALWAYS_INLINE __m512i whole_u(__m512 v, float high) {
     (void)high;
-    return _mm512_cvtps_epi32(_mm512_max_ps(_mm512_loadu_ps(p), _mm512_setzero_ps()));
+    return _mm512_cvtps_epi32(_mm512_max_ps(v, _mm512_setzero_ps()));
 }
-static inline ALWAYS_INLINE __m512i whole_i(const float *p, float high) {
-    const __m512 v = _mm512_loadu_ps(p);
+static inline ALWAYS_INLINE __m512i whole_i(__m512 v, float high) {
     return _mm512_cvtps_epi32(
         _mm512_min_ps(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v), _mm512_set1_ps(high)));
 }
@@ -32,12 +34,13 @@ PACK(i16, int16_t, __m256i, _mm256_storeu_si256, _mm512_cvtsepi32_epi16)
 #elif defined(__AVX2__)
 #define HAS_NARROW
 enum { NARROW_STEP = 8 };
-static inline ALWAYS_INLINE __m256i whole_u(const float *p, float high) {
-    return _mm256_cvtps_epi32(
-        _mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(p), _mm256_setzero_ps()), _mm256_set1_ps(high)));
+typedef __m256 floats_t;
+#define FLOATS(name) _mm256_##name
+static inline ALWAYS_INLINE __m256i whole_u(__m256 v, float high) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, _mm256_setzero_ps()), _mm256_set1_ps(high)));
 }
-static inline ALWAYS_INLINE __m256i whole_i(const float *p, float high) {
-    const __m256 v = _mm256_loadu_ps(p), number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
+static inline ALWAYS_INLINE __m256i whole_i(__m256 v, float high) {
+    const __m256 number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
     return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(number, _mm256_set1_ps(-1 - high)), _mm256_set1_ps(high)));
 }
 #define HALVES(v) _mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)
@@ -54,19 +57,18 @@ static inline ALWAYS_INLINE void pack_i8(int8_t *to, __m256i v) {
 #undef HALVES
 /* Four registers at once. */
 #define HAS_NARROW_MANY
-#define PACK_MANY(name, T, sign, pack, high)                                                                             \
-    static inline ALWAYS_INLINE void pack_many_##name(T *to, const float *from) {                                        \
-        const __m256i a = whole_##sign(from, high), b = whole_##sign(from + 8, high);                                    \
-        const __m256i c = whole_##sign(from + 16, high), d = whole_##sign(from + 24, high);                              \
-        const __m256i v = pack(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));                                      \
+#define PACK_MANY(name, T, sign, pack, high)                                                                           \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, __m256 a, __m256 b, __m256 c, __m256 d) {                 \
+        const __m256i v = pack(_mm256_packs_epi32(whole_##sign(a, high), whole_##sign(b, high)),                       \
+                               _mm256_packs_epi32(whole_##sign(c, high), whole_##sign(d, high)));                      \
         _mm256_storeu_si256((__m256i *)to, _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))); \
     }
-#define PACK_TWICE(name, T, sign, pack, high)                                                                         \
-    static inline ALWAYS_INLINE void pack_many_##name(T *to, const float *from) {                                     \
-        for (int k = 0; k < 32; k += 16) {                                                                            \
-            const __m256i a = whole_##sign(from + k, high), b = whole_##sign(from + k + 8, high);                     \
-            _mm256_storeu_si256((__m256i *)(to + k), _mm256_permute4x64_epi64(pack(a, b), 0xd8));                     \
-        }                                                                                                             \
+#define PACK_TWICE(name, T, sign, pack, high)                                                                \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, __m256 a, __m256 b, __m256 c, __m256 d) {       \
+        const __m256i v = pack(whole_##sign(a, high), whole_##sign(b, high));                                \
+        const __m256i w = pack(whole_##sign(c, high), whole_##sign(d, high));                                \
+        _mm256_storeu_si256((__m256i *)to, _mm256_permute4x64_epi64(v, 0xd8));                               \
+        _mm256_storeu_si256((__m256i *)(to + 16), _mm256_permute4x64_epi64(w, 0xd8));                        \
     }
 PACK_MANY(u8, uint8_t, u, _mm256_packus_epi16, 255.0f)
 PACK_MANY(i8, int8_t, i, _mm256_packs_epi16, 127.0f)
@@ -77,31 +79,45 @@ PACK_TWICE(i16, int16_t, i, _mm256_packs_epi32, 32767.0f)
 #endif
 
 #ifdef HAS_NARROW_MANY
-#define MANY(name) \
-    for (; i + 32 <= n; i += 32) pack_many_##name(to + i, from + i);
+#define MANY(name, AT) \
+    for (; i + 32 <= n; i += 32) pack_many_##name(to + i, AT(i), AT(i + 8), AT(i + 16), AT(i + 24));
 #else
-#define MANY(name)
+#define MANY(name, AT)
 #endif
 
 #ifdef HAS_NARROW
-#define NARROW(name, T, sign, high)                                                     \
-    static Py_ssize_t narrow_##name(const float *from, Py_ssize_t n, T *to) {           \
-        Py_ssize_t i = 0;                                                               \
-        if (n < NARROW_STEP) return 0;                                                  \
-        MANY(name)                                                                      \
-        while (i < n) {                                                                 \
-            if (i + NARROW_STEP > n) i = n - NARROW_STEP;                               \
-            pack_##name(to + i, whole_##sign(from + i, high));                          \
-            i += NARROW_STEP;                                                           \
-        }                                                                               \
-        return n;                                                                       \
+#define STORED(name, sign, high, AT)                                                    \
+    Py_ssize_t i = 0;                                                                   \
+    if (n < NARROW_STEP) return 0;                                                      \
+    MANY(name, AT)                                                                      \
+    while (i < n) {                                                                     \
+        if (i + NARROW_STEP > n) i = n - NARROW_STEP;                                   \
+        pack_##name(to + i, whole_##sign(AT(i), high));                                 \
+        i += NARROW_STEP;                                                               \
+    }                                                                                   \
+    return n;
+#define ONE(i) FLOATS(loadu_ps)(from + (i))
+#define TWO(i) FLOATS(add_ps)(FLOATS(mul_ps)(v, FLOATS(loadu_ps)(a + (i))), FLOATS(mul_ps)(u, FLOATS(loadu_ps)(b + (i))))
+#define NARROW(name, T, sign, high)                                                                                  \
+    static Py_ssize_t narrow_##name(const float *from, Py_ssize_t n, T *to) { STORED(name, sign, high, ONE) }        \
+    static Py_ssize_t narrow_two_##name(const float *a, const float *b, const float *w, Py_ssize_t n, void *target) { \
+        const floats_t v = FLOATS(set1_ps)(w[0]), u = FLOATS(set1_ps)(w[1]);                                         \
+        T *to = (T *)target;                                                                                         \
+        STORED(name, sign, high, TWO)                                                                                \
     }
 NARROW(u8, uint8_t, u, 255.0f)
 NARROW(i8, int8_t, i, 127.0f)
 NARROW(u16, uint16_t, u, 65535.0f)
 NARROW(i16, int16_t, i, 32767.0f)
 #undef NARROW
-#endif
+#undef STORED
+#undef ONE
+#undef TWO
 #undef MANY
+#undef FLOATS
+
+typedef Py_ssize_t (*narrow_two_t)(const float *, const float *, const float *, Py_ssize_t, void *);
+static const narrow_two_t NARROW_TWO[] = {narrow_two_u8, narrow_two_i8, narrow_two_u16, narrow_two_i16}; /* by code */
+#endif
 
 #endif

@@ -3,42 +3,7 @@
 #include "common/elements.h"
 #include "common/vector.h"
 
-/* to[i] = sum over k of w[k] * rows[k][i] for many taps of ACC rows: sums stay in registers over all taps. */
-#define AT(k, j) S(load)((const ACC *)(rows[k] + offset) + i + (j) * S(VECTOR_LANES))
-static void S(combine_many)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, Py_ssize_t n,
-                            ACC *restrict to) {
-    Py_ssize_t i = 0;
-#ifdef HAS_VECTOR
-    enum { STEP = 4 * S(VECTOR_LANES) };
-    for (; i + STEP <= n; i += STEP) {
-        S(vector_t) a = w[0] * AT(0, 0), b = w[0] * AT(0, 1), c = w[0] * AT(0, 2), d = w[0] * AT(0, 3);
-        for (int k = 1; k < taps; k++) {
-            a = a + w[k] * AT(k, 0);
-            b = b + w[k] * AT(k, 1);
-            c = c + w[k] * AT(k, 2);
-            d = d + w[k] * AT(k, 3);
-        }
-        S(save)(to + i, a);
-        S(save)(to + i + S(VECTOR_LANES), b);
-        S(save)(to + i + 2 * S(VECTOR_LANES), c);
-        S(save)(to + i + 3 * S(VECTOR_LANES), d);
-    }
-    enum { ONE = S(VECTOR_LANES) };
-    while (i < n && n >= ONE) { /* the last vector may overlap the one before: it writes the same values again */
-        if (i + ONE > n) i = n - ONE;
-        S(vector_t) a = w[0] * AT(0, 0);
-        for (int k = 1; k < taps; k++) a = a + w[k] * AT(k, 0);
-        S(save)(to + i, a);
-        i += ONE;
-    }
-#endif
-    for (; i < n; i++) {
-        ACC a = w[0] * ((const ACC *)(rows[0] + offset))[i];
-        for (int k = 1; k < taps; k++) a = a + w[k] * ((const ACC *)(rows[k] + offset))[i];
-        to[i] = a;
-    }
-}
-#undef AT
+#include "contract/combine.h"
 
 typedef struct {
     void (*load)(const void *, Py_ssize_t, ACC *);
@@ -75,6 +40,11 @@ typedef struct {
 static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
                           Py_ssize_t n, double divisor) {
     ACC buffer[STRIP];
+#if defined(HAS_NARROW) && !defined(ACC_IS_DOUBLE)
+    if (in_type == F32 && out_type <= I16 && term->taps == 2 && divisor == 0 &&
+        NARROW_TWO[out_type]((const float *)(term->rows[0] + from), (const float *)(term->rows[1] + from), term->w, n, term->to + at) == n)
+        return;
+#endif
     ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
     if (in_type == ACC_TYPE && term->taps > 4)
         S(combine_many)(term->rows, from, term->w, term->taps, n, to);

@@ -44,7 +44,7 @@ static inline ALWAYS_INLINE vector_t_float samples_at(const int many, const uint
 }
 
 /* One block. base: of the windows of each four lanes; pattern: bytes within them. */
-static inline ALWAYS_INLINE vector_t_float four_taps(const int many, const int two, const uint8_t *a, const uint8_t *b,
+static inline ALWAYS_INLINE vector_t_float bytes_of_block(const int many, const int two, const uint8_t *a, const uint8_t *b,
                                                    const int32_t *base, const int32_t *pattern, const int32_t *count,
                                                    const float *v, const float *w, const int32_t *shape, int step) {
     const bytes_t p = pattern_at(pattern), q = BYTES(add_epi32)(p, BYTES(set1_epi32)(step));
@@ -59,7 +59,7 @@ static inline ALWAYS_INLINE vector_t_float four_taps(const int many, const int t
 }
 
 /* A block near the end of a row, behind which nothing may be read. */
-static void four_taps_one_by_one(int two, const uint8_t *a, const uint8_t *b, const int32_t *index, const int32_t *count,
+static void bytes_one_by_one(int two, const uint8_t *a, const uint8_t *b, const int32_t *index, const int32_t *count,
                                const float *v, const float *w, int step, float *out) {
     for (int j = 0; j < FLOAT_LANES; j++) {
         for (int k = 0; k < count[j]; k++) {
@@ -85,10 +85,10 @@ static void four_taps_one_by_one(int two, const uint8_t *a, const uint8_t *b, co
             PREFETCH(a + at + ahead);                                                                                    \
             if (two) PREFETCH(b + at + ahead);                                                                           \
             if (at + shape[SPAN] + many * WINDOW <= readable)                                                            \
-                save_float(to, four_taps(many, two, a + at, b + at, u->window + lane / QUAD, u->pattern + lane, count, v,  \
+                save_float(to, bytes_of_block(many, two, a + at, b + at, u->window + lane / QUAD, u->pattern + lane, count, v,  \
                                        w, shape, u->step));                                                              \
             else                                                                                                         \
-                four_taps_one_by_one(two, a + at, b + at, u->index + lane, count, v, w, u->step, to);                      \
+                bytes_one_by_one(two, a + at, b + at, u->index + lane, count, v, w, u->step, to);                      \
             if (left < FLOAT_LANES) memcpy(out + (lane - begin), last, (size_t)left * sizeof(float));                    \
         }                                                                                                                \
     }

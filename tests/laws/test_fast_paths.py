@@ -138,8 +138,8 @@ def test_rows_of_any_length_are_read_no_further_than_they_reach(machine, dtype):
                 assert_array_equal(vrdask.resample(wide[:, :n_in], n_out, "linear"), expected)
 
 
-# Samples per output: of four lanes they lie within one window of 16 bytes, within two, or within none; 5/3 and 7/3 fall on
-# samples, so that some outputs have one tap
+# Samples per output. Those of four lanes lie within one window of 16 bytes, within two, or within none; at 5/3 and 7/3
+# some outputs lie on a sample and have one tap.
 FEWER = [1.02, 1.5, 5 / 3, 2.3, 7 / 3, 2.92, 4.5, 5.5, 9.3, 12]
 
 

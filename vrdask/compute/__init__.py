@@ -17,10 +17,15 @@ at once, in registers: the slab between them would cost more to write and read t
 to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the first-level
 cache.
 
-Along a row, a register of outputs forms a block, whose table serves several rows. Where one tap's samples of a block
-lie within two registers, which a ratio up to 2 ensures, they are picked by a permutation; the registers serve as many
-taps as they hold, by patterns that move on. Masks make the ends of a row like its middle. Otherwise samples are
-gathered. Trailing axes of fewer than 16 samples are channels: they share the row.
+Along a row, a register of outputs forms a block, whose table serves several rows. Permutations pick samples: from one
+register where a tap's samples of the block lie within it, as those of growing rows do; from two, which serve as many
+taps as they hold, by patterns that move on; or two taps at a time for either half of the block, which reaches ratios
+of four. Masks make the ends of a row like its middle. Otherwise samples are gathered. Trailing axes of fewer than 16
+samples are channels: they share the row.
+
+Where an axis of one or two taps shrinks before the row, tiles are a few rows high, so that what is read along a row
+goes on in the next tile, and the rows of the output to come are fetched meanwhile. Of uint8, with AVX2 and AVX-512,
+both axes are contracted at once: bytes are permuted to where they are needed, and no others are converted.
 
 `sample` takes points in blocks of 128 through plain loops, a step each: positions, padding, index and fraction,
 weights, offsets; then per channel it gathers and sums, so that channels share what comes before. Taps along x lie

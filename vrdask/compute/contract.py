@@ -121,15 +121,17 @@ def _kernel_dim(
 
 
 def _in_byte_rows(dim: Dim, in_dtype: DType, acc_dtype: DType) -> bool:
-    """Whether a row's samples are best converted where they are asked for: those of uint8 that shrink, two at a time."""
-    assert dim.start is not None and dim.stop is not None
+    """Whether a row's samples are best converted where they are asked for: of uint8 that shrinks, two at a time."""
+    assert dim.start is not None
+    assert dim.stop is not None
     shrinks = int(dim.stop[-1] - dim.start[0]) >= len(dim.start)
-    return bool(_kernel.BYTE_ROWS and (in_dtype, acc_dtype) == (np.uint8, np.float32) and dim.taps == 2 and shrinks)
+    of_bytes = in_dtype == np.uint8 and acc_dtype == np.float32
+    return bool(_kernel.BYTE_ROWS and of_bytes and dim.taps == 2 and shrinks)
 
 
 def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Array]]:
-    """How many windows of 16 bytes hold the samples of any four lanes, one or two, and where they and the samples are; 0
-    and nothing where it takes more.
+    """How many windows of 16 bytes hold the samples of any four lanes, one or two, where they begin, and which of their
+    bytes those are; 0 and nothing where it takes more.
     """
     index, lane_count = (tables[name].reshape(-1, 4) for name in ("index", "lane_count"))
     window = index.min(axis=1)
@@ -140,7 +142,7 @@ def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Arr
     return windows, {
         "window": window,
         "pattern": within | np.int32(-0x7F7F8000),
-    }  # 0x80808000: the upper bytes become 0
+    }  # 0x80808000: no byte
 
 
 def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
