@@ -92,7 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         def resampled(target: str) -> Callable[[], object]:
             return lambda: vrdask.resample_zarr(
-                slide, folder / target, shape, mode=options.mode, num_threads=options.threads, overwrite=True
+                vrdask.open(slide, level=0),
+                folder / target,
+                shape,
+                mode=options.mode,
+                num_threads=options.threads,
+                overwrite=True,
             )
 
         calls = {
