@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,23 +119,30 @@ def require_decodable(headers: Sequence[Header], slices: DicomFrames) -> None:
         The message names what to install.
     """
     for header in {one.syntax: one for one in headers if one.syntax.is_compressed}.values():
-        _require_decodable(header, slices)
+        number = next(number for number, (path, _) in enumerate(slices.places) if path == header.path)
+        require_decoder(header.path, header.syntax, partial(slices, number, np.empty))
 
 
-def _require_decodable(header: Header, slices: DicomFrames) -> None:
-    package_for(header.path, "pydicom", "dicom")
+def require_decoder(path: str, syntax: Any, decode_one: Callable[[], object]) -> None:
+    """Refuse a compression that cannot be decoded here: by its name, or by a frame, which `decode_one` decodes.
+
+    Raises
+    ------
+    ValueError
+        The message names what to install.
+    """
+    package_for(path, "pydicom", "dicom")
     from pydicom.pixels import get_decoder
 
-    begins = f"{WHAT} must have a compression that can be decoded; got {header.syntax.name} in {header.path}"
+    begins = f"{WHAT} must have a compression that can be decoded; got {syntax.name} in {path}"
     try:
-        is_there = get_decoder(header.syntax).is_available
+        is_there = get_decoder(syntax).is_available
     except NotImplementedError:
         raise ValueError(f"{begins}, which pydicom does not read: convert it") from None
     if not is_there:
         raise ValueError(f"{begins}: {PLUGINS}")
-    number = next(number for number, (path, _) in enumerate(slices.places) if path == header.path)
     try:
-        slices(number, np.empty)
+        decode_one()
     except Exception as error:
         if not is_damage(error):
             raise

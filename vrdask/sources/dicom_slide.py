@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -20,13 +20,13 @@ from vrdask.images.axes import image_of, may_be_ome_zarr
 from vrdask.images.colours import USUAL, omero, with_colours
 from vrdask.images.image import Image
 from vrdask.sources.dicom_beside import said_beside
-from vrdask.sources.dicom_decoding import PLUGINS
+from vrdask.sources.dicom_decoding import require_decoder
 from vrdask.sources.dicom_frames import WHAT
 from vrdask.sources.dicom_series import chosen
 from vrdask.sources.dicom_slide_header import SLIDE, SlideHeader, read_slide_header
 from vrdask.sources.folders import files_stamp, headers_of
 from vrdask.sources.not_carried import not_carried
-from vrdask.sources.opening import decoding, is_damage, package_for, quiet, reason_of, warnings_ignored
+from vrdask.sources.opening import decoding, is_damage, package_for, quiet, warnings_ignored
 from vrdask.sources.seen import Meaning, Seen
 from vrdask.sources.source import Source
 from vrdask.sources.tiff_checks import jpeg_2000_size, jpeg_size
@@ -275,21 +275,6 @@ def _require_size(data: bytes, header: SlideHeader) -> None:
 
 
 def _require_decodable(header: SlideHeader, array: SlideArray) -> None:
-    package_for(header.path, "pydicom", "dicom")
-    from pydicom.pixels import get_decoder
-
-    begins = f"{WHAT} must have a compression that can be decoded; got {header.syntax.name} in {header.path}"
-    try:
-        is_there = get_decoder(header.syntax).is_available
-    except NotImplementedError:
-        raise ValueError(f"{begins}, which pydicom does not read: convert it") from None
-    if not is_there:
-        raise ValueError(f"{begins}: {PLUGINS}")
     path, plane, row, column = (int(k) for k in np.argwhere(header.numbers >= 0)[0])
     leading = (*((path,) if len(header.paths) > 1 else ()), *((plane,) if header.planes > 1 else ()))
-    try:
-        array.chunk((*leading, row, column), np.empty)
-    except ValueError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        said = reason_of(cause).rpartition("available plugins: ")[2]
-        raise ValueError(f"{begins}: {said}; another decoder may do it: {PLUGINS}") from None
+    require_decoder(header.path, header.syntax, partial(array.chunk, (*leading, row, column), np.empty))
