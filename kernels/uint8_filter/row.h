@@ -54,6 +54,13 @@ static void row_plain(const row_t *w, const uint8_t *const *in, uint8_t *const *
 }
 #undef PLAIN
 
+/* ROWS_AT_ONCE rows, for row_windows.h. */
+typedef struct {
+    const uint8_t *a, *b, *c, *d;
+    Py_ssize_t bytes, ahead; /* readable ones; from a row to the one that comes in its place, or 0 */
+} sources_t;
+typedef struct { uint8_t *a, *b, *c, *d; } targets_t;
+
 #if defined(__AVX512BW__) && defined(__GNUC__)
 #include "uint8_filter/row_avx512.h"
 #elif defined(__AVX2__)

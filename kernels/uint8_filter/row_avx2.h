@@ -5,11 +5,6 @@
 enum { ROW_PAIRS = 1 }; /* the two words of a lane lie side by side */
 typedef __m256i window_t, words_t, order_t, weights_t, sums_t;
 typedef struct { __m256i half; __m128i bits; } shift_t;
-typedef struct {
-    const uint8_t *a, *b, *c, *d; /* rows */
-    Py_ssize_t bytes, ahead;      /* readable ones; from a row to the one that comes in its place, or 0 */
-} sources_t;
-typedef struct { uint8_t *a, *b, *c, *d; } targets_t;
 typedef struct { sums_t a, b, c, d; } four_t; /* of four rows. Named, not an array: it would live in memory */
 
 static inline ALWAYS_INLINE window_t load_window(const uint8_t *both) {

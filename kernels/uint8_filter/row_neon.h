@@ -7,11 +7,6 @@ typedef struct { uint8x16_t low, high; } window_t, order_t;
 typedef struct { int16x8_t low, high; } words_t, weights_t;
 typedef struct { int32x4_t low, high; } sums_t;
 typedef int32x4_t shift_t;
-typedef struct {
-    const uint8_t *a, *b, *c, *d; /* rows */
-    Py_ssize_t bytes, ahead;      /* readable ones; from a row to the one that comes in its place, or 0 */
-} sources_t;
-typedef struct { uint8_t *a, *b, *c, *d; } targets_t;
 typedef struct { sums_t a, b, c, d; } four_t; /* of four rows. Named, not an array: it would live in memory */
 
 static inline ALWAYS_INLINE window_t load_window(const uint8_t *both) {
