@@ -271,7 +271,6 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
     assert python(code, **UNSET, PYTHONWARNINGS="ignore") == "[(5, 3, 7)] 5"
 
 
-@needs_openmp
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
 def test_threads_are_started_as_the_default_says(python):
     code = """

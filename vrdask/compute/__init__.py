@@ -37,8 +37,9 @@ summed in registers, in the same order.
 stays in cache, and output rows are sums of rows of the ring. Along a row, the bytes of neighbouring taps of 16
 outputs (4 outputs and a quarter of their taps each, where the ratio is large) are brought side by side by one byte
 permutation, the same at every step, and multiplied in pairs; tables hold the permutation and the weights as registers
-want them. Down a column, bytes of two rows are interleaved. Both want byte permutations and dot products of AVX-512
-(VBMI, VNNI), which not every processor with AVX-512 has: that is asked at import. A third axis takes a further call.
+want them. Down a column, bytes of two rows are interleaved. With AVX-512 both want byte permutations and dot products
+(VBMI, VNNI), which not every processor has: that is asked at import. AVX2 and NEON permute the bytes of windows that
+outputs side by side share (row_windows.h). A third axis takes a further call.
 
 `prefilter` brings a strip of neighbouring lines together, filters it in one sweep each way, with what samples need of
 those before them in registers, and stores it: per axis one pass over memory. Lines along a row are shifted in
@@ -52,7 +53,7 @@ Threads and memory
 ------------------
 The kernels share a pool of threads of their own (kernels/pool/pool.h). A caller takes tiles itself until none is left
 and waits for no thread that has not begun; at the barrier that ends a parallel region of OpenMP, short calls beside
-busy processes took hundreds of times as long (benchmarks/bench_busy.py). A thread is called where its share of the
+busy processes took many times as long (benchmarks/bench_busy.py). A thread is called where its share of the
 work, by what the kernels have been measured to take, is worth it; a forked child starts its own.
 
 By default a call made in a task of dask, a worker of a data loader or a job of joblib takes one thread (`beside`),

@@ -64,7 +64,7 @@ def _cubic(
 ) -> tuple[Prefilter | None, Operator]:
     # A shrinking axis folds the prefilter into its four taps: 30 taps (60 in double) for few outputs. A growing axis
     # would pay them for many outputs; it filters its few inputs first, and so does one that keeps two thirds in double,
-    # where that measured 1.1 to 2 times as fast. Sizes decide, never the chunk.
+    # where that measured faster. Sizes decide, never the chunk.
     values = interpolators.b_spline(n_in, n_out, align_corners, step)
     ratio = step.step if isinstance(step, Window) else Fraction(n_in, n_out)
     if ratio < 1 or (double and 2 * ratio < 3):
