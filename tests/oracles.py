@@ -92,7 +92,7 @@ def matrix(
 def support(mode: str, n_in: int, n_out: int, align_corners: bool, double: bool) -> npt.NDArray[np.bool_]:
     """Which source samples each output depends on, for sums in float32 or float64.
 
-    A cubic's prefilter reaches 13 or 28 samples either way as a table, 15 or 31 as a product of filters. Not the
+    A cubic's prefilter reaches 13 or 28 samples either way as a table, 16 or 32 as a product of filters. Not the
     non-zeros of a cubic's matrix: there products may cancel, to zero or to something tiny.
     """
     if n_in == n_out:
@@ -100,7 +100,7 @@ def support(mode: str, n_in: int, n_out: int, align_corners: bool, double: bool)
     if mode != "cubic":
         return matrix(mode, n_in, n_out, align_corners) != 0
     filtered = n_out > n_in or (double and 3 * n_out > 2 * n_in)
-    radius = (31 if double else 15) if filtered else (28 if double else 13)
+    radius = (32 if double else 16) if filtered else (28 if double else 13)
     coefficients, samples = np.zeros((n_out, n_in), bool), np.zeros((n_in, n_in), bool)
     for i in range(n_out):
         p = position(i, n_in, n_out, align_corners)

@@ -61,6 +61,55 @@ static void NAME(combine)(const char *const *rows, Py_ssize_t offset, const ACC 
     }
 }
 
+/* By parts: to[i] = rows[anchor][i] + sum over k of w[k] * (rows[k + 1][i] - rows[k][i]), for taps - 1 differences. */
+static void NAME(parts)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, int anchor, Py_ssize_t n,
+                        ACC *restrict to) {
+    const T *restrict m = ROW(anchor), *restrict a = ROW(0);
+    if (taps == 1) {
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(m[i]);
+        return;
+    }
+    const T *restrict b = ROW(1);
+    const ACC wa = w[0];
+    if (taps == 2) {
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(m[i]) + wa * (LOAD(b[i]) - LOAD(a[i]));
+        return;
+    }
+    const T *restrict c = ROW(2);
+    const ACC wb = w[1];
+    if (taps == 3) {
+        for (Py_ssize_t i = 0; i < n; i++)
+            to[i] = LOAD(m[i]) + (wa * (LOAD(b[i]) - LOAD(a[i])) + wb * (LOAD(c[i]) - LOAD(b[i])));
+        return;
+    }
+    const T *restrict d = ROW(3);
+    const ACC wc = w[2];
+    if (taps == 4) {
+        for (Py_ssize_t i = 0; i < n; i++)
+            to[i] = LOAD(m[i]) + ((wa * (LOAD(b[i]) - LOAD(a[i])) + wb * (LOAD(c[i]) - LOAD(b[i]))) + wc * (LOAD(d[i]) - LOAD(c[i])));
+        return;
+    }
+    for (Py_ssize_t i = 0; i < n; i++)
+        to[i] = (wa * (LOAD(b[i]) - LOAD(a[i])) + wb * (LOAD(c[i]) - LOAD(b[i]))) + wc * (LOAD(d[i]) - LOAD(c[i]));
+    for (int k = 3; k < taps - 1; k++) {
+        const T *restrict last = ROW(k), *restrict next = ROW(k + 1);
+        const ACC wk = w[k];
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = to[i] + wk * (LOAD(next[i]) - LOAD(last[i]));
+    }
+    for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(m[i]) + to[i];
+}
+
+/* What each element is followed by in `next`. */
+static void NAME(differ)(const void *from, const void *next, Py_ssize_t n, ACC *restrict to) {
+    const T *restrict a = (const T *)from, *restrict b = (const T *)next;
+    for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(b[i]) - LOAD(a[i]);
+}
+
+static void NAME(add)(const void *from, Py_ssize_t n, ACC *restrict to) {
+    const T *restrict a = (const T *)from;
+    for (Py_ssize_t i = 0; i < n; i++) to[i] = LOAD(a[i]) + to[i];
+}
+
 /* Both ways at once: to[i] = sum over j of w[j] * (sum over k of v[k] * rows[2 * j + k][i]), for up to two taps each. */
 static void NAME(pair)(const char *const *rows, const ACC *v, int inner, const ACC *w, int outer, Py_ssize_t n,
                        ACC *restrict to) {

@@ -10,9 +10,12 @@ typedef struct {
     void (*store)(const ACC *, Py_ssize_t, void *);
     void (*combine)(const char *const *, Py_ssize_t, const ACC *, int, Py_ssize_t, ACC *);
     void (*pair)(const char *const *, const ACC *, int, const ACC *, int, Py_ssize_t, ACC *);
+    void (*parts)(const char *const *, Py_ssize_t, const ACC *, int, int, Py_ssize_t, ACC *);
+    void (*differ)(const void *, const void *, Py_ssize_t, ACC *);
+    void (*add)(const void *, Py_ssize_t, ACC *);
 } S(element_t);
 
-#define ELEMENT(t) {S(load_##t), S(store_##t), S(combine_##t), S(pair_##t)}
+#define ELEMENT(t) {S(load_##t), S(store_##t), S(combine_##t), S(pair_##t), S(parts_##t), S(differ_##t), S(add_##t)}
 static const S(element_t) S(ELEMENTS)[] = {ELEMENT(u8),  ELEMENT(i8),  ELEMENT(u16), ELEMENT(i16), ELEMENT(f16),
                                            ELEMENT(f32),
 #ifdef ACC_IS_DOUBLE
@@ -28,29 +31,58 @@ static void S(divide)(ACC *restrict sums, Py_ssize_t n, ACC divisor) {
     for (Py_ssize_t i = 0; i < n; i++) sums[i] = sums[i] / divisor;
 }
 
-/* One output of an axis, as terms: where its source rows begin, its weights, where it goes. */
+/* One output of an axis, as terms: where its source rows begin, its weights, where it goes; of a sum by parts the tap that
+ * is its anchor, else -1. */
 typedef struct {
     const char *const *rows;
     const ACC *w;
-    int taps;
+    int taps, anchor;
     char *to;
 } S(term_t);
+
+/* The terms of output o. */
+static inline S(term_t) S(term_of)(const dim_t *v, Py_ssize_t o, const char *const *rows, char *to) {
+    const S(term_t) term = {rows, (const ACC *)v->weights + o * v->taps, v->count[o], v->anchor == NULL ? -1 : v->anchor[o], to};
+    return term;
+}
 
 /* to[i] = sum_k w[k] * rows[k][i] over a run of n elements, any element type to any other. */
 static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, Py_ssize_t at, int out_type,
                           Py_ssize_t n, double divisor) {
     ACC buffer[STRIP];
 #if defined(HAS_NARROW) && !defined(ACC_IS_DOUBLE)
-    if (in_type == F32 && out_type <= I16 && term->taps == 2 && divisor == 0 &&
+    if (in_type == F32 && out_type <= I16 && term->taps == 2 && term->anchor < 0 && divisor == 0 &&
         NARROW_TWO[out_type]((const float *)(term->rows[0] + from), (const float *)(term->rows[1] + from), term->w, n, term->to + at) == n)
         return;
 #endif
     ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
-    if (in_type == ACC_TYPE && term->taps > 4)
-        S(combine_many)(term->rows, from, term->w, term->taps, n, to);
+    if (term->anchor >= 0 && in_type == ACC_TYPE && term->taps > 4)
+        S(parts_many)(term->rows, from, term->w, term->taps, term->anchor, n, to);
+    else if (term->anchor >= 0 && in_type == ACC_TYPE &&
+             S(parts_of_most)(term->rows, from, term->w, term->taps, term->anchor, n, to))
+        ;
+    else if (term->anchor >= 0)
+        S(ELEMENTS)[in_type].parts(term->rows, from, term->w, term->taps, term->anchor, n, to);
+    else if (in_type == ACC_TYPE && term->taps > 4)
+        S(combine_many)(term->rows, from, term->w, term->taps, NULL, n, to);
     else
         S(ELEMENTS)[in_type].combine(term->rows, from, term->w, term->taps, n, to);
     if (divisor != 0) S(divide)(to, n, (ACC)divisor);
+    if (out_type != ACC_TYPE) S(ELEMENTS)[out_type].store(buffer, n, term->to + at);
+}
+
+/* A sum by parts whose differences have been made, each row's from the next. */
+static inline void S(run_differences)(const S(term_t) *term, const char *const *differences, Py_ssize_t from, int in_type,
+                                      Py_ssize_t at, int out_type, Py_ssize_t n) {
+    ACC buffer[STRIP];
+    ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
+    const char *sample = term->rows[term->anchor] + from;
+    if (term->taps == 1) {
+        S(ELEMENTS)[in_type].load(sample, n, to);
+    } else {
+        S(combine_many)(differences, 0, term->w, term->taps - 1, in_type == ACC_TYPE ? (const ACC *)sample : NULL, n, to);
+        if (in_type != ACC_TYPE) S(ELEMENTS)[in_type].add(sample, n, to);
+    }
     if (out_type != ACC_TYPE) S(ELEMENTS)[out_type].store(buffer, n, term->to + at);
 }
 
@@ -72,7 +104,14 @@ static void S(run_group)(const S(term_t) *terms, int count, Py_ssize_t from, int
     }
     for (Py_ssize_t i = 0; i < n; i += STRIP) {
         const Py_ssize_t m = n - i < STRIP ? n - i : STRIP;
-        if (group->shared > 0) {
+        if (group->shared > 0 && terms[0].anchor >= 0) {
+            for (Py_ssize_t r = 0; r + 1 < group->shared; r++)
+                S(ELEMENTS)[in_type].differ(terms[0].rows[r] + from + i * in_size, terms[0].rows[r + 1] + from + i * in_size,
+                                            m, (ACC *)group->converted[r]);
+            for (int g = 0; g < count; g++)
+                S(run_differences)(&terms[g], group->converted + (terms[g].rows - terms[0].rows), from + i * in_size, in_type,
+                                   at + i * out_size, out_type, m);
+        } else if (group->shared > 0) {
             for (Py_ssize_t r = 0; r < group->shared; r++)
                 S(ELEMENTS)[in_type].load(terms[0].rows[r] + from + i * in_size, m, (ACC *)group->converted[r]);
             for (int g = 0; g < count; g++) {
@@ -129,6 +168,7 @@ static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_s
     const Py_ssize_t n_in = t->src_size[d], begin = t->out_start[d], end = begin + t->out_size[d];
     const Py_ssize_t size = sizeof(ACC), buffer_stride = job->row_bytes / size;
     ACC *loaded = (ACC *)(scratch + job->row_scratch), *result = loaded + job->rows_at_once * buffer_stride;
+    ACC *differences = result + job->rows_at_once * buffer_stride;
     const int own = in_type != ACC_TYPE || (from >= scratch && from < scratch + job->scratch_bytes);
     for (Py_ssize_t i = 0; i < rows; i += job->rows_at_once, from += job->rows_at_once * in_stride) {
         const int count = (int)(rows - i < job->rows_at_once ? rows - i : job->rows_at_once);
@@ -146,7 +186,15 @@ static void S(contract_rows)(const job_t *job, const char *from, Py_ssize_t in_s
         const int direct = out_type == ACC_TYPE;
         ACC *sums = direct ? (ACC *)(to + i * out_stride) : result;
         const Py_ssize_t sums_stride = direct ? out_stride / size : buffer_stride;
-        S(contract_blocks)(v, row, stride, count, t->src_start[d], readable, begin, end, sums, sums_stride);
+        const S(rows_t) samples = {row, stride, readable}, between = {differences, buffer_stride, n_in + PAD};
+        if (v->anchor == NULL) {
+            S(contract_blocks)(v, samples, NULL, count, t->src_start[d], begin, end, sums, sums_stride);
+        } else {
+            for (int k = 0; k < count; k++)
+                S(ELEMENTS)[ACC_TYPE].differ(row + k * stride, row + k * stride + v->step, n_in - v->step,
+                                             differences + k * buffer_stride);
+            S(contract_blocks)(v, between, &samples, count, t->src_start[d], begin, end, sums, sums_stride);
+        }
         if (divisor != 0)
             for (int k = 0; k < count; k++) S(divide)(sums + k * sums_stride, end - begin, (ACC)divisor);
         if (!direct)
@@ -198,7 +246,7 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     const Py_ssize_t n = t->out_size[d], in_stride = in.stride[d], out_stride = out.stride[d];
     const int last = S(is_last)(job, d), row_next = S(row_next)(job, d);
 #if defined(HAS_BYTE_ROWS) && !defined(ACC_IS_DOUBLE)
-    if (row_next && v->taps <= 2 && job->dim[d + 1].windows > 0 && in.type == U8) {
+    if (row_next && v->taps <= 2 && v->anchor == NULL && job->dim[d + 1].windows > 0 && in.type == U8) {
         resolve_bytes(job, d, in, out, t, scratch);
         return;
     }
@@ -220,10 +268,8 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
         const Py_ssize_t stop = v->start[o + count - 1] + v->count[o + count - 1];
         for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = in.data + (s - t->src_start[d]) * in_stride;
         for (int g = 0; g < count; g++) {
-            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
-                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
-                              last ? out.data + (i + g) * out_stride : own + g * slab_bytes};
-            terms[g] = term;
+            char *to = last ? out.data + (i + g) * out_stride : own + g * slab_bytes;
+            terms[g] = S(term_of)(v, o + g, (const char *const *)rows + (v->start[o + g] - first), to);
         }
         if (v->shared > 0) group.shared = stop - first;
         if (last) {
@@ -301,10 +347,8 @@ static void S(resolve_after)(const job_t *job, int d, view_t in, view_t out, con
         }
         for (Py_ssize_t s = first; s < stop; s++) rows[s - first] = own + (s % v->ring) * slab_bytes;
         for (int g = 0; g < count; g++) {
-            S(term_t) term = {(const char *const *)rows + (v->start[o + g] - first),
-                              (const ACC *)v->weights + (o + g) * v->taps, v->count[o + g],
-                              out.data + (i + g) * out_stride};
-            terms[g] = term;
+            char *to = out.data + (i + g) * out_stride;
+            terms[g] = S(term_of)(v, o + g, (const char *const *)rows + (v->start[o + g] - first), to);
         }
         S(slab)(job->dims, d + 1, terms, count, 0, ACC_TYPE, stride, 0, out.type, out.stride, t->out_size, &group);
     }

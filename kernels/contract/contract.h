@@ -3,6 +3,10 @@
  *
  *     out[i0, i1, ..] = sum_k0 sum_k1 ..  w0[i0, k0] w1[i1, k1] ..  source[start0[i0] + k0, start1[i1] + k1, ..]
  *
+ * Along an axis with anchors the same sum is made by parts, which keeps constants:
+ *
+ *     out[i] = source[start[i] + anchor[i]] + sum_k w[i, k] (source[start[i] + k + 1] - source[start[i] + k])
+ *
  * A dim_t is an array axis. Axes nest from the first axis (outermost) to the row, the last axis:
  *
  *     LOOP     no operator: visit each position
@@ -29,6 +33,8 @@ enum { ROWS_AHEAD = 2 }; /* outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps; the smallest index of the first and of the second half of the lanes, and the largest beyond that. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, FIRST_HALF, SECOND_HALF, HALF_SPAN, SHAPE };
+/* Of a block's anchors: the least, how far the last lies beyond it, and whether lane j has the first and j more. */
+enum { LEAST, BEYOND, IN_STEP, REACH };
 
 typedef struct {
     int kind;
@@ -38,6 +44,9 @@ typedef struct {
     int taps;               /* width of weights */
     const Py_ssize_t *start; /* [size] first source position of each output */
     const int32_t *count;   /* [size] true number of taps of each output */
+    /* Sums by parts: [size] the tap to which the sum of weighed differences between neighbours is added; for ROW
+     * [blocks, lanes] relative to base. NULL for sums of weighed samples. */
+    const int32_t *anchor;
     const void *weights;    /* [size, taps] of ACC; for ROW [blocks, taps, lanes] */
     int group;              /* outputs contracted together */
     Py_ssize_t ring;        /* AFTER: source slabs kept */
@@ -49,8 +58,9 @@ typedef struct {
     Py_ssize_t channels;
     const Py_ssize_t *base; /* [blocks] source element of the block's first lane */
     const int32_t *index;   /* [blocks, lanes] relative to base */
-    const int32_t *lane_count; /* [blocks, lanes] true number of taps */
+    const int32_t *lane_count; /* [blocks, lanes] true number of taps, or of differences */
     const int32_t *shape;   /* [blocks, SHAPE]: see enum */
+    const int32_t *reach;   /* [blocks, REACH] of anchors: see enum */
     /* ROW of uint8, two taps at most: registers that hold the samples of four lanes, or 0; where they begin; lanes' bytes */
     int windows;
     const int32_t *window;  /* [blocks, lanes / 4] relative to base */
@@ -62,7 +72,7 @@ typedef struct {
     int in_type, out_type, acc_type;
     dim_t dim[MAX_DIMS];
     Py_ssize_t scratch_bytes; /* per thread */
-    Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results */
+    Py_ssize_t row_scratch;   /* offset of row buffers: rows_at_once sources, then as many results, and as many differences */
     Py_ssize_t row_bytes;     /* size of one of them */
     Py_ssize_t rows_at_once;  /* rows contracted together: ROWS_AT_ONCE at most */
     /* 0, or what results are divided by before they are stored. Weights are whole numbers then, and sums are exact: small

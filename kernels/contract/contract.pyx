@@ -19,6 +19,7 @@ cdef extern from "contract/contract.h" nogil:
         int taps
         const Py_ssize_t *start
         const int32_t *count
+        const int32_t *anchor
         const void *weights
         int group
         Py_ssize_t ring, shared, scratch, terms, slab, converted
@@ -28,6 +29,7 @@ cdef extern from "contract/contract.h" nogil:
         const int32_t *index
         const int32_t *lane_count
         const int32_t *shape
+        const int32_t *reach
         int windows
         const int32_t *window
         const int32_t *pattern
@@ -84,8 +86,8 @@ cdef class Contraction:
     """One contraction, prepared: axes, tables and tiles; call it with a source and a destination array.
 
     dims : sequence of dict, outermost axis first. Keys: kind, size, tile, max_reads; with an operator also taps, group,
-        group_reads and tables (start, count, weights); for a row also step, channels, windows and tables (.., base, index, lane_count, shape; window, pattern).
-        Tables are contiguous arrays viewed as bytes.
+        group_reads and tables (start, count, weights; anchor, of sums by parts); for a row also step, channels, windows
+        and tables (.., base, index, lane_count, shape; reach; window, pattern). Tables are contiguous arrays viewed as bytes.
     in_type, out_type, acc_type : element codes of contract.h
     divisor : 0, or what results are divided by
     """
@@ -116,12 +118,14 @@ cdef class Contraction:
                 v.start = <const Py_ssize_t *> address(tables["start"])
                 v.count = <const int32_t *> address(tables["count"])
                 v.weights = address(tables["weights"])
+                v.anchor = <const int32_t *> address(tables["anchor"]) if "anchor" in tables else NULL
             if v.kind == ROW:
                 v.step, v.channels = dim["step"], dim["channels"]
                 v.base = <const Py_ssize_t *> address(tables["base"])
                 v.index = <const int32_t *> address(tables["index"])
                 v.lane_count = <const int32_t *> address(tables["lane_count"])
                 v.shape = <const int32_t *> address(tables["shape"])
+                v.reach = <const int32_t *> address(tables["reach"]) if "reach" in tables else NULL
                 v.windows = dim["windows"]
                 if v.windows:
                     v.window = <const int32_t *> address(tables["window"])
@@ -134,7 +138,7 @@ cdef class Contraction:
                 v.scratch = used
                 used += aligned(v.ring * sizeof(void *))
                 v.terms = used
-                used += aligned(v.group * 4 * sizeof(void *))
+                used += aligned(v.group * 6 * sizeof(void *))
                 v.converted = used
                 used += aligned(v.shared * (sizeof(void *) + STRIP * size))
                 v.slab = used
@@ -147,7 +151,7 @@ cdef class Contraction:
         self.job.rows_at_once = max(1, min(rows_at_once, ROWS_AT_ONCE, ROW_BUFFER_BYTES // (elements * size)))
         self.job.row_bytes = aligned((elements + PAD) * size)
         self.job.row_scratch = used
-        self.scratch_bytes = self.job.scratch_bytes = used + 2 * self.job.rows_at_once * self.job.row_bytes
+        self.scratch_bytes = self.job.scratch_bytes = used + 3 * self.job.rows_at_once * self.job.row_bytes
         self.tiles = tile_count(&self.job)
 
     def __call__(self, source, target, unsigned char[::1] scratch, int threads):

@@ -1,18 +1,22 @@
 /* The contraction along a row, for one accumulator type: included by acc.h with ACC, LANES and S(name).
  *
- * LANES outputs form a block. Whatever way a block takes, each lane does the same operations in the same order. */
+ * LANES outputs form a block. Whatever way a block takes, each lane does the same operations in the same order. A lane may
+ * have no taps (of sums by parts, the taps are differences): its sum is -0, which changes nothing that it is added to. */
+#define NOTHING ((ACC)-0.0)
 
 /* The general way. `index` stays inside the source for every tap that counts; a tap that does not count reads the lane's
  * first sample and its product is thrown away, so that no NaN leaks in from outside the support. */
 static inline void S(row_block)(const ACC *r, const int32_t *index, const int32_t *count, const ACC *w,
                                 const int32_t *shape, int step, ACC *restrict acc) {
     for (int j = 0; j < LANES; j++) acc[j] = w[j] * r[index[j]];
+    if (shape[ALL_TAPS] == 0)
+        for (int j = 0; j < LANES; j++) acc[j] = count[j] > 0 ? acc[j] : NOTHING;
     for (int k = 1; k < shape[ALL_TAPS]; k++) {
         const ACC *rk = r + (Py_ssize_t)k * step;
         w += LANES;
         for (int j = 0; j < LANES; j++) acc[j] = acc[j] + w[j] * rk[index[j]];
     }
-    for (int k = shape[ALL_TAPS]; k < shape[ANY_TAPS]; k++) {
+    for (int k = shape[ALL_TAPS] > 0 ? shape[ALL_TAPS] : 1; k < shape[ANY_TAPS]; k++) {
         w += LANES;
         for (int j = 0; j < LANES; j++) {
             ACC more = acc[j] + w[j] * r[index[j] + (k < count[j] ? k * step : 0)];
@@ -60,16 +64,19 @@ static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, co
 static inline ALWAYS_INLINE void S(near)(const int n, const ACC *r, Py_ssize_t stride, const int32_t *index,
                                          const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
                                          Py_ssize_t out_stride) {
+    const int all = shape[ALL_TAPS], any = shape[ANY_TAPS];
     const S(pattern_t) pattern = S(pattern_of)(index);
     S(vector_t) weight = S(load)(w), a[4];
     for (int i = 0; i < n; i++) a[i] = weight * S(pick_one)(S(load)(r + i * stride), pattern);
     int k = 1;
-    for (; k < shape[ALL_TAPS]; k++) {
+    if (all == 0)
+        for (int i = 0; i < n; i++) a[i] = S(where)(S(above)(count, 0), a[i], NOTHING - (S(vector_t)){0});
+    for (; k < all; k++) {
         weight = S(load)(w + (Py_ssize_t)k * LANES);
         r += step;
         for (int i = 0; i < n; i++) a[i] = a[i] + weight * S(pick_one)(S(load)(r + i * stride), pattern);
     }
-    for (; k < shape[ANY_TAPS]; k++) { /* some lanes have fewer taps */
+    for (; k < any; k++) { /* some lanes have fewer taps */
         const S(mask_t) counted = S(above)(count, k);
         weight = S(load)(w + (Py_ssize_t)k * LANES);
         r += step;
@@ -95,6 +102,8 @@ static inline ALWAYS_INLINE void S(picked)(const int n, const int all, const ACC
     }
     HOLD
     for (int i = 0; i < n; i++) a[i] = S(load)(w) * S(pick)(x[i], y[i], pattern);
+    if (shape[ALL_TAPS] == 0)
+        for (int i = 0; i < n; i++) a[i] = S(where)(S(above)(count, 0), a[i], NOTHING - (S(vector_t)){0});
     for (int k = 1, stop = held;; stop += held) {
         for (; k < stop && k < shape[ALL_TAPS]; k++) {
             const S(vector_t) weight = S(load)(w + (Py_ssize_t)k * LANES);
@@ -107,7 +116,7 @@ static inline ALWAYS_INLINE void S(picked)(const int n, const int all, const ACC
             pattern = S(pattern_plus)(pattern, step);
             for (int i = 0; i < n; i++) a[i] = S(where)(counted, a[i] + weight * S(pick)(x[i], y[i], pattern), a[i]);
         }
-        if (k == shape[ANY_TAPS]) break;
+        if (k >= shape[ANY_TAPS]) break;
         r += held * step;
         readable -= held * step;
         pattern = S(pattern_plus)(first, -step);
@@ -143,6 +152,8 @@ static inline ALWAYS_INLINE void S(in_halves)(const int many, const ACC *r, Py_s
             if (k > 0) {
                 const S(vector_t) before = S(load)(out + i * out_stride);
                 sum = S(where)(counted, before + sum, before);
+            } else if (all == 0) {
+                sum = S(where)(counted, sum, NOTHING - (S(vector_t)){0});
             }
             S(save)(out + i * out_stride, S(where)(counted_next, sum + S(upper)(a, b), sum));
         }
@@ -187,11 +198,51 @@ static int S(permuted)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t rea
 #undef BY_FOURS
 #endif
 
+/* Add the samples of their anchors to a block of several rows. `readable` elements may be loaded from r. */
+static inline void S(add_anchors)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *anchor,
+                                  const int32_t *reach, ACC *out, Py_ssize_t out_stride) {
+#ifdef HAS_VECTOR
+    const Py_ssize_t least = reach[LEAST];
+    const ACC *from = r + least;
+    if (reach[IN_STEP] && least + LANES <= readable) {
+        for (int i = 0; i < rows; i++)
+            for (int part = 0; part < LANES; part += (int)S(VECTOR_LANES)) {
+                ACC *sum = out + i * out_stride + part;
+                S(save)(sum, S(load)(from + i * stride + part) + S(load)(sum));
+            }
+        return;
+    }
+#endif
+#ifdef HAS_PICK
+    const Py_ssize_t beyond = reach[BEYOND];
+    const S(pattern_t) pattern = S(pattern_plus)(S(pattern_of)(anchor), -(int)least);
+    if (beyond < LANES && least + LANES <= readable) {
+        for (int i = 0; i < rows; i++, from += stride, out += out_stride)
+            S(save)(out, S(pick_one)(S(load)(from), pattern) + S(load)(out));
+        return;
+    }
+    if (beyond < 2 * LANES && least + 2 * LANES <= readable) {
+        for (int i = 0; i < rows; i++, from += stride, out += out_stride)
+            S(save)(out, S(pick)(S(load)(from), S(load)(from + LANES), pattern) + S(load)(out));
+        return;
+    }
+#endif
+    for (int i = 0; i < rows; i++, r += stride, out += out_stride)
+        for (int j = 0; j < LANES; j++) out[j] = r[anchor[j]] + out[j];
+}
+
 /* Contract rows: outputs [begin, end) of each, begin a multiple of LANES. `row` points at source element `origin` of the
  * first, of which `readable` elements may be loaded; strides between rows are in elements. Blocks are the outer loop: a
- * block's table serves all rows. */
-static void S(contract_blocks)(const dim_t *v, const ACC *row, Py_ssize_t stride, int rows, Py_ssize_t origin,
-                               Py_ssize_t readable, Py_ssize_t begin, Py_ssize_t end, ACC *out, Py_ssize_t out_stride) {
+ * block's table serves all rows. Of sums by parts `row` has the differences, and `samples` what these are of. */
+typedef struct {
+    const ACC *row;
+    Py_ssize_t stride, readable;
+} S(rows_t);
+
+static void S(contract_blocks)(const dim_t *v, S(rows_t) given, const S(rows_t) *samples, int rows, Py_ssize_t origin,
+                               Py_ssize_t begin, Py_ssize_t end, ACC *out, Py_ssize_t out_stride) {
+    const ACC *row = given.row;
+    const Py_ssize_t stride = given.stride;
     ACC last[ROWS_AT_ONCE * LANES];
     for (Py_ssize_t b = begin / LANES; b * LANES < end; b++) {
         const int32_t *index = v->index + b * LANES, *count = v->lane_count + b * LANES, *shape = v->shape + SHAPE * b;
@@ -200,18 +251,25 @@ static void S(contract_blocks)(const dim_t *v, const ACC *row, Py_ssize_t stride
         const ACC *r = row + at;
         ACC *to = left < LANES ? last : out + (b * LANES - begin);
         const Py_ssize_t to_stride = left < LANES ? LANES : out_stride;
+        if (shape[ANY_TAPS] == 0) {
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < LANES; j++) to[i * to_stride + j] = NOTHING;
+        } else
 #ifdef HAS_VECTOR
         if (left >= LANES && shape[CONSECUTIVE]) {
             for (int part = 0; part < LANES; part += (int)(sizeof(S(vector_t)) / sizeof(ACC)))
                 S(rows_in_step)(r + part, stride, rows, w + part, shape[ANY_TAPS], v->step, to + part, to_stride);
-            continue;
-        }
+        } else
 #endif
 #ifdef HAS_PICK
-        if (!S(permuted)(r, stride, rows, readable - at, index, count, w, shape, v->step, to, to_stride))
+        if (!S(permuted)(r, stride, rows, given.readable - at, index, count, w, shape, v->step, to, to_stride))
 #endif
             for (int i = 0; i < rows; i++) S(row_block)(r + i * stride, index, count, w, shape, v->step, to + i * to_stride);
+        if (samples != NULL)
+            S(add_anchors)(samples->row + at, samples->stride, rows, samples->readable - at, v->anchor + b * LANES,
+                           v->reach + REACH * b, to, to_stride);
         if (left < LANES)
             for (int i = 0; i < rows; i++) memcpy(out + i * out_stride + (b * LANES - begin), last + i * LANES, (size_t)left * sizeof(ACC));
     }
 }
+#undef NOTHING

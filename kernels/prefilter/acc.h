@@ -12,7 +12,14 @@ static const S(load_t) S(LOADS)[] = {S(load_u8),  S(load_i8),  S(load_u16), S(lo
 #endif
 };
 
-/* n samples in place; fewer come out, by twice the radius. Each filter of two taps leaves its results at the front. */
+/* n samples in place, `step` elements between those of a line; two of each fewer second differences come out. */
+static void S(differ)(Py_ssize_t step, Py_ssize_t n, ACC *x) {
+    INDEPENDENT
+    for (Py_ssize_t i = 0; i < n - 2 * step; i++) x[i] = (x[i + 2 * step] - x[i + step]) - (x[i + step] - x[i]);
+}
+
+/* n differences in place; fewer come out, by as many as the filters reach. Each filter of two taps leaves its results at the
+ * front. */
 static Py_ssize_t S(filter)(const ACC *w, int doublings, Py_ssize_t step, Py_ssize_t n, ACC *x) {
     const ACC a = w[0], b = w[1];
     n -= step;
@@ -37,7 +44,7 @@ static Py_ssize_t S(filter)(const ACC *w, int doublings, Py_ssize_t step, Py_ssi
 
 #ifdef HAS_VECTOR
 /* The same for a register of lines, `step` elements between samples, in one sweep each way: what samples need of those before
- * them stays in registers. Results are in [radius, samples - radius); up to UNROLL samples behind the last are overwritten. */
+ * them stays in registers. Results are in [reach, samples - reach); up to UNROLL samples behind the last are overwritten. */
 
 static inline ALWAYS_INLINE S(vector_t) S(next)(S(vector_t) v, S(vector_t) scaled, const ACC *z, const int doublings, const int at,
                                                S(vector_t) *held) {
@@ -53,10 +60,24 @@ static inline ALWAYS_INLINE S(vector_t) S(next)(S(vector_t) v, S(vector_t) scale
     return v;
 }
 
+/* Second differences of a register of lines, in place. */
+static inline void S(differ_lines)(Py_ssize_t samples, Py_ssize_t step, ACC *x) {
+    S(vector_t) sample = S(load)(x + step), rise = sample - S(load)(x);
+    Py_ssize_t k = 2;
+    for (; k + 1 < samples; k += 2, x += 2 * step) {
+        const S(vector_t) next = S(load)(x + 2 * step), next_rise = next - sample;
+        S(save)(x, next_rise - rise);
+        sample = S(load)(x + 3 * step);
+        rise = sample - next;
+        S(save)(x + step, rise - next_rise);
+    }
+    if (k < samples) S(save)(x, (S(load)(x + 2 * step) - sample) - rise);
+}
+
 static inline ALWAYS_INLINE void S(sweep)(const ACC *w, const int doublings, Py_ssize_t samples, Py_ssize_t step, ACC *x) {
     enum { UNROLL = 1 << (sizeof(ACC) == 4 ? 3 : 4), MOST = 32 };
     const ACC scale = w[0], *forwards = w + 1, *backwards = w + doublings + 1;
-    const Py_ssize_t radius = (1 << doublings) - 1;
+    const Py_ssize_t reach = (1 << doublings) - 1;
     S(vector_t) held[MOST] = {0};
     ACC *at = x;
     for (Py_ssize_t k = 0; k < samples; k += UNROLL)
@@ -65,7 +86,7 @@ static inline ALWAYS_INLINE void S(sweep)(const ACC *w, const int doublings, Py_
             S(save)(at, S(next)(v, scale * v, forwards, doublings, u, held));
         }
     at = x + (samples - 1) * step;
-    for (Py_ssize_t k = radius; k < samples; k += UNROLL)
+    for (Py_ssize_t k = reach; k < samples; k += UNROLL)
         for (int u = 0; u < UNROLL; u++, at -= step) {
             const S(vector_t) v = S(load)(at);
             S(save)(at, S(next)(v, v, backwards, doublings, u, held));
@@ -138,8 +159,24 @@ static void S(sweep_line)(const ACC *w, Py_ssize_t samples, ACC *x) {
 #undef ADD_SHIFTED
 #endif
 
-static inline void S(copy)(const ACC *from, Py_ssize_t n, ACC *to) {
-    for (Py_ssize_t i = 0; i < n; i++) to[i] = from[i];
+/* to[i] = samples[i] + filtered[i]: samples of any type, loaded where the results go. */
+static inline void S(put)(S(load_t) load, int is_acc, const char *samples, const ACC *filtered, Py_ssize_t n, ACC *restrict to) {
+    const ACC *from = (const ACC *)samples;
+    if (is_acc) {
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = from[i] + filtered[i];
+    } else {
+        load(samples, n, to);
+        for (Py_ssize_t i = 0; i < n; i++) to[i] = to[i] + filtered[i];
+    }
+}
+
+/* Samples [begin, end) beyond the ends, each the copy of one within: `within` is where the axis's first sample lies. */
+static inline void S(continue)(const Py_ssize_t *index, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t width, Py_ssize_t pitch,
+                               const ACC *within, ACC *x) {
+    if (pitch == 1)
+        for (Py_ssize_t k = begin; k < end; k++) x[k] = within[index[k]];
+    else
+        for (Py_ssize_t k = begin; k < end; k++) memcpy(x + k * pitch, within + index[k] * pitch, (size_t)width * sizeof(ACC));
 }
 
 /* Outputs [at, at + count) of `width` neighbouring lines, brought together in scratch, `pitch` elements from sample to sample. */
@@ -151,32 +188,44 @@ static void S(filter_lines)(const prefilter_t *job, const char *src, char *dst, 
     const Py_ssize_t start = job->plain_start > at ? job->plain_start - at : 0;
     const Py_ssize_t stop = job->plain_stop < at + samples ? job->plain_stop - at : samples;
     const Py_ssize_t first = job->index[at + start];
+    const char *own = src + job->index[at + job->radius] * job->src_step; /* the samples of the outputs */
     src += first * job->src_step;
     if (pitch == width && job->src_step == width * ELEMENT_SIZE[job->in_type])
         load(src, (stop - start) * width, x + start * pitch);
     else
         for (Py_ssize_t k = start; k < stop; k++) load(src + (k - start) * job->src_step, width, x + k * pitch);
-    for (Py_ssize_t k = 0; k < start; k++) S(copy)(x + (start + job->index[at + k] - first) * pitch, width, x + k * pitch);
-    for (Py_ssize_t k = stop; k < samples; k++) S(copy)(x + (start + job->index[at + k] - first) * pitch, width, x + k * pitch);
+    const ACC *within = x + (start - first) * pitch;
+    S(continue)(job->index + at, 0, start, width, pitch, within, x);
+    S(continue)(job->index + at, stop, samples, width, pitch, within, x);
+    const Py_ssize_t differences = samples - 2, reach = job->radius - 1;
 #ifdef HAS_VECTOR
     enum { REGISTER = S(VECTOR_LANES), DOUBLINGS = sizeof(ACC) == 4 ? 4 : 5 };
     if (pitch > width && job->doublings == DOUBLINGS) {
-        for (Py_ssize_t i = 0; i < width; i += REGISTER) S(sweep)(w, DOUBLINGS, samples, pitch, x + i);
-        x += job->radius * pitch;
+        for (Py_ssize_t i = 0; i < width; i += REGISTER) {
+            S(differ_lines)(samples, pitch, x + i);
+            S(sweep)(w, DOUBLINGS, differences, pitch, x + i);
+        }
+        x += reach * pitch;
     } else
 #endif
 #if defined(__AVX512F__)
     if (pitch == 1 && job->doublings == DOUBLINGS) {
-        S(sweep_line)(w, samples, x);
-        x += job->radius;
+        S(differ)(1, samples, x);
+        S(sweep_line)(w, differences, x);
+        x += reach;
     } else
 #endif
-        S(filter)(w, job->doublings, pitch, samples * pitch, x);
+    {
+        S(differ)(pitch, samples * pitch, x);
+        S(filter)(w, job->doublings, pitch, differences * pitch, x);
+    }
     dst += at * job->dst_step;
-    if (pitch == width && job->dst_step == width * (Py_ssize_t)sizeof(ACC))
-        memcpy(dst, x, (size_t)(count * width) * sizeof(ACC));
+    const int is_acc = job->in_type == (sizeof(ACC) == 4 ? F32 : F64);
+    if (pitch == width && job->dst_step == width * (Py_ssize_t)sizeof(ACC) && job->src_step == width * ELEMENT_SIZE[job->in_type])
+        S(put)(load, is_acc, own, x, count * width, (ACC *)dst);
     else
-        for (Py_ssize_t k = 0; k < count; k++) memcpy(dst + k * job->dst_step, x + k * pitch, (size_t)width * sizeof(ACC));
+        for (Py_ssize_t k = 0; k < count; k++)
+            S(put)(load, is_acc, own + k * job->src_step, x + k * pitch, width, (ACC *)(dst + k * job->dst_step));
 }
 #undef HAS_PICK
 #undef PICKS_COST_MORE

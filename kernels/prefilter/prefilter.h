@@ -1,5 +1,7 @@
-/* Cubic B-spline coefficients along one axis: a response of 2 * radius + 1 taps as a product of filters of two taps.
+/* Cubic B-spline coefficients along one axis: samples, and what a product of filters of two taps makes of their second
+ * differences, 2 * radius - 1 of them.
  *
+ *     x[i] = (x[i + 1] - x[i]) - (x[i] - x[i - 1])
  *     forwards    x[i] = c x[i] + c z x[i - 1],  then  x[i] + z^m x[i - m]  for m = 2, 4, 8, ..  (doublings in all)
  *     backwards   x[i] + z^m x[i + m]  for m = 1, 2, 4, 8, ..
  *

@@ -78,7 +78,7 @@ def prefilter(source, target, int in_type, int acc_type, const unsigned char[::1
     job.in_type, job.acc_type = in_type, acc_type
     job.weights = &weights[0]
     job.doublings = (weights.shape[0] // acc_size - 1) // 2
-    job.radius = (1 << job.doublings) - 1
+    job.radius = 1 << job.doublings
     job.index = &index[0]
     job.plain_start, job.plain_stop = plain
     job.pitch = pitch

@@ -175,7 +175,7 @@ def test_prefilter_is_scipys_recursion_cut_off(n, double, mirror):
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 100])
 def test_prefilter_keeps_a_constant_and_reads_its_radius(n, mirror):
-    for double, radius in ((False, 15), (True, 31)):
+    for double, radius in ((False, 16), (True, 32)):
         op = Prefilter.precise(n, double, mirror)
         assert op.radius == radius
         matrix = responses(op)

@@ -17,7 +17,7 @@ from vrdask.compute.threads import threads_for
 from vrdask.compute.tiles import SHARED_ROWS, Dim, choose_tiles, dims_of
 from vrdask.dtypes import CODES, DType
 from vrdask.transforms.resampling import Resampling, tables
-from vrdask.transforms.sums import kernel_weights
+from vrdask.transforms.sums import by_parts, kernel_weights
 
 Array = npt.NDArray[Any]
 
@@ -79,7 +79,7 @@ def _prepared(
         for dim in dims[:-1]:
             dim.tile = 1
     else:
-        dims = dims_of(stage, writes)
+        dims = dims_of(stage, writes, resampling.sums.by_parts)
         choose_tiles(dims, resampling.acc_dtype.itemsize, threads)
     acc_dtype = resampling.acc_dtype
     multiples = resampling.sums.multiples or (None,) * len(writes)
@@ -107,11 +107,16 @@ def _kernel_dim(
     described["share"] = dim.group > 1 and dim.shares and group_reads <= SHARED_ROWS
     start = rows.start - reads[dim.axis][0]
     count = rows.count
-    weights = kernel_weights(rows.weights[:, : dim.taps], count, acc_dtype, multiples[dim.axis])
-    arrays: dict[str, Array] = {"start": start, "count": count, "weights": weights}
+    weights = rows.weights[:, : dim.taps]
+    arrays: dict[str, Array] = {"start": start, "count": count}
+    if dim.by_parts:
+        parts = by_parts(weights, count, acc_dtype)
+        arrays |= {"anchor": parts.anchor, "weights": parts.weights}
+    else:
+        arrays["weights"] = kernel_weights(weights, count, acc_dtype, multiples[dim.axis])
     if dim.kind == "row":
         described |= {"step": dim.channels, "channels": dim.channels}
-        arrays |= row_tables(start, count, weights, dim.channels)
+        arrays |= row_tables(arrays, dim.channels)
         described["windows"] = 0
         if _in_byte_rows(dim, in_dtype, acc_dtype):
             described["windows"], more = byte_tables(arrays, dim.channels)
@@ -126,7 +131,7 @@ def _in_byte_rows(dim: Dim, in_dtype: DType, acc_dtype: DType) -> bool:
     assert dim.stop is not None
     shrinks = int(dim.stop[-1] - dim.start[0]) >= len(dim.start)
     of_bytes = in_dtype == np.uint8 and acc_dtype == np.float32
-    return bool(_kernel.BYTE_ROWS and of_bytes and dim.taps == 2 and shrinks)
+    return bool(_kernel.BYTE_ROWS and of_bytes and dim.taps == 2 and dim.sums_few and shrinks)
 
 
 def byte_tables(tables: dict[str, Array], step: int) -> tuple[int, dict[str, Array]]:
@@ -149,12 +154,12 @@ def _as_bytes(table: Array) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(table).reshape(-1).view(np.uint8)
 
 
-def row_tables(
-    start: npt.NDArray[np.int64], count: npt.NDArray[np.int32], weights: Array, channels: int
-) -> dict[str, Array]:
+def row_tables(tables: dict[str, Array], channels: int) -> dict[str, Array]:
     """A row's table by blocks of lanes, one lane per output element (position and channel): see
-    kernels/contract/contract.h.
+    kernels/contract/contract.h. Of sums by parts the taps are differences.
     """
+    start, weights, anchor = tables["start"], tables["weights"], tables.get("anchor")
+    count = tables["count"] if anchor is None else tables["count"] - np.int32(1)
     lanes: int = _kernel.LANES[weights.itemsize]
     elements = len(start) * channels
     blocks = -(-elements // lanes)
@@ -176,4 +181,10 @@ def row_tables(
     by_tap[:whole] = weights[: whole * lanes].reshape(whole, lanes, taps).transpose(0, 2, 1)
     rest = weights[position[whole * lanes :]]
     by_tap[whole:] = rest.reshape(blocks - whole, lanes, taps).transpose(0, 2, 1)
-    return {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
+    found = {"base": base, "index": index, "lane_count": lane_count, "shape": shape.astype(np.int32), "weights": by_tap}
+    if anchor is None:
+        return found
+    anchored = index + anchor[position].reshape(blocks, lanes) * np.int32(channels)
+    least = anchored.min(axis=1)
+    in_step = (anchored == anchored[:, :1] + np.arange(lanes, dtype=np.int32)).all(axis=1)
+    return found | {"anchor": anchored, "reach": np.stack([least, anchored.max(axis=1) - least, in_step], axis=1)}

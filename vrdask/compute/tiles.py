@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vrdask.boxes import Interval, ceil_div
 from vrdask.transforms.bands import Rows
 from vrdask.transforms.resampling import Tables
+from vrdask.transforms.sums import FEW
 
 SCRATCH_BYTES = 512 * 1024
 """What a thread's intermediates may take: within the second-level cache of current processors, with room to spare."""
@@ -43,6 +44,7 @@ class Dim:
     kind : loop, before, after, row or copy (kernels/contract/contract.h says what each does).
     size : outputs; of a row, times channels.
     rows : of the operator, where there is one. start, stop : source interval of each output position.
+    by_parts : rows are sums of differences (`vrdask.transforms.sums`), also where no row here is long.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Dim:
     taps: int = 1
     channels: int = 1
     group: int = 1
+    by_parts: bool = False
 
     @property
     def tiles(self) -> int:
@@ -78,6 +81,11 @@ class Dim:
         return int((self.stop[np.minimum(begin + self.group, len(self.stop)) - 1] - self.start).max())
 
     @property
+    def sums_few(self) -> bool:
+        """Whether outputs weigh one or two samples as they are."""
+        return self.taps <= FEW and not self.by_parts
+
+    @property
     def costs(self) -> bool:
         """Whether two tiles of half the size have more to do: what lies between them twice, or a group cut in two."""
         return self.kind == "after" or self.tile <= self.group > 1
@@ -88,8 +96,11 @@ class Dim:
         return self.group_reads < 0.75 * self.group * self.taps
 
 
-def dims_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Dim]:
-    """The axes of a stage with at least one operator, for an output box without empty sides."""
+def dims_of(stage: Tables, writes: tuple[Interval, ...], by_parts: bool = False) -> list[Dim]:
+    """The axes of a stage with at least one operator, for an output box without empty sides.
+
+    by_parts : of all axes whose rows are long.
+    """
     sizes = [stop - start for start, stop in writes]
     last = max(axis for axis, op in enumerate(stage) if op is not None)
     trailing = prod(sizes[last + 1 :])
@@ -102,6 +113,7 @@ def dims_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Dim]:
         dim = Dim("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
         dim.rows = rows = op.rows(*writes[axis])
         dim.start, dim.stop, dim.taps = rows.start, rows.stop, int(rows.count.max())
+        dim.by_parts = by_parts and op.most_taps > FEW
         if dim.taps > FEW_TAPS:
             dim.group = min(GROUP, sizes[axis])
             if not dim.shares:
@@ -113,7 +125,7 @@ def dims_of(stage: Tables, writes: tuple[Interval, ...]) -> list[Dim]:
         row = dims[-1]
         row.kind, row.channels = "row", trailing
         row.size = row.tile = row.size * trailing
-        if len(dims) > 2 and all(dim.kind == "before" and dim.taps <= 2 for dim in dims[-3:-1]):
+        if len(dims) > 2 and all(dim.kind == "before" and dim.sums_few for dim in dims[-3:-1]):
             dims[-3].kind = "pair"
     else:
         dims.append(Dim("copy", last + 1, trailing, trailing))

@@ -36,7 +36,7 @@ sample, so it may be cut off below the rounding of the sums. On a shrinking axis
 for float64), it is a banded matrix, multiplied into the four-tap table: one table of about 30 taps for few outputs.
 On a growing axis it is a stage of its own at the input's size, before four taps for many outputs, and a product of
 two-tap filters (`prefilter`): 1 + zS, 1 + z²S², 1 + z⁴S⁴, 1 + z⁸S⁸ forwards and the same backwards are 16 operations
-for 31 taps (in float64 63 taps, 20 operations). Shrinking axes come first, so that there is less to filter. Global
+for 31 taps (in float64 63 taps, 20 operations), of second differences, so that a constant has nothing to filter. Shrinking axes come first, so that there is less to filter. Global
 sizes decide. Measured, a shrinking axis would take longer that way: all its samples would be filtered for few
 outputs. The alternative, a recursion anchored on a global grid of blocks with a warm-up, costs fewer operations
 still, but reads block-aligned windows, and spreads a NaN over a block.
@@ -96,18 +96,22 @@ Order of operations
 -------------------
 Shrinking axes are contracted first, first to last; then growing axes, last to first. Each step leaves the least to
 the next. The order is a function of global sizes. Within one sum: the product with the first tap, then product and
-sum for each further tap in turn, in float32 or float64. Integers are converted in loads and stores: half to even,
+sum for each further tap in turn, in float32 or float64; of long rows that of differences, which is added to a sample. Integers are converted in loads and stores: half to even,
 saturating, NaN to 0. Rows of more than 48 taps are summed in float64 whatever the type: a running float32 sum would
 lose digits.
 
-**Rows add up to one.** Rounded to the precision of the sums are not weights but their running sums, to multiples of
-the last place of numbers below 1 (below 2 where weights are negative), and the end of a row is 1: a function of the
-row alone. Nothing is lost, since finer weights drown in the rounding of the sums, and ones stay exactly ones in any
-number of axes. Of other constants products and sums round as ever. (Summing differences from one of a row's samples
-would keep every constant, for an operation more per tap: tried, cubic halving of float32 executes 28 % more
-instructions with AVX2. Up to 8 units in the last place are left in float32, cubic in 3-D, and some tens in float64
-over windows of hundreds of samples.) Two weights of a growing cubic axis's filters are moved by a few units for the
-same end.
+**A constant stays.** Rows of more than two taps are summed by parts (Abel): with weights w that add up to 1, and W[k] the
+sum of those on the far side of the difference d[k] = x[k + 1] - x[k], seen from the anchor m,
+
+    sum over k of w[k] x[k]  =  x[m] + sum over k of W[k] d[k]
+
+with W negative before the anchor. The anchor is the tap of the largest weight, so that W fades as w does. Of a constant all
+differences are zero: nothing rounds, in any number of axes. Along rows, and where outputs share their samples, differences
+are made once, so that the whole costs little: there is a tap less. (Differences from the anchor itself would be an operation
+more per tap: cubic halving of float32 executed 28 % more instructions with AVX2.) An infinity gives an infinity or NaN. Two
+taps are weighed as they are: rounded to the precision of the sums the weights add up to exactly 1, and products and their sum
+keep a constant within a unit in the last place, in three axes as in one. A growing cubic axis's filters work on second
+differences for the same end.
 
 **Means of integers are exact**: whole weights, one exact sum over the window in all axes, one division at the end,
 half to even (`sums` has the proof). Float32 serves as long as it holds the sum, then float64; windows whose sizes are

@@ -7,14 +7,16 @@ below 2**-30) it needs neither recursion nor a table. With the shift by a sample
 
 and the other half is the same backwards: 16 multiplications and additions for 31 taps. The result depends on the
 samples within the radius and on nothing else: no block grid to anchor, and no NaN from further away.
+
+A constant is its own coefficients, exactly: the inverse filter is 1 + (S - 2 + 1 / S) / 6, so the coefficients are the
+samples minus a sixth of their second differences, filtered. These reach one sample further.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from math import prod, sqrt
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +34,7 @@ class Prefilter:
     """The filter of an axis.
 
     n : samples, and coefficients.
-    doublings : filters of two taps each way; the radius is ``2**doublings - 1``.
+    doublings : filters of two taps each way, of second differences; the radius is ``2**doublings``.
     mirror : the axis continues mirrored about its end samples (SciPy's mode "mirror"), not about the half-samples
         beyond them (SciPy's "reflect").
     wraps : or it goes on with its first sample behind its last, and so on both ways (SciPy's "grid-wrap"): intervals
@@ -59,7 +61,7 @@ class Prefilter:
 
     @property
     def radius(self) -> int:
-        return (1 << self.doublings) - 1
+        return 1 << self.doublings
 
     def reads(self, writes: Interval) -> Interval:
         """The samples that a non-empty interval of coefficients depends on: no sample more."""
@@ -87,10 +89,7 @@ class Prefilter:
         return max(0, self.radius - writes[0]), min(self.n, writes[1] + self.radius) - (writes[0] - self.radius)
 
     def weights(self, dtype: DType) -> npt.NDArray[np.float32 | np.float64]:
-        """Those of the filters, in order: both of the first, then each second one (the first is 1).
-
-        The sum of the response is 1, as nearly as rounded weights have it (`_balanced`).
-        """
+        """Those of the filters, in order: both of the first, then each second one (the first is 1)."""
         return _weights(self.doublings, dtype)
 
 
@@ -100,33 +99,8 @@ def _weights(doublings: int, dtype: DType) -> npt.NDArray[np.float32 | np.float6
     for _ in range(1, doublings):
         powers.append(powers[-1] * powers[-1])
         gain *= 1 + powers[-1]
-    scale = 1 / (gain * gain)
-    return _balanced(np.array([scale, scale * POLE, *powers[1:], *powers], dtype))
-
-
-def _balanced(weights: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32 | np.float64]:
-    """The weights with two of them moved by a few units in the last place, such that a constant stays that constant.
-
-    First counts what the filters, computed step by step, make of ones; then the product of their sums, to which the
-    rounding of other constants adds. The two are the second weight of the first filter and z**2 on the way back.
-    """
-    back = len(weights) // 2 + 2
-    best, error = weights, (Fraction(1), Fraction(1))
-    for moved in np.arange(-4, 5, dtype=weights.dtype) * np.spacing(weights[back]):
-        tried = weights.copy()
-        tried[back] += moved
-        second = tried[1] + np.arange(-16, 17, dtype=weights.dtype) * np.spacing(tried[1])
-        ones = tried[0] + second
-        for factor in tried[2:]:
-            ones = ones + factor * ones
-        rest = prod(1 + Fraction(float(factor)) for factor in tried[2:])
-        for value, one in zip(second, ones, strict=True):
-            gain = rest * (Fraction(float(tried[0])) + Fraction(float(value)))
-            found = abs(Fraction(float(one)) - 1), abs(gain - 1)
-            if found < error:
-                error = found
-                best = np.array([tried[0], value, *tried[2:]], weights.dtype)
-    return best
+    scale = -1 / (6 * gain * gain)
+    return np.array([scale, scale * POLE, *powers[1:], *powers], dtype)
 
 
 def mirrored(index: Indices, n: int) -> Indices:

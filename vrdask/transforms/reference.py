@@ -1,7 +1,8 @@
 """What the kernels compute, in a few lines of numpy: their specification, to the bit.
 
 Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
-the accumulator's precision; axes in `contraction_order`; one conversion at the end. In fixed point: a sum of integers
+the accumulator's precision; of long rows the same with differences, added to a sample; axes in `contraction_order`; one
+conversion at the end. In fixed point: a sum of integers
 that is rounded half up and cut off at 0 and 255, axis by axis, the last one first. A mean of integers is a fraction.
 """
 
@@ -14,39 +15,57 @@ import numpy as np
 import numpy.typing as npt
 
 from vrdask.dtypes import DType
+from vrdask.transforms.bands import Indices
 from vrdask.transforms.fixed_point import FixedPoint, weights_of
 from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.resampling import Resampling, Stage, Tables, tables
-from vrdask.transforms.sums import unit_rows
+from vrdask.transforms.sums import FEW, Counts, by_parts, unit_rows
 
 Array = npt.NDArray[Any]
 
 
-def contract(x: Array, op: Operator, axis: int) -> Array:
-    """`op` along one axis of a float32 or float64 array."""
+def contract(x: Array, op: Operator, axis: int, in_parts: bool = False) -> Array:
+    """`op` along one axis of a float32 or float64 array.
+
+    in_parts : where rows have more taps than `FEW`, they are summed by parts.
+    """
     x = np.moveaxis(x, axis, -1)
-    weights = unit_rows(op.weights, op.count, x.dtype)
-    result = weights[:, 0] * x[..., op.start]
-    for k in range(1, op.taps):
-        counted = k < op.count
-        sample = x[..., np.where(counted, op.start + k, op.start)]
+    if in_parts and op.most_taps > FEW:
+        parts = by_parts(op.weights, op.count, x.dtype)
         with np.errstate(invalid="ignore"):
-            result = np.where(counted, result + weights[:, k] * sample, result)
+            between = x[..., 1:] - x[..., :-1]
+            result = x[..., op.start + parts.anchor] + _summed(between, op.start, op.count - 1, parts.weights)
+    else:
+        result = _summed(x, op.start, op.count, unit_rows(op.weights, op.count, x.dtype))
     return np.moveaxis(result, -1, axis)
+
+
+def _summed(x: Array, start: Indices, count: Counts, weights: Array) -> Array:
+    """Each row's products in turn; -0 for a row of none, which changes nothing that it is added to."""
+    total = np.full((*x.shape[:-1], len(start)), -0.0, x.dtype)
+    for k in range(weights.shape[1]):
+        counted = k < count
+        with np.errstate(invalid="ignore"):
+            more = total[..., counted] + weights[counted, k] * x[..., start[counted] + k]
+        total[..., counted] = more
+    return total
 
 
 def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
     """`op` along one axis of a float32 or float64 array."""
     first, second, *factors = op.weights(x.dtype)
     samples = op.samples((0, op.n))
-    x = np.moveaxis(x, axis, -1)[..., samples % op.n if op.wraps else samples]
+    x = original = np.moveaxis(x, axis, -1)[..., samples % op.n if op.wraps else samples]
     with np.errstate(invalid="ignore"):
+        x = x[..., 1:] - x[..., :-1]
+        x = x[..., 1:] - x[..., :-1]
         x = first * x[..., 1:] + second * x[..., :-1]
         for k, factor in enumerate(factors[: op.doublings - 1], 1):
             x = x[..., 2**k :] + factor * x[..., : -(2**k)]
         for k, factor in enumerate(factors[op.doublings - 1 :]):
             x = x[..., : -(2**k)] + factor * x[..., 2**k :]
+        x = original[..., op.radius : -op.radius] + x
     return np.moveaxis(x, -1, axis)
 
 
@@ -141,5 +160,9 @@ def resample(resampling: Resampling, x: Array) -> Array:
         for axis in contraction_order(stage):
             each = stage[axis]
             assert each is not None
-            x = prefilter(x, each, axis) if isinstance(each, Prefilter) else contract(x, each, axis)
+            x = (
+                prefilter(x, each, axis)
+                if isinstance(each, Prefilter)
+                else contract(x, each, axis, resampling.sums.by_parts)
+            )
     return convert(x, resampling.out_dtype)

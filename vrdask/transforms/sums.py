@@ -1,9 +1,11 @@
 """How samples add up: in which precision, with which weights, and what a sum is divided by. Pure arithmetic.
 
-Everything follows from global sizes and types. Three laws:
+Everything follows from global sizes and types. Four laws:
 
-- **A row of weights adds up to exactly 1** in the precision of the sums, and each of its beginnings is a number of that
-  precision: ones stay ones (`unit_rows`).
+- **A constant stays that constant.** Rows of more than two taps are summed by parts: not samples are weighed but the
+  differences between neighbours, and their sum is added to one of the samples (`by_parts`).
+- **Two weights add up to exactly 1** in the precision of the sums (`unit_rows`), which keeps every constant within a
+  unit in the last place, in any number of axes.
 - **Long rows are summed in float64.** A running float32 sum of n samples of about one size is off by up to n * 2**-25.6
   of it: within 1e-6 up to `LONGEST` taps. In float64 2**25 taps are within 1e-8.
 - **The mean of integers is their exact sum, divided once**, halves to even (`means`).
@@ -32,6 +34,8 @@ from vrdask.dtypes import DType, native, needs_float64
 from vrdask.transforms.coordinates import Step, Window, area_bounds, parts, ratio
 from vrdask.transforms.filters import FILTERS
 
+FEW = 2
+"""Taps of rows that are summed as they are."""
 LONGEST = 48
 """Taps of one row that are summed in float32 at most."""
 LONG_ROW = 4096
@@ -64,12 +68,14 @@ class Sums:
     divisor : of a sum, at the end; 0 for none.
     by_bits : float64 does not hold the sums, which are made of some bits of the samples at a time, with weights of 1;
         or rows are too long for a table.
+    by_parts : axes whose rows have more than `FEW` taps are summed by parts. Exact sums have no need of it.
     """
 
     double: bool
     multiples: tuple[int, ...] | None = None
     divisor: int = 0
     by_bits: bool = False
+    by_parts: bool = False
 
 
 def sums(
@@ -89,7 +95,7 @@ def sums(
     double = needs_float64(in_dtype, out_dtype)
     if is_mean(changed) and native(in_dtype).kind in "iu" and all(n_in and n_out for _, (n_in, n_out, _) in changed):
         return means(in_shape, out_shape, in_dtype, out_dtype, double, steps)
-    return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for mode, pair in changed))
+    return Sums(double or any(taps_at_most(mode, *pair) > LONGEST for mode, pair in changed), by_parts=True)
 
 
 def by_axis(in_shape: Sequence[int], out_shape: Sequence[int], steps: Steps | None) -> list[Pair]:
@@ -215,6 +221,40 @@ def kernel_weights(
     counted = np.arange(weights.shape[1]) < count[:, None]
     each = np.ones(len(count)) if multiple == 1 else multiple // count
     return np.where(counted, each[:, None], 0).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows summed by parts: ``source[start + anchor] + sum over k of weights[k] * (source[start + k + 1] - source[start + k])``.
+
+    anchor : (outputs,) int32. weights : (outputs, taps), of which the last counts for nothing, since there are as many
+    differences as taps but for one.
+    """
+
+    anchor: Counts
+    weights: Rounded
+
+
+def by_parts(weights: Weights, count: Counts, dtype: DType) -> Parts:
+    """Rows of weights that add up to 1, by parts (Abel's summation): exactly a constant's value for any constant.
+
+    The anchor is the tap of the largest weight, the first of several. A difference weighs what all taps weigh on that
+    side of it on which the anchor is not, so its weight fades as the row's do towards its ends.
+
+    >>> parts = by_parts(np.array([[0.125, 0.75, 0.125]]), np.array([3], np.int32), np.dtype("float32"))
+    >>> parts.anchor.tolist(), parts.weights.tolist()
+    ([1], [[-0.125, 0.125, 0.0]])
+    """
+    anchor = np.abs(weights).argmax(axis=1).astype(np.int32)
+    result = np.zeros(weights.shape, dtype)
+    before, behind = np.zeros(len(weights)), np.zeros(len(weights))
+    for k in range(weights.shape[1] - 1):
+        before -= weights[:, k]
+        np.copyto(result[:, k], before, where=k < anchor, casting="same_kind")
+    for k in reversed(range(weights.shape[1] - 1)):
+        behind += weights[:, k + 1]
+        np.copyto(result[:, k], behind, where=(k >= anchor) & (k + 1 < count), casting="same_kind")
+    return Parts(anchor, result)
 
 
 def unit_rows(
