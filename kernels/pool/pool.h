@@ -74,8 +74,13 @@ static shared_t *job_that_wants_help(void) {
     return it;
 }
 
+/* For which this thread has had no core, but for a constant. A system call, of up to half a microsecond. */
+static int64_t nanoseconds_off(void) { return nanoseconds() - nanoseconds_of_this_thread(); }
+
 static result_t THREAD_CALL help(void *unused) {
     (void)unused;
+    int64_t off_before = 0;
+    int slept = 1;
     lock(&pool.lock);
     for (;;) {
         shared_t *it = job_that_wants_help();
@@ -83,11 +88,13 @@ static result_t THREAD_CALL help(void *unused) {
             const int thread = ++it->joined;
             it->wanted--, counted(&it->helpers, 1);
             unlock(&pool.lock);
-            const int64_t off_before = nanoseconds() - nanoseconds_of_this_thread();
+            if (slept) off_before = nanoseconds_off(), slept = 0;
+            const int64_t begun = nanoseconds();
             take_units(it, thread);
-            const int64_t ended = nanoseconds(), off = ended - nanoseconds_of_this_thread() - off_before;
+            const int64_t ended = nanoseconds(), off = ended - begun > BEARABLE_NS ? nanoseconds_off() : off_before;
             lock(&pool.lock);
-            if (off > it->off) it->off = off;
+            if (off - off_before > it->off) it->off = off - off_before;
+            off_before = off;
             it->ended = ended;
             if (counted(&it->helpers, -1) == 1) {
                 unlock(&pool.lock); /* the caller wants it */
@@ -106,6 +113,7 @@ static result_t THREAD_CALL help(void *unused) {
         pool.asleep++;
         wait_for(&pool.more, &pool.lock);
         pool.asleep--, pool.woken -= pool.woken > 0;
+        slept = 1;
     }
     return 0;
 }
