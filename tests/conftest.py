@@ -77,11 +77,14 @@ def _machine(build: str | None = None, *, scratch_bytes: int | None = None, row_
         if row_elements is not None:
             patch.setattr(vrdask.compute.tiles, "ROW_ELEMENTS", row_elements)
             patch.setattr(vrdask.compute.reduce_box, "TILE", row_elements)
+        pool = builds.load("pool", "baseline")
+        borne = pool.bear(1 << 62)
         _forget()
         try:
             yield
         finally:
             _forget()
+            pool.bear(borne)
 
 
 def _forget() -> None:
@@ -97,7 +100,9 @@ def _forget() -> None:
 
 @pytest.fixture(scope="session")
 def machine() -> Callable[..., AbstractContextManager[None]]:
-    """A context with another build of the kernels or other tiles, where threads start however little work there is."""
+    """A context with another build of the kernels or other tiles, where threads start however little work there is, and
+    however busy the machine is.
+    """
     return _machine
 
 

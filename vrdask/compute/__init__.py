@@ -53,8 +53,9 @@ Threads and memory
 ------------------
 The kernels share a pool of threads of their own (kernels/pool/pool.h). A caller takes tiles itself until none is left
 and waits for no thread that has not begun; at the barrier that ends a parallel region of OpenMP, short calls beside
-busy processes took many times as long (benchmarks/bench_busy.py). A thread is called where its share of the
-work, by what the kernels have been measured to take, is worth it; a forked child starts its own.
+busy processes took many times as long (benchmarks/bench_busy.py). There even to wake a thread may cost the caller its
+core: after such a loss, small jobs are the caller's alone for a while (kernels/pool/patience.h). A thread is called
+where its share of the work, by what the kernels have been measured to take, is worth it; a forked child starts its own.
 
 By default a call made in a task of dask, a worker of a data loader or a job of joblib takes one thread (`beside`),
 since there are as many of those as cores. Dask's local schedulers and joblib's threads leave no variable that says so:

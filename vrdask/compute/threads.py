@@ -15,7 +15,8 @@ runtime: later on, dask's nannies set them in this process for the workers they 
 (kernels/pool/pool.h); OpenMP's runtime is asked how many it would start, since that is what people set. Tasks of a run
 are more than threads of a call, so that its variables say nothing of them.
 
-The bits are the same for any count.
+A count is what a call may use at most: beside processes that keep the cores busy, the pool leaves small jobs to the
+caller alone (kernels/pool/patience.h). The bits are the same for any count.
 """
 
 from __future__ import annotations
