@@ -33,13 +33,14 @@ plans and graphs carry these six, and each process makes the table once.
 
 **Cubic is finite, too.** B-spline coefficients come from a recursive filter whose impulse response decays by 0.268 a
 sample, so it may be cut off below the rounding of the sums. On a shrinking axis, cut off at 13 samples (float32; 28
-for float64), it is a banded matrix, multiplied into the four-tap table: one table of about 30 taps for few outputs.
-On a growing axis it is a stage of its own at the input's size, before four taps for many outputs, and a product of
+for float64), it is a banded matrix, multiplied into the four-tap table: one table of about 30 taps for few outputs. On
+a growing axis it is a stage of its own at the input's size, before four taps for many outputs, and a product of
 two-tap filters (`prefilter`): 1 + zS, 1 + z²S², 1 + z⁴S⁴, 1 + z⁸S⁸ forwards and the same backwards are 16 operations
-for 31 taps (in float64 63 taps, 20 operations), of second differences, so that a constant has nothing to filter. Shrinking axes come first, so that there is less to filter. Global
-sizes decide. Measured, a shrinking axis would take longer that way: all its samples would be filtered for few
-outputs. The alternative, a recursion anchored on a global grid of blocks with a warm-up, costs fewer operations
-still, but reads block-aligned windows, and spreads a NaN over a block.
+for 31 taps (in float64 63 taps, 20 operations), of second differences, so that a constant has nothing to filter.
+Shrinking axes come first, so that there is less to filter. Global sizes decide. Measured, a shrinking axis would take
+longer that way: all its samples would be filtered for few outputs. The alternative, a recursion anchored on a global
+grid of blocks with a warm-up, costs fewer operations still, but reads block-aligned windows, and spreads a NaN over a
+block.
 
 The arrays between stages are made in slabs of a few megabytes, each from its own source box: slabs are small chunks
 (`slabs`). Filters along axes that slabs are not cut along follow each other on thinner slabs, in the second-level
@@ -94,24 +95,24 @@ ask the user for a bound on displacements.
 
 Order of operations
 -------------------
-Shrinking axes are contracted first, first to last; then growing axes, last to first. Each step leaves the least to
-the next. The order is a function of global sizes. Within one sum: the product with the first tap, then product and
-sum for each further tap in turn, in float32 or float64; of long rows that of differences, which is added to a sample. Integers are converted in loads and stores: half to even,
-saturating, NaN to 0. Rows of more than 48 taps are summed in float64 whatever the type: a running float32 sum would
-lose digits.
+Shrinking axes are contracted first, first to last; then growing axes, last to first. Each step leaves the least to the
+next. The order is a function of global sizes. Within one sum: the product with the first tap, then product and sum for
+each further tap in turn, in float32 or float64; of long rows that of differences, which is added to a sample. Integers
+are converted in loads and stores: half to even, saturating, NaN to 0. Rows of more than 48 taps are summed in float64
+whatever the type: a running float32 sum would lose digits.
 
-**A constant stays.** Rows of more than two taps are summed by parts (Abel): with weights w that add up to 1, and W[k] the
-sum of those on the far side of the difference d[k] = x[k + 1] - x[k], seen from the anchor m,
+**A constant stays.** Rows of more than two taps are summed by parts (Abel): with weights w that add up to 1, and W[k]
+the sum of those on the far side of the difference d[k] = x[k + 1] - x[k], seen from the anchor m,
 
     sum over k of w[k] x[k]  =  x[m] + sum over k of W[k] d[k]
 
-with W negative before the anchor. The anchor is the tap of the largest weight, so that W fades as w does. Of a constant all
-differences are zero: nothing rounds, in any number of axes. Along rows, and where outputs share their samples, differences
-are made once, so that the whole costs little: there is a tap less. (Differences from the anchor itself would be an operation
-more per tap: cubic halving of float32 executed 28 % more instructions with AVX2.) An infinity gives an infinity or NaN. Two
-taps are weighed as they are: rounded to the precision of the sums the weights add up to exactly 1, and products and their sum
-keep a constant within a unit in the last place, in three axes as in one. A growing cubic axis's filters work on second
-differences for the same end.
+with W negative before the anchor. The anchor is the tap of the largest weight, so that W fades as w does. Of a
+constant all differences are zero: nothing rounds, in any number of axes. Along rows, and where outputs share their
+samples, differences are made once, so that the whole costs little: there is a tap less. (Differences from the anchor
+itself would be an operation more per tap: cubic halving of float32 executed 28 % more instructions with AVX2.) An
+infinity gives an infinity or NaN. Two taps are weighed as they are: rounded to the precision of the sums the weights
+add up to exactly 1, and products and their sum keep a constant within a unit in the last place, in three axes as in
+one. A growing cubic axis's filters work on second differences for the same end.
 
 **Means of integers are exact**: whole weights, one exact sum over the window in all axes, one division at the end,
 half to even (`sums` has the proof). Float32 serves as long as it holds the sum, then float64; windows whose sizes are

@@ -225,7 +225,7 @@ def kernel_weights(
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows summed by parts: ``source[start + anchor] + sum over k of weights[k] * (source[start + k + 1] - source[start + k])``.
+    """Rows summed by parts: ``x[anchor] + sum over k of weights[k] * (x[k + 1] - x[k])``, x from a row's start on.
 
     anchor : (outputs,) int32. weights : (outputs, taps), of which the last counts for nothing, since there are as many
     differences as taps but for one.
@@ -236,7 +236,7 @@ class Parts:
 
 
 def by_parts(weights: Weights, count: Counts, dtype: DType) -> Parts:
-    """Rows of weights that add up to 1, by parts (Abel's summation): exactly a constant's value for any constant.
+    """Rows of weights that add up to 1, by parts (Abel's summation): of a constant exactly that constant.
 
     The anchor is the tap of the largest weight, the first of several. A difference weighs what all taps weigh on that
     side of it on which the anchor is not, so its weight fades as the row's do towards its ends.
