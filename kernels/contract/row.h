@@ -60,8 +60,8 @@ static inline void S(rows_in_step)(const ACC *r, Py_ssize_t stride, int rows, co
 /* Without gathers: vectors of outputs whose samples lie within few registers, from which permutations take them. These read
  * all of a register, so what may be read must reach beyond the last sample. */
 
-/* All lanes' samples of a tap lie within one register: `n` rows. */
-static inline ALWAYS_INLINE void S(near)(const int n, const ACC *r, Py_ssize_t stride, const int32_t *index,
+/* All lanes' samples of a tap lie within one register: `n` rows. `lacks`: some lanes have no tap. */
+static inline ALWAYS_INLINE void S(near)(const int n, const int lacks, const ACC *r, Py_ssize_t stride, const int32_t *index,
                                          const int32_t *count, const ACC *w, const int32_t *shape, int step, ACC *out,
                                          Py_ssize_t out_stride) {
     const int all = shape[ALL_TAPS], any = shape[ANY_TAPS];
@@ -69,7 +69,7 @@ static inline ALWAYS_INLINE void S(near)(const int n, const ACC *r, Py_ssize_t s
     S(vector_t) weight = S(load)(w), a[4];
     for (int i = 0; i < n; i++) a[i] = weight * S(pick_one)(S(load)(r + i * stride), pattern);
     int k = 1;
-    if (all == 0)
+    if (lacks)
         for (int i = 0; i < n; i++) a[i] = S(where)(S(above)(count, 0), a[i], NOTHING - (S(vector_t)){0});
     for (; k < all; k++) {
         weight = S(load)(w + (Py_ssize_t)k * LANES);
@@ -87,7 +87,7 @@ static inline ALWAYS_INLINE void S(near)(const int n, const ACC *r, Py_ssize_t s
 }
 
 /* Within two: these serve as many taps as they hold. `all`: of the elements from r on `readable` may be loaded, no more. */
-static inline ALWAYS_INLINE void S(picked)(const int n, const int all, const ACC *r, Py_ssize_t stride, Py_ssize_t readable,
+static inline ALWAYS_INLINE void S(picked)(const int n, const int lacks, const int all, const ACC *r, Py_ssize_t stride, Py_ssize_t readable,
                                            const int32_t *index, const int32_t *count, const ACC *w, const int32_t *shape,
                                            int step, ACC *out, Py_ssize_t out_stride) {
     const S(pattern_t) first = S(pattern_of)(index);
@@ -102,7 +102,7 @@ static inline ALWAYS_INLINE void S(picked)(const int n, const int all, const ACC
     }
     HOLD
     for (int i = 0; i < n; i++) a[i] = S(load)(w) * S(pick)(x[i], y[i], pattern);
-    if (shape[ALL_TAPS] == 0)
+    if (lacks)
         for (int i = 0; i < n; i++) a[i] = S(where)(S(above)(count, 0), a[i], NOTHING - (S(vector_t)){0});
     for (int k = 1, stop = held;; stop += held) {
         for (; k < stop && k < shape[ALL_TAPS]; k++) {
@@ -164,8 +164,9 @@ static inline ALWAYS_INLINE void S(in_halves)(const int many, const ACC *r, Py_s
 #define BY_FOURS(way, ...)                                                      \
     do {                                                                        \
         int i = 0;                                                              \
-        for (; i + 4 <= rows; i += 4) way(4, __VA_ARGS__);                      \
-        for (; i < rows; i++) way(1, __VA_ARGS__);                              \
+        if (shape[ALL_TAPS] > 0)                                                \
+            for (; i + 4 <= rows; i += 4) way(4, 0, __VA_ARGS__);               \
+        for (; i < rows; i++) way(1, shape[ALL_TAPS] == 0, __VA_ARGS__);        \
     } while (0)
 /* `rows` rows by the cheapest of these ways; 0 if there is none. `readable` elements may be loaded from r. */
 static int S(permuted)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t readable, const int32_t *index,
@@ -186,7 +187,7 @@ static int S(permuted)(const ACC *r, Py_ssize_t stride, int rows, Py_ssize_t rea
         if (readable >= later + LANES)
             BY_FOURS(S(picked), 1, ROWS);
         else
-            for (int i = 0; i < rows; i++) S(picked)(1, 0, ROWS);
+            for (int i = 0; i < rows; i++) S(picked)(1, shape[ALL_TAPS] == 0, 0, ROWS);
 #undef ROWS
     } else if (half < 2 * LANES && readable >= farther + 2 * LANES) {
         S(in_halves)(2, r, stride, rows, index, count, w, shape, step, out, out_stride);
