@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 import vrdask
+from vrdask.sources import open_source
 
 PACKAGE = Path(vrdask.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -137,6 +139,24 @@ print(sorted(name for name in sys.modules if name in {heavy} or name.startswith(
     assert python(code) == "[]"
 
 
+HEAVY = ("asyncio", "dask", "fsspec", "numcodecs", "numpy.ma", "zarr")
+"""What takes longer to import than a small command takes for all else."""
+
+
+def imported_by(python, *arguments):
+    """Of `HEAVY`, what a command imports."""
+    code = f"""
+import sys
+from vrdask.cli import main
+try:
+    main({[str(one) for one in arguments]!r})
+except SystemExit as done:
+    assert not done.code
+print(sorted(name for name in {HEAVY} if name in sys.modules))
+"""
+    return python(code).splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", ["x.npy", "tiles.tif", "strips.tif", "pages.ome.tif"])
 def test_what_a_file_says_of_itself_needs_no_zarr(python, tmp_path, name):
     if name == "x.npy":
@@ -146,16 +166,40 @@ def test_what_a_file_says_of_itself_needs_no_zarr(python, tmp_path, name):
         how = {"rowsperstrip": 5} if name == "strips.tif" else {"tile": (16, 16)}
         shape = (3, 20, 40) if name == "pages.ome.tif" else (20, 40, 3)
         tifffile.imwrite(tmp_path / name, np.ones(shape, "u1"), compression="zlib", **how)
-    code = f"""
-import sys
-from vrdask.cli import main
-try:
-    main(["info", {str(tmp_path / name)!r}])
-except SystemExit as done:
-    assert not done.code
-print(sorted(name for name in ("asyncio", "dask", "fsspec", "numcodecs", "numpy.ma", "zarr") if name in sys.modules))
-"""
-    assert python(code).splitlines()[-1] == "[]"
+    assert imported_by(python, "info", tmp_path / name) == "[]"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("what", ["array", "image", "level", "group above"])
+def test_what_plain_zarr_says_of_itself_needs_no_zarr(python, tmp_path, what, zarr_format):
+    place = tmp_path / "a.zarr"
+    if what == "array":
+        zarr.create_array(place, shape=(8, 8), chunks=(4, 4), dtype="f4", zarr_format=zarr_format)
+    else:
+        source = zarr.create_array({}, shape=(40, 40), chunks=(16, 16), dtype="u1", dimension_names=["y", "x"])
+        version = {2: "0.4", 3: "0.5"}[zarr_format]
+        vrdask.write_pyramid(open_source(source, pixel_size="y=2,x=1"), place, ome_zarr_version=version)
+    place = place / "0" if what == "level" else place
+    if what == "group above":
+        said = {"bioformats2raw.layout": 3}
+        zarr.create_group(tmp_path, attributes=said if zarr_format == 2 else {"ome": said}, zarr_format=zarr_format)
+        place.rename(tmp_path / "0")
+        place = tmp_path
+    assert imported_by(python, "info", place) == imported_by(python, "info", "--json", place) == "[]"
+
+
+@pytest.mark.parametrize("target", ["out.png", "out.tif", "out.ome.tif"])
+@pytest.mark.parametrize("source", ["tiles.tif", "x.npy"])
+def test_a_picture_of_a_file_needs_no_zarr(python, tmp_path, source, target):
+    if source == "x.npy":
+        np.save(tmp_path / source, np.zeros((40, 60), "u1"))
+    tifffile = pytest.importorskip("tifffile")
+    if source == "tiles.tif":
+        tifffile.imwrite(tmp_path / source, np.ones((40, 60), "u1"), compression="zlib", tile=(16, 16))
+    pixels = () if target != "out.ome.tif" else ("--pixel-size", "y=1um,x=1um")
+    made = tmp_path / target
+    assert imported_by(python, "resample", "--factor", "0.5", *pixels, tmp_path / source, made) == "[]"
+    assert made.exists()
 
 
 def test_no_file_is_too_long():

@@ -86,3 +86,20 @@ def test_pictures_are_refused_where_they_cannot_be(tmp_path):
         assert refused("grey.npy", "kept.png", "--overwrite", "--quiet") == ""
         assert (tmp_path / "kept.png").stat().st_size > 100
     assert not (tmp_path / "a.png").exists()
+
+
+def test_tiff_refuses_types_that_it_has_none_for(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+    with pytest.raises(ValueError, match="a TIFF must hold numbers that it has types for; got bfloat16"):
+        vrdask.resample_zarr(np.ones((8, 8), ml_dtypes.bfloat16), tmp_path / "x.tif", (4, 4))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_what_a_run_gives_back_of_a_picture_has_its_samples(tmp_path, name):
+    x = np.arange(400).astype("u1").reshape(20, 20)
+    made = vrdask.resample_zarr(x, tmp_path / name, (10, 20), mode="nearest")
+    assert made.shape == (10, 20)
+    assert made.dtype == "u1"
+    assert_array_equal(made[...], np.asarray(Image.open(tmp_path / name)))
+    assert_array_equal(made[3:7, 5:], vrdask.resample(x, (10, 20), mode="nearest")[3:7, 5:])

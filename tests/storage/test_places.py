@@ -19,8 +19,9 @@ import vrdask
 from vrdask.api.affine_zarr import affine_zarr
 from vrdask.api.resample_zarr import resample_zarr
 from vrdask.sources import open_source
-from vrdask.storage import addresses, zarr_internals
+from vrdask.storage import addresses, objects, zarr_internals
 from vrdask.storage.open_place import store_path
+from vrdask.storage.places import Folder
 
 plain = plain_array.plain
 
@@ -248,3 +249,18 @@ def test_what_is_asked_of_zarr_beyond_its_public_interface():
     assert zarr_internals.memory_of(LocalStore("x")) is None
     assert zarr_internals.unwrapped(LoggingStore(store)) is store
     assert store_path("file:///a%20b", "r").store.root == Path("/a b")
+
+
+def test_a_folder_is_what_the_place_in_a_store_is(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "x").write_bytes(b"1")
+    folder, place = Folder(tmp_path / "a"), StorePath(LocalStore(tmp_path / "a"))
+    for name in ("b", "b/x", "b/", "c", "b/x/y"):
+        assert str(folder / name) == str(place / name).rstrip("/")
+        assert objects.url(folder / name) == objects.url(place / name).rstrip("/")
+        assert objects.get(folder / name) == objects.get(place / name)
+        assert addresses.address_of(folder / name) == addresses.address_of(place / name)
+        above = [[addresses.address_of(one) for one in addresses.above(at / name)] for at in (folder, place)]
+        assert above[0] == above[1]
+    assert objects.get_many([folder / "b/x", folder / "c"]) == [b"1", None]
+    assert objects.is_local(folder)

@@ -176,3 +176,17 @@ def test_tifffile():
     colours = tifffile_internals.jpeg_colours()
     assert colours is not None
     assert colours(2, 1, (), False) == (2, 2), "RGB stays RGB"
+
+
+def test_threads_of_codecs_are_counted_where_zarr_is_there(python):
+    before = zarr.config.get("threading.max_workers")
+    with zarr_internals.codec_threads(3):
+        assert zarr.config.get("threading.max_workers") == 3
+    assert zarr.config.get("threading.max_workers") == before
+    code = """
+import sys
+from vrdask.storage import zarr_internals
+with zarr_internals.codec_threads(3):
+    print("zarr" in sys.modules)
+"""
+    assert python(code) == "False"

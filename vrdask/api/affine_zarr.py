@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
@@ -24,6 +23,9 @@ from vrdask.sources.seen import seen
 from vrdask.sources.source import axes_of
 from vrdask.targets.shown import is_for_eyes
 from vrdask.transforms.affine import affine
+
+if TYPE_CHECKING:
+    import zarr
 
 
 def prepare(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-import zarr
 
 from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
@@ -18,6 +17,9 @@ from vrdask.images.asked import of_axes
 from vrdask.runs.job import Job, prepare_job
 from vrdask.sources.source import axes_of
 from vrdask.transforms.blocks import MODES, blocks
+
+if TYPE_CHECKING:
+    import zarr
 
 KEEPING = tuple(mode for mode in MODES if mode != "mean")
 """Modes whose results are all samples of the source."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-import zarr
 
 from vrdask.api import taken
 from vrdask.api.coordinates import with_coordinates
@@ -21,6 +20,9 @@ from vrdask.runs.target_sizes import target_sizes
 from vrdask.sources.levels import nearest_larger
 from vrdask.sources.seen import seen
 from vrdask.targets.shown import is_for_eyes
+
+if TYPE_CHECKING:
+    import zarr
 
 
 def prepare(

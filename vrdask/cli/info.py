@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -19,24 +19,51 @@ from vrdask.cli.options import about, which_array
 @which_array
 def info(source: str, as_json: bool, **which: Any) -> None:
     """Print shape, type, axes, spacing, levels, channels and labels of the array at SOURCE, or the images it holds."""
-    from vrdask.sources import open_source
-    from vrdask.sources.within import ImagesWithinError
-
     with about(source):
-        try:
-            opened = open_source(source, **which)
-        except ImagesWithinError as within:
-            paths = list(within.places())
-            found: dict[str, Any] = {"kind": within.kind, "images": paths}
-            rows = [("kind", within.kind), *(("image", path) for path in paths)]
-        else:
-            found = known(opened)
-            rows = told(opened, found)
+        found, rows = said(source, which) or looked_at(source, which)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
     for name, value in rows:
         click.echo(f"{name:<16}{value}")
+
+
+Answer = tuple[dict[str, Any], list[tuple[str, str]]]
+"""What is known, as JSON has it, and the same for people."""
+
+
+def said(source: str, which: Mapping[str, Any]) -> Answer | None:
+    """What the metadata of Zarr in a folder here say, read without zarr, which takes longer to import than all else
+    that this command does; None where that is not for us to say, or there is something wrong.
+    """
+    from vrdask.sources import said_source
+
+    try:
+        return _answer(lambda: said_source(source, **which))
+    except Exception:
+        return None
+
+
+def looked_at(source: str, which: Mapping[str, Any]) -> Answer:
+    """What is at a place. which : options that choose an array of it."""
+    from vrdask.sources import open_source
+
+    return _answer(lambda: open_source(source, **which))
+
+
+def _answer(opened: Callable[[], Any]) -> Answer:
+    from vrdask.sources.within import ImagesWithinError
+
+    try:
+        source = opened()
+    except ImagesWithinError as within:
+        paths = list(within.places())
+        return {"kind": within.kind, "images": paths}, [
+            ("kind", within.kind),
+            *(("image", path) for path in paths),
+        ]
+    found = known(source)
+    return found, told(source, found)
 
 
 def known(source: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def carry_out(job: Any, source: str, target: str, *, dry_run: bool, quiet: bool,
         return
     if quiet:
         job = replace(job, notes=(), labels=tuple((name, replace(one, notes=())) for name, one in job.labels))
-    (without_sync(job) if no_sync else job).run()
+    (without_sync(job) if no_sync else job).carry_out()
     if not quiet:
         click.echo(describe_ends(job, source, target))
         for name, one in job.labels:

@@ -6,17 +6,22 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import zarr
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.sources import Source
 from vrdask.sources.given import GivenArray
 from vrdask.sources.source import innermost
 from vrdask.sources.stack_array import StackArray
 from vrdask.storage import addresses, objects, places
-from vrdask.storage.open_place import store_path
+from vrdask.storage.kinds import is_array, is_group
+from vrdask.storage.open_place import place_to_compare
+from vrdask.storage.places import Folder
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
+
+    Place = StorePath | Folder
 
 
 def require_apart(given: Any, source: Source, target: Any) -> None:
@@ -27,7 +32,7 @@ def require_apart(given: Any, source: Source, target: Any) -> None:
     ValueError
         As said.
     """
-    if isinstance(target, zarr.Array):
+    if is_array(target):
         refuse_same_array(source, target)
         return
     for place in (source,) if isinstance(innermost(source), GivenArray) else (given, source):
@@ -51,7 +56,7 @@ def refuse_same_place(source: Any, target: Any) -> None:
     """A target at, above or inside the source, or inside the image whose level the source is, would destroy what it is
     made from.
     """
-    at = store_path(target, None)
+    at = place_to_compare(target)
     to = addresses.address_of(at)
     for one in _places_of(source):
         of = addresses.address_of(one)
@@ -64,7 +69,7 @@ def refuse_same_place(source: Any, target: Any) -> None:
 
 def _refuse_slices(files: Sequence[str], source: Source, target: Any) -> None:
     """A target that is one of the files of a stack, or holds some."""
-    to = addresses.address_of(store_path(target, None))
+    to = addresses.address_of(place_to_compare(target))
     folders = sorted({os.path.dirname(file) for file in files})
     if any(to.holds(addresses.Address(Path(folder))) for folder in folders) or addresses.is_among(to, files):
         raise ValueError(
@@ -72,18 +77,18 @@ def _refuse_slices(files: Sequence[str], source: Source, target: Any) -> None:
         )
 
 
-def _places_of(given: Any) -> list[StorePath]:
+def _places_of(given: Any) -> list[Place]:
     """Where a source lies: as it was given, or as it was opened."""
     if isinstance(given, Source):
         array = innermost(given)
         if isinstance(array, GivenArray):
             return [one for place in array.places for one in _places_of(place)]
-        given = array if isinstance(array, zarr.Array) else given.place
+        given = array if is_array(array) else given.place
     given = places.split(given)[0] if isinstance(given, str) else given
-    return [given.store_path if isinstance(given, zarr.Array | zarr.Group) else store_path(given, None)]
+    return [given.store_path if is_array(given) or is_group(given) else place_to_compare(given)]
 
 
-def _image_around(at: StorePath, to: addresses.Address) -> StorePath | None:
+def _image_around(at: Place, to: addresses.Address) -> Place | None:
     """The OME-Zarr image that an array is a level of, if another place lies in it."""
     of = addresses.address_of(at)
     for group in addresses.above(at):
@@ -93,7 +98,7 @@ def _image_around(at: StorePath, to: addresses.Address) -> StorePath | None:
     return None
 
 
-def _levels_of(group: StorePath) -> list[str]:
+def _levels_of(group: Place) -> list[str]:
     """Paths of the levels of an OME-Zarr image, none where there is no such group."""
     found = []
     for name in ("zarr.json", ".zattrs"):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import zarr
-from zarr.storage import MemoryStore
-
 from vrdask.sources.above import LABELS, listed_labels
+from vrdask.storage.blank import group_metadata
 from vrdask.targets import Target
 from vrdask.targets.pyramid import attributes_at, put_group
 from vrdask.targets.target import put_metadata
@@ -38,6 +36,6 @@ def _list_labels(target: Target, names: Sequence[str]) -> None:
     for name in names:
         for depth in range(1, name.count("/") + 1):
             between = at / name.rsplit("/", depth)[0]
-            put_metadata(between, zarr.create_group(MemoryStore(), zarr_format=zarr_format).metadata)
+            put_metadata(between, group_metadata(zarr_format))
     listed = list(dict.fromkeys([*there, *names]))
     put_group(at, zarr_format, {"ome": {"version": "0.5", LABELS: listed}} if zarr_format == 3 else {LABELS: listed})

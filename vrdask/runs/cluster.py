@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-import zarr
-
+from vrdask.storage.zarr_internals import codec_threads as zarrs_threads
 from vrdask.text import format_bytes
 
 Item = TypeVar("Item")
@@ -149,7 +148,7 @@ def _run_batch(
     begun = time.perf_counter()
     results: list[Result] = []
     error: Exception | None = None
-    with zarr.config.set({"threading.max_workers": codec_threads}):
+    with zarrs_threads(codec_threads):
         for item in batch:
             try:
                 results.append(work(item))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-import zarr
 
 from vrdask.boxes import size_of
 from vrdask.compute import threads
@@ -29,16 +27,19 @@ from vrdask.runs.target_sizes import chunks_and_shards, parse_bytes
 from vrdask.runs.task import BlockWork
 from vrdask.runs.workers import run_tasks
 from vrdask.sources import Source, open_source
-from vrdask.sources.as_zarr import as_zarr
 from vrdask.sources.source import stays
 from vrdask.storage import durable, objects
-from vrdask.storage.chunk_array import ChunkIO
 from vrdask.storage.cropped import chunk_io
+from vrdask.storage.kinds import is_array
+from vrdask.storage.layout import Layout
 from vrdask.storage.places import normal
 from vrdask.targets import Request, Target, format_of, open_target
 from vrdask.targets.shown import picture_window
 from vrdask.transforms.affine import Affine
 from vrdask.transforms.transform import Transform
+
+if TYPE_CHECKING:
+    import zarr
 
 _log = logging.getLogger("vrdask")
 """Tells what a run reads and makes, at the level INFO, and what a target cannot hold, at WARNING."""
@@ -74,6 +75,17 @@ class Job:
 
     def run(self) -> zarr.Array[Any]:
         """Run all tasks; the finished target. What a failed run has done stays, to be resumed."""
+        result = self.carry_out()
+        if self.target.file is None and is_array(result):
+            return result
+        from vrdask.sources.as_zarr import as_zarr
+
+        if self.target.file is not None:
+            return as_zarr(open_source(self.target.file))
+        return as_zarr(replace(open_source(result.samples), layout=Layout(result.chunks)))
+
+    def carry_out(self) -> Any:
+        """The same for whoever needs the file alone: its target's array, for which nothing is imported."""
         for note in self.notes:
             _log.warning("%s", note)
         total = math.prod(self.transform.out_shape)
@@ -86,7 +98,7 @@ class Job:
                 lambda: require_same_source(self.source, self.at.settings),
             )  # fmt: skip
         run_beside(self.target, self.labels)
-        return result if self.target.file is None else as_zarr(open_source(self.target.file))
+        return result
 
     def _run_tasks(self, report: Report, done: Set[int], mark: Mark) -> None:
         total, blocks = math.prod(self.transform.out_shape), self.blocks
@@ -133,7 +145,7 @@ def prepare_job(
     if resume and overwrite:
         raise ValueError("at most one of resume and overwrite may be True; got both")
     target, limit = normal(target), parse_bytes(memory_limit)
-    if not isinstance(target, zarr.Array):
+    if not is_array(target):
         format_of(target)
     require_apart(given, source, target)
     chunks, shards = chunks_and_shards(source, chunks, shards, transform.out_shape)
@@ -160,7 +172,7 @@ def prepare_job(
         limit,
         None if previous is None else previous["blocks"],
         chunk_io(source.array).reading,
-        ChunkIO(made.array, whose="the target's chunks").writing,
+        made.writing,
         shares=client is None,
     )
     if client is not None:

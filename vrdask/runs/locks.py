@@ -22,12 +22,13 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from zarr.storage import StorePath
-
 from vrdask.storage import objects
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 LOCK = "lock.json"
 SECONDS_UNTIL_STALE = 120.0

@@ -7,10 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-import zarr
 
 from vrdask.compute import threads
 from vrdask.images.image import Image
@@ -34,6 +32,9 @@ from vrdask.storage.cropped import chunk_io
 from vrdask.targets import Target
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.transforms.pyramid import Pyramid
+
+if TYPE_CHECKING:
+    import zarr
 
 _log = logging.getLogger(__name__)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-import zarr
-from zarr.storage import MemoryStore, StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.boxes import ceil_div
 from vrdask.images.image import Image
@@ -27,22 +24,31 @@ from vrdask.sources import Source
 from vrdask.sources.zarr_above import group_of_level
 from vrdask.storage import compressors as codecs
 from vrdask.storage import objects, zarr_internals
+from vrdask.storage.blank import blank_array
+from vrdask.storage.kinds import is_array, is_group
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
+from vrdask.storage.places import Folder
 from vrdask.targets import format_of
 from vrdask.targets.made import made_from, without_digests
 from vrdask.targets.pyramid import PyramidTarget, attributes_at, clear_levels, range_of_type
 from vrdask.targets.zarr import kept_beside
 from vrdask.transforms.pyramid import Pyramid
 
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
+
 Sizes = Sequence[int] | None
 
 
 def _group_of(source: Source) -> StorePath | None:
     """The group of which a source is a whole level; None for another kind of source."""
-    if not isinstance(source.array, zarr.Array) or source.image is None or not source.image.path:
+    if not is_array(source.array) or source.image is None or not source.image.path:
         return None
-    return group_of_level(source.array.store_path, source.image.path)
+    found = group_of_level(source.array.store_path, source.image.path)
+    assert not isinstance(found, Folder)
+    return found
 
 
 def new_target(
@@ -56,7 +62,7 @@ def new_target(
     ValueError
         It cannot be made as asked for.
     """
-    if isinstance(place, zarr.Array | zarr.Group):
+    if is_array(place) or is_group(place):
         raise TypeError(f"target must be a place; got a {type(place).__name__}: in_place adds levels to an image")
     if version not in VERSIONS:
         raise ValueError(f"ome_zarr_version must be one of {', '.join(VERSIONS)}; got {version!r}")
@@ -115,11 +121,10 @@ class _Form:
             more["dimension_names"] = self.names
         else:
             more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
-        blank = zarr.create_array(
-            MemoryStore(), shape=tuple(shape), dtype=what.dtype, chunks=chunk, compressors=self.compressors,
+        return blank_array(
+            at, shape=tuple(shape), dtype=what.dtype, chunks=chunk, compressors=self.compressors,
             fill_value=self.fill_value, attributes=dict(attributes), **more,
         )  # fmt: skip
-        return zarr_internals.array_at(blank.metadata, at)
 
 
 def in_place_target(
@@ -133,7 +138,7 @@ def in_place_target(
         The source is no OME-Zarr image, its metadata are not as they should be, or it is read-only.
     """
     array, image, group = source.array, source.image, _group_of(source)
-    if group is None or not isinstance(array, zarr.Array) or image is None:
+    if group is None or not is_array(array) or image is None:
         raise ValueError(
             f"in_place must be an OME-Zarr image, to which levels are added; got {source.place}: give a target"
         )
@@ -209,6 +214,8 @@ def _version_of(attributes: Mapping[str, Any], zarr_format: int, place: str) -> 
 
 
 def _writable(at: StorePath) -> StorePath:
+    from zarr.storage import StorePath
+
     store = at.store
     if store.read_only:
         store = store.with_read_only(False)

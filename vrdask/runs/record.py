@@ -26,12 +26,13 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
-
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.runs.locks import Lock, LostLockError, is_alive
 from vrdask.storage import durable, objects
+
+if TYPE_CHECKING:
+    from zarr.storage import MemoryStore, StorePath
 
 _log = logging.getLogger(__name__)
 
@@ -271,6 +272,8 @@ def _remove_metadata(at: StorePath) -> None:
 
 
 def _may_refuse_keys(root: StorePath) -> bool:
+    from zarr.storage import FsspecStore, LocalStore
+
     return type(root.store) is not LocalStore and not isinstance(root.store, FsspecStore)
 
 
@@ -295,6 +298,8 @@ def _folder(root: StorePath) -> StorePath:
 
 
 def _elsewhere(root: StorePath, make: bool = False) -> Any:
+    from zarr.storage import MemoryStore, StorePath
+
     key = (id(root.store), root.path)
     if key not in _RECORDS and make:
         alive = weakref.ref(root.store, lambda _: _RECORDS.pop(key, None))

@@ -6,15 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.runs import record
 from vrdask.storage import objects
 from vrdask.storage.retry import said_of
 from vrdask.targets import Target
 from vrdask.targets.made import digests, made_from
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 
 class Kind(Enum):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import zarr
-
 from vrdask.images.axes import ATTRIBUTE
 from vrdask.images.image import Image
 from vrdask.images.nifti_fields import OF_PLACE, fields_of
@@ -15,6 +13,7 @@ from vrdask.images.told import along_axes, geometry, why_plain
 from vrdask.sources import Source
 from vrdask.sources.above import group_around
 from vrdask.sources.source import innermost
+from vrdask.storage.kinds import is_array
 from vrdask.targets import Target, format_of
 from vrdask.text import by_axis
 
@@ -33,7 +32,7 @@ def notes_of(source: Source, target: Target, image: Image | None) -> tuple[str, 
     image : that the target is, where that is one of OME-Zarr.
     """
     found = [*source.notes, *target.notes]
-    if not isinstance(innermost(source), zarr.Array):  # whose axes have said it before
+    if not is_array(innermost(source)):  # whose axes have said it before
         found += as_stored(image)
     if not target.holds_place and (place := _place(source.image)):
         found.append(f"a TIFF does not hold the place of the source's first sample, {place}")
@@ -64,7 +63,7 @@ def _source(source: Source) -> str:
     while hasattr(array, "whole"):  # a channel of it, or a region
         array = array.whole
     kind = dict(source.details).get("format", "an array")
-    if isinstance(array, zarr.Array):
+    if is_array(array):
         kind = "plain Zarr array" if group_around(source) is None else "level of an OME-Zarr image"
     names = source.layout.dimension_names or ()
     return _line(source.array.shape, source.array.dtype, kind.partition(",")[0], geometry(source.image, names))
@@ -73,7 +72,7 @@ def _source(source: Source) -> str:
 def _result(job: Job) -> str:
     names = job.source.layout.dimension_names or ()
     what, target, image, shape = job.transform, job.target, job.image, job.transform.out_shape
-    if isinstance(job.at.place, zarr.Array):
+    if is_array(job.at.place):
         kind = "the array that was there"
     elif target.is_whole or target.file is not None:
         kind = format_of(job.at.place).name

@@ -11,10 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any, TypeVar
 
-import zarr
-
 from vrdask.runs.cluster import run_on_cluster
 from vrdask.runs.process import let_go
+from vrdask.storage.zarr_internals import codec_threads as zarrs_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,9 +36,7 @@ def run_tasks(
     if client is not None:
         yield from run_on_cluster(work, items, client, name, run, peak_bytes)
         return
-    with zarr.config.set(
-        {"threading.max_workers": codec_threads or threads}
-    ):  # else it starts four more than there are cores
+    with zarrs_threads(codec_threads or threads):
         try:
             yield from run_on_threads(work, items, threads)
         finally:

@@ -32,6 +32,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from vrdask.sources import dicom, hdf5, metaimage, mgh, nifti, npy, nrrd, tiff
@@ -53,7 +54,9 @@ from vrdask.sources.slices import open_slices
 from vrdask.sources.source import Readable, Source
 from vrdask.storage import places
 from vrdask.storage.layout import Layout
+from vrdask.storage.plain_metadata import NotPlainError
 from vrdask.storage.remote_file import file_at, is_remote
+from vrdask.storage.said import said_by
 
 FORMATS = (
     dicom.FORMAT,
@@ -140,9 +143,41 @@ def open_source(
             opened = _open(place, level or 0, series, coordinate_system)
         if level is None and region is None and pixel_size is None and opened.level_shapes is not None:
             opened = replace(opened, at_level=partial(_at_level, source, series, channel, coordinate_system))
+    return _chosen(opened, channel, pixel_size, region)
+
+
+def _chosen(opened: Source, channel: int | None, pixel_size: Any, region: Any) -> Source:
     opened = opened if channel is None else one_channel(opened, channel)
     opened = opened if pixel_size is None else with_pixel_size(opened, pixel_size)
     return opened if region is None else one_region(opened, region)
+
+
+def _has_zarr() -> bool:
+    """Whether zarr has been imported, and costs nothing any more."""
+    return "zarr" in sys.modules
+
+
+def said_source(
+    source: str, *, level: int | None = None, series: int | str = 0, channel: int | None = None, region: Any = None,
+    pixel_size: Any = None, coordinate_system: str | None = None,
+) -> Source:  # fmt: skip
+    """As `open_source`, of Zarr in a folder of this machine, for whoever reads no samples: what its metadata say, read
+    without zarr.
+
+    Raises
+    ------
+    Exception
+        Of any kind: it is something else, or not plain, or there is something wrong with it. `open_source` knows.
+    """
+    place = places.normal(source)
+    if series or _has_zarr():
+        raise NotPlainError(place)
+    said = said_by(Path(place))
+    from vrdask.sources.zarr import open_zarr
+
+    with opening(place_of(place)):
+        opened = open_zarr(place, level or 0, coordinate_system, said)
+    return _chosen(opened, channel, pixel_size, region)
 
 
 def _at_level(source: Any, series: int | str, channel: int | None, coordinate_system: str | None, level: int) -> Source:

@@ -10,6 +10,8 @@ from vrdask.images.ome_zarr import read_multiscale
 from vrdask.sources.opening import opening
 from vrdask.sources.source import Source, innermost
 from vrdask.storage.kinds import is_array, is_group
+from vrdask.storage.places import Folder
+from vrdask.storage.said import group_at
 
 if TYPE_CHECKING:
     import zarr
@@ -70,11 +72,14 @@ def group_around(source: Source) -> zarr.Group | None:
     array, image = innermost(source), source.image
     if not is_array(array) or image is None or not image.path:
         return None
-    import zarr
-
     from vrdask.sources.zarr_above import group_of_level
 
     at = group_of_level(array.store_path, image.path)
     if at is None:
         return None
+    if isinstance(at, Folder):
+        said: zarr.Group = group_at(at.path, array.metadata.zarr_format)
+        return said
+    import zarr
+
     return zarr.open_group(at, mode="r", zarr_format=array.metadata.zarr_format)

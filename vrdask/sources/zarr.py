@@ -8,9 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import zarr
+from typing import TYPE_CHECKING, Any, cast
 
 from vrdask.images.axes import ATTRIBUTE, image_from
 from vrdask.images.image import Image
@@ -25,16 +23,23 @@ from vrdask.sources.zarr_above import image_above
 from vrdask.sources.zarr_holdings import no_image
 from vrdask.sources.zarr_labelled import image_of_variable, only_variable
 from vrdask.storage import places, zarr_internals
+from vrdask.storage.kinds import is_array, is_group
 from vrdask.storage.layout import Layout
 from vrdask.storage.objects import described, url
 from vrdask.storage.open_place import store_path
+from vrdask.storage.plain_metadata import SaidArray
 from vrdask.storage.retry import said_of
+
+if TYPE_CHECKING:
+    import zarr
 
 MOST_METADATA_BYTES = 64 << 20
 
 
-def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None) -> Source:
+def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None, said: Any = None) -> Source:
     """The array at a place; of an OME-Zarr group, one level.
+
+    said : what lies there, as its metadata say, where samples are not to be read.
 
     Raises
     ------
@@ -44,8 +49,10 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
         There is a group that is no OME-Zarr image, or no such level.
     """
     place = place_of(source)
-    if isinstance(source, zarr.Array | zarr.Group):
+    if is_array(source) or is_group(source):
         node: zarr.Array[Any] | zarr.Group = source
+    elif said is not None:
+        node = said
     else:
         source = places.normal(source)
         local = isinstance(source, str) and "://" not in source
@@ -63,7 +70,7 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
                 f"source must be a Zarr array or an OME-Zarr group; found neither at {place}{images}{_held(archive)}"
             ) from None
     attributes = _attributes(node, place)
-    if isinstance(node, zarr.Array):
+    if is_array(node):
         if level:
             raise ValueError(f"level must be 0 for a single array; got {level} for {place}")
         image = _said(place, node.ndim, lambda: image_from(attributes))
@@ -79,7 +86,7 @@ def open_zarr(source: Any, level: int = 0, coordinate_system: str | None = None)
             return _source(one, _said(place, one.ndim, lambda: image_from(said)) or image_of_variable(node, one))
         raise no_image(node, attributes, place)
     array = node.get(image.path)
-    if not isinstance(array, zarr.Array):
+    if not is_array(array):
         found = "nothing" if array is None else "a group"
         raise ValueError(
             f"level {level} of an OME-Zarr image must be an array; got {found} at {image.path!r} of {place}"
@@ -92,10 +99,12 @@ def _level_shapes(group: zarr.Group, attributes: Mapping[str, Any], place: str) 
     """Of an image's levels, as its metadata list them."""
     datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
     with opening(place):
-        return tuple(level.shape for one in datasets if isinstance(level := group.get(one["path"]), zarr.Array))
+        return tuple(level.shape for one in datasets if is_array(level := group.get(one["path"])))
 
 
 def _open_node(source: Any) -> zarr.Array[Any] | zarr.Group:
+    import zarr
+
     at = store_path(source, "r")
     try:
         return zarr.open(store=at, mode="r")
@@ -181,7 +190,8 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
         units = unknown_units(image.axes)
         said = array.attrs.get(ATTRIBUTE)
         image, note = with_affine(image, said.get("affine") if isinstance(said, Mapping) else None)
-    zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
+    if not isinstance(cast(Any, array), SaidArray):
+        zarr_internals.chunk_keys(array)((0,) * array.ndim)  # which not every zarr looks at when it opens an array
     layout = Layout(
         array.chunks,
         array.shards,
@@ -192,6 +202,8 @@ def _source(array: zarr.Array[Any], image: Image | None) -> Source:
     )
 
     def stamp() -> dict[str, Any]:
+        import zarr
+
         with opening(url(array.store_path)):
             again = zarr.open_array(array.store_path, mode="r", zarr_format=array.metadata.zarr_format)
             return described(again)

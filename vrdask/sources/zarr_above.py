@@ -8,20 +8,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from zarr.storage import FsspecStore, LocalStore, StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import read_multiscale
 from vrdask.storage import addresses, objects, zarr_internals
+from vrdask.storage.places import Folder
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
+
+    Place = StorePath | Folder
 
 MOST_ABOVE = 5
 """Groups that are asked: the path of a level is seldom deeper, and each costs requests to a store."""
 _METADATA = ("zarr.json", ".zattrs")
 
 
-def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
+def image_above(at: Place, coordinate_system: str | None) -> Image | None:
     """The image of which the array at a place is a level; None where no group above tells of it.
 
     Raises
@@ -40,17 +44,24 @@ def image_above(at: StorePath, coordinate_system: str | None) -> Image | None:
     return None
 
 
-def group_of_level(at: StorePath, path: str) -> StorePath | None:
+def group_of_level(at: Place, path: str) -> Place | None:
     """The group of which the array at a place is the level with this path, through whatever store it was opened; None
     where no group tells of it, as of an array whose pixel size a caller has given.
     """
     inner = path.strip("/")
-    here = StorePath(at.store, at.path.removesuffix(inner).rstrip("/"))
-    candidates = [here] if f"/{at.path}".endswith(f"/{inner}") else []
+    candidates = list(_opened_by(at, inner))
     for group in (*candidates, *(group for group, way in islice(_above(at), MOST_ABOVE) if way == inner)):
         if _multiscales(_attributes(group)):
             return group
     return None
+
+
+def _opened_by(at: Place, inner: str) -> Iterator[Place]:
+    """The group by which the array at a place was opened, if it was opened as its level with this path."""
+    if isinstance(at, Folder):
+        yield from (Folder(one) for one in at.path.parents if at.path.relative_to(one).as_posix() == inner)
+    elif f"/{at.path}".endswith(f"/{inner}"):
+        yield type(at)(at.store, at.path.removesuffix(inner).rstrip("/"))
 
 
 def _multiscales(attributes: Mapping[str, Any]) -> Any:
@@ -59,8 +70,14 @@ def _multiscales(attributes: Mapping[str, Any]) -> Any:
     return said.get("multiscales") if isinstance(said, Mapping) else None
 
 
-def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
+def _above(at: Place) -> Iterator[tuple[Place, str]]:
     """The places above, the nearest first, and the way from each."""
+    if isinstance(at, Folder):
+        place = Path(os.path.abspath(at.path))
+        yield from ((Folder(one), place.relative_to(one).as_posix()) for one in place.parents)
+        return
+    from zarr.storage import FsspecStore, LocalStore, StorePath
+
     store = zarr_internals.unwrapped(at.store)
     if isinstance(store, LocalStore):
         place = Path(os.path.abspath(store.root / at.path))
@@ -73,7 +90,7 @@ def _above(at: StorePath) -> Iterator[tuple[StorePath, str]]:
         yield group, "/".join(names[-count:])
 
 
-def _attributes(group: StorePath) -> Mapping[str, Any]:
+def _attributes(group: Place) -> Mapping[str, Any]:
     """Of a group; none where it is none, or may not be read."""
     with suppress(OSError, ValueError):
         for value in objects.get_many([group / name for name in _METADATA]):

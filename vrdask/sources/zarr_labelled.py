@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-import zarr
+from typing import TYPE_CHECKING, Any
 
 from vrdask.images.image import Image
 from vrdask.sources.labelled import image_of_scales
+from vrdask.storage.kinds import is_array
+
+if TYPE_CHECKING:
+    import zarr
 
 _OF_XARRAY = "_ARRAY_DIMENSIONS"
 MOST_ON_A_SCALE = 1 << 22
@@ -45,6 +47,6 @@ def image_of_variable(group: zarr.Group, array: zarr.Array[Any]) -> Image | None
     scales: list[tuple[Any, dict[str, Any]]] = []
     for name, n in zip(names, array.shape, strict=True):
         found = group.get(name)
-        is_scale = isinstance(found, zarr.Array) and found.shape == (n,) and 1 < n <= MOST_ON_A_SCALE
-        scales.append((found[:], dict(found.attrs)) if is_scale and isinstance(found, zarr.Array) else (None, {}))
+        is_scale = is_array(found) and found.shape == (n,) and 1 < n <= MOST_ON_A_SCALE
+        scales.append((found[:], dict(found.attrs)) if is_scale and is_array(found) else (None, {}))
     return replace(image_of_scales(names, scales), path="")

@@ -11,6 +11,10 @@ tifffile beyond their public names stands in one file each (`*_internals`). A ch
 from exactly the bytes that are stored (`frames`): codecs alone take half of a chunk, or of a frame, for the whole,
 and what is already in memory for the rest. Lazy results of Zarr arrays read through the same code (`readable`).
 
+**Whoever needs zarr imports it, nobody before**: that takes longer than opening most files. What is here is called with
+its arrays and stores, and imports it in the functions that make some; `kinds` asks what something is without. Who reads
+no samples (`vrdask info`) takes what plain metadata say (`said`, `plain_metadata`), and asks zarr where they are not.
+
 **One layer tries again** (`retry`): five times, for some 20 seconds in all. s3fs would try five times what botocore
 tries five times, and ours would multiply both, so fsspec's file systems are asked through a `RemoteStore`, where s3fs
 asks once (one made alike in place of the user's, which is left alone; what Google's and Azure's libraries try again

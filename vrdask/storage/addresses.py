@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from zarr.storage import FsspecStore, LocalStore, StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.storage import zarr_internals
+from vrdask.storage.kinds import is_fsspec_store, is_local_store
+from vrdask.storage.places import Folder
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 _ONE_SERVICE = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
 
@@ -39,13 +42,15 @@ class Address:
         return other.names[: len(self.names)] == self.names
 
 
-def address_of(at: StorePath) -> Address:
+def address_of(at: StorePath | Folder) -> Address:
     """The address of a place in a store, seen through what wraps the store."""
+    if isinstance(at, Folder):
+        return Address(at.path)
     store = zarr_internals.unwrapped(at.store)
     names = tuple(filter(None, at.path.split("/")))
-    if isinstance(store, LocalStore):
+    if is_local_store(store):
         return Address(store.root / at.path)
-    if isinstance(store, FsspecStore):
+    if is_fsspec_store(store):
         return _of_filesystem(store.fs, "/".join(filter(None, (store.path, at.path))))
     if (memory := zarr_internals.memory_of(store)) is not None:
         return Address(None, ("memory", id(memory)), None, names)
@@ -132,16 +137,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return (stat.st_dev, stat.st_ino) if stat.st_ino else None
 
 
-def above(at: StorePath) -> Iterator[StorePath]:
+def above(at: StorePath | Folder) -> Iterator[StorePath | Folder]:
     """The places that hold a place, the nearest first: folders of a file system, or prefixes."""
+    if isinstance(at, Folder):
+        yield from map(Folder, _folders_above(at.path))
+        return
+    from zarr.storage import FsspecStore, LocalStore, StorePath
+
     store = zarr_internals.unwrapped(at.store)
     if isinstance(store, LocalStore):
-        seen = set()
-        for way in sorted(_ways(store.root / at.path)):
-            for folder in way.parents:
-                if folder not in seen:
-                    seen.add(folder)
-                    yield StorePath(LocalStore(folder, read_only=True))
+        for folder in _folders_above(store.root / at.path):
+            yield StorePath(LocalStore(folder, read_only=True))
         return
     names = [name for name in at.path.split("/") if name]
     for count in reversed(range(len(names))):
@@ -150,3 +156,12 @@ def above(at: StorePath) -> Iterator[StorePath]:
         outer = [name for name in store.path.split("/") if name]
         for count in reversed(range(1, len(outer))):
             yield StorePath(FsspecStore(store.fs, read_only=True, path="/".join(outer[:count])))
+
+
+def _folders_above(path: Path) -> Iterator[Path]:
+    seen = set()
+    for way in sorted(_ways(path)):
+        for folder in way.parents:
+            if folder not in seen:
+                seen.add(folder)
+                yield folder

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.boxes import Box, Index, longest, parts_of, regular_edges, shape_of, size_of, slices_of, within
 from vrdask.buffers import Empty, OneAtATime
@@ -22,9 +21,12 @@ from vrdask.storage import durable, objects, zarr_internals
 from vrdask.storage.chunk_bytes import Stored, StoredChunks, StoredShards
 from vrdask.storage.chunk_codec import chunk_codec
 from vrdask.storage.costs import TransferCost
-from vrdask.storage.remote_store import in_remote_store
+from vrdask.storage.kinds import is_array
 from vrdask.storage.retry import StoreError, attempt, may_pass
 from vrdask.storage.shard_format import shard_format
+
+if TYPE_CHECKING:
+    import zarr
 
 Array = npt.NDArray[Any]
 ByChunk = Iterator[tuple[Box, Array]]
@@ -68,8 +70,8 @@ class ChunkIO:
     """
 
     def __init__(self, array: Any, empty: Empty = np.empty, whose: str = "the source's chunks") -> None:
-        if isinstance(array, zarr.Array) and (at := in_remote_store(array.store_path)) is not array.store_path:
-            array = zarr_internals.array_in(array, at)
+        if is_array(array):
+            array = _in_remote_store(array)
         self._array = array
         self._empty = empty
         self._codec = chunk_codec(array)
@@ -254,7 +256,14 @@ class ChunkIO:
                     raise
                 return read()  # the end of a chunk may have been lost on the way
 
-        return attempt(doing, read_twice if isinstance(self._array, zarr.Array) else read)
+        return attempt(doing, read_twice if is_array(self._array) else read)
+
+
+def _in_remote_store(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    from vrdask.storage.remote_store import in_remote_store  # which needs zarr
+
+    at = in_remote_store(array.store_path)
+    return array if at is array.store_path else zarr_internals.array_in(array, at)
 
 
 def _place(ends: Sequence[Sequence[int]], index: Index) -> Box:
@@ -265,7 +274,7 @@ def _place(ends: Sequence[Sequence[int]], index: Index) -> Box:
 def _named(array: Any, ends: Sequence[Sequence[int]], index: Index) -> str:
     """A chunk for people: its key where it has one, its place and the array."""
     place = _text(_place(ends, index))
-    if not isinstance(array, zarr.Array):
+    if not is_array(array):
         return f"the source at {place}"
     outer = index if array.shards is None else _shard_of(index, array.shards, array.chunks)
     return f"chunk {zarr_internals.chunk_keys(array)(outer)} ({place}) of {objects.url(array.store_path)}"

@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from math import prod
-from typing import Any, Protocol, TypeVar
-
-import zarr
-from zarr.storage import LocalStore, StorePath
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vrdask.boxes import Index, ceil_div
 from vrdask.storage import objects, zarr_internals
 from vrdask.storage.checksums import crc32c_of
+from vrdask.storage.kinds import is_local_store
 from vrdask.storage.retry import StoreError, attempt
 from vrdask.storage.shard_format import Place, ShardFormat, ShardIndex, Span, runs_of, span_of
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
 
 Named = Callable[[Index], str]
 """A chunk for people."""
@@ -149,7 +151,7 @@ class StoredShards:
         if self._form.index_first:
             raw, whole = objects.get_spans(at, [(0, size)])[0], None
         else:  # chunks stand before it; a local disk says at once how far they may reach
-            raw, whole = objects.get_last(at, size), objects.size(at) if isinstance(at.store, LocalStore) else None
+            raw, whole = objects.get_last(at, size), objects.size(at) if is_local_store(at.store) else None
         if raw is None:
             _require_nothing(at)
             return None
@@ -196,7 +198,7 @@ def _fetch_all(
 
 def _require_nothing(at: StorePath) -> None:
     """Refuse what is there but no file, which zarr takes for nothing, and then for the fill value."""
-    if isinstance(at.store, LocalStore):
+    if is_local_store(at.store):
         path = at.store.root / at.path
         try:
             mode = path.stat().st_mode

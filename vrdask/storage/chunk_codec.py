@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numcodecs
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.buffers import Empty
 from vrdask.dtypes import DType
 from vrdask.storage import frames, zarr_internals
 from vrdask.storage.checksums import checked, crc32c
 from vrdask.storage.costs import WORTH_CUTTING
+from vrdask.storage.kinds import is_array
 from vrdask.storage.shard_format import Codec, codecs_of, shard_format
+
+if TYPE_CHECKING:
+    import zarr
 
 Array = npt.NDArray[Any]
 
@@ -49,9 +51,14 @@ class ChunkCodec:
         return next((axis for axis, size in enumerate(self.shape) if size > 1), 0)
 
     @property
+    def kind(self) -> str:
+        """The compressor's name; empty where there is none."""
+        return "" if self.compressor is None else str(self.compressor.codec_id)
+
+    @property
     def by_rows(self) -> bool:
         """Whether the beginning of a chunk can be decoded alone."""
-        return isinstance(self.compressor, numcodecs.Zstd) and not self.compressor.checksum
+        return self.kind == "zstd" and not self.compressor.checksum
 
     def decode(self, raw: bytes | memoryview, empty: Empty = np.empty, rows: int | None = None) -> Array:
         """The samples of a chunk; may be read-only. empty : makes the array. rows : how many are needed along
@@ -64,8 +71,8 @@ class ChunkCodec:
                 raise ValueError(f"a chunk must be as it was written: {error}") from None
         size = prod(self.shape) * self.stored.itemsize
         plain = raw if self.compressor is None else None
-        if isinstance(self.compressor, numcodecs.GZip | numcodecs.Zlib):
-            plain = frames.inflate(self.compressor.codec_id, raw, size)
+        if (kind := self.kind) in ("gzip", "zlib"):
+            plain = frames.inflate(kind, raw, size)
         if plain is not None:
             if len(plain) != size:
                 raise ValueError(f"a chunk must hold {size} bytes; got {len(plain)}")
@@ -87,7 +94,7 @@ class ChunkCodec:
 
 def chunk_codec(array: Any) -> ChunkCodec | None:
     """The codec of an array's chunks, in shards or not, or None where zarr must do it."""
-    if not isinstance(array, zarr.Array) or array.dtype.kind not in "buif" or not zarr_internals.has_own_pipeline():
+    if not is_array(array) or array.dtype.kind not in "buif" or not zarr_internals.has_own_pipeline():
         return None
     document = zarr_internals.array_document(array)
     if document["zarr_format"] == 2:
@@ -107,8 +114,10 @@ def _of_zarr_2(document: dict[str, Any], array: zarr.Array[Any]) -> ChunkCodec |
     known = options is None or options["id"] in ("zstd", "blosc", "gzip", "zlib")
     if document.get("filters") or document["order"] != "C" or not known:
         return None
+    from numcodecs import get_codec
+
     stored = np.dtype(document["dtype"])
-    return ChunkCodec(stored, array.dtype, array.chunks, None if options is None else numcodecs.get_codec(options))
+    return ChunkCodec(stored, array.dtype, array.chunks, None if options is None else get_codec(options))
 
 
 def _of_chain(chain: list[Codec], array: zarr.Array[Any]) -> ChunkCodec | None:
@@ -128,6 +137,8 @@ def _of_chain(chain: list[Codec], array: zarr.Array[Any]) -> ChunkCodec | None:
 
 def _compressor(codec: Codec) -> Any:
     """numcodecs' of a codec of Zarr 3; None for one that is not known."""
+    import numcodecs
+
     options = codec.options
     if codec.name == "zstd":
         return numcodecs.Zstd(level=options["level"], checksum=options.get("checksum", False))

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numcodecs
-from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
-
 
 @dataclass(frozen=True)
 class _Named:
@@ -21,12 +18,19 @@ class _Named:
 
 
 _KNOWN = {
-    "zstd": _Named(lambda level: ZstdCodec(level=level), 0, -7, 22),
-    "blosc": _Named(lambda level: BloscCodec(cname="zstd", clevel=level), 5, 0, 9),
-    "gzip": _Named(lambda level: GzipCodec(level=level), 5, 0, 9),
+    "zstd": _Named(lambda level: _codecs().ZstdCodec(level=level), 0, -7, 22),
+    "blosc": _Named(lambda level: _codecs().BloscCodec(cname="zstd", clevel=level), 5, 0, 9),
+    "gzip": _Named(lambda level: _codecs().GzipCodec(level=level), 5, 0, 9),
     # every reader of Zarr 3 knows blosc; lz4 by itself is an extension that many do not
-    "lz4": _Named(lambda level: BloscCodec(cname="lz4", clevel=level), 5, 0, 9),
+    "lz4": _Named(lambda level: _codecs().BloscCodec(cname="lz4", clevel=level), 5, 0, 9),
 }
+
+
+def _codecs() -> Any:
+    """zarr's, which take longer to import than to name."""
+    from zarr import codecs
+
+    return codecs
 
 
 def compressors(given: Any, default: Any) -> Any:
@@ -74,6 +78,9 @@ def of_zarr_2(given: Any) -> Any:
 
 
 def _of_zarr_2(codec: Any) -> Any:
+    import numcodecs
+    from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+
     if not isinstance(codec, ZstdCodec | BloscCodec | GzipCodec):
         return codec
     options: Any = codec.to_dict()["configuration"]

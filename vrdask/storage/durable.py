@@ -9,12 +9,14 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING
 
 from vrdask.cores import mapped
 from vrdask.storage import objects
 from vrdask.storage.checksums import crc32c_of
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 VARIABLE = "VRDASK_SYNC"
 THREADS = 4

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-import numcodecs
 import numpy as np
 import numpy.typing as npt
 import zstandard
@@ -33,7 +32,7 @@ def decode(compressor: Any, stored: Stored, out: Bytes) -> None:
     ValueError, RuntimeError
         The chunk is damaged, or holds more or less.
     """
-    if isinstance(compressor, numcodecs.Blosc):
+    if compressor.codec_id == "blosc":
         _require_blosc(stored, out.nbytes)
     elif _size_of(stored) != out.nbytes:  # it does not say, or consists of several frames
         _decode_frames(stored, out)

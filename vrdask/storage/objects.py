@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
-
 from vrdask.storage import zarr_internals
+from vrdask.storage.kinds import is_fsspec_store, is_local_store, is_memory_store
+from vrdask.storage.places import Folder
 from vrdask.storage.retry import RangeIgnoredError, ShortAnswerError, StoreError, may_pass, patiently
 from vrdask.storage.zarr_internals import buffer as _buffer
 from vrdask.storage.zarr_internals import described as described
 from vrdask.storage.zarr_internals import sync
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
 
-def get(at: StorePath) -> bytes | None:
+def get(at: StorePath | Folder) -> bytes | None:
     """The object's bytes, or None where there is none."""
     (value,) = _asked("reading", at, lambda: get_many([at]))
     return None if value is None else bytes(value)
 
 
-def get_many(places: Sequence[StorePath]) -> list[Any]:
+def get_many(places: Sequence[StorePath | Folder]) -> list[Any]:
     """The bytes of objects of one store, as buffers, fetched at the same time; None where there is none."""
-    return _fetched([(at, None) for at in places])
+    files = [at.read() for at in places if isinstance(at, Folder)]
+    return files or _fetched([(at, None) for at in places if not isinstance(at, Folder)])
 
 
 def get_spans(at: StorePath, spans: Sequence[tuple[int, int]]) -> list[Any]:
@@ -50,6 +53,8 @@ def get_last(at: StorePath, count: int) -> Any:
 def _fetched(requests: Sequence[tuple[StorePath, Any]]) -> list[Any]:
     if zarr_internals.answers_at_once(requests[0][0].store):
         return [zarr_internals.get_at_once(at, part) for at, part in requests]
+
+    import asyncio  # which takes a while to import
 
     async def gather() -> list[Any]:
         return await asyncio.gather(*(zarr_internals.get(at, part) for at, part in requests))
@@ -108,6 +113,8 @@ def put_once(at: StorePath, value: bytes) -> None:
 
 def put_pieces(at: StorePath, pieces: Sequence[bytes]) -> None:
     """Write an object that consists of some pieces; on a local file system they are not put together in memory."""
+    from zarr.storage import LocalStore
+
     if type(at.store) is not LocalStore:
         put_once(at, b"".join(pieces))
         return
@@ -123,18 +130,18 @@ def put_pieces(at: StorePath, pieces: Sequence[bytes]) -> None:
         raise
 
 
-def url(at: StorePath) -> str:
+def url(at: StorePath | Folder) -> str:
     """A place in words: its path or URL."""
-    if not isinstance(at.store, FsspecStore):
+    if isinstance(at, Folder) or not is_fsspec_store(at.store):
         return str(at)
     protocol = at.store.fs.protocol
     names = "/".join(filter(None, (at.store.path, at.path)))
     return names if "://" in names else f"{protocol if isinstance(protocol, str) else protocol[0]}://{names}"
 
 
-def is_local(at: StorePath) -> bool:
+def is_local(at: StorePath | Folder) -> bool:
     """Whether a request is answered without waiting for a network."""
-    return isinstance(at.store, LocalStore | MemoryStore)
+    return isinstance(at, Folder) or is_local_store(at.store) or is_memory_store(at.store)
 
 
 def remove(at: StorePath) -> None:
@@ -147,7 +154,7 @@ def remove_once(at: StorePath) -> None:
     sync(at.store.delete(at.path))
 
 
-def _asked(doing: str, at: StorePath, call: Callable[[], Result]) -> Result:
+def _asked(doing: str, at: StorePath | Folder, call: Callable[[], Result]) -> Result:
     """`call()`, again for as long as an error of the network may pass; one that lasts names the object.
 
     Raises
@@ -214,7 +221,7 @@ def remove_folder(at: StorePath) -> None:
 
 def local_folder(at: StorePath) -> Path | None:
     """The path of a place in a store on a file system of this machine; None elsewhere."""
-    return at.store.root / at.path if isinstance(at.store, LocalStore) else None
+    return at.store.root / at.path if is_local_store(at.store) else None
 
 
 def holds_but(at: StorePath, name: str) -> bool:
@@ -254,7 +261,7 @@ def numbered(at: StorePath) -> list[str]:
 def size(at: StorePath) -> int | None:
     """Bytes of the object, or None where there is none."""
     try:
-        if isinstance(at.store, LocalStore):
+        if is_local_store(at.store):
             return (at.store.root / at.path).stat().st_size
         return int(sync(at.store.getsize(at.path)))
     except FileNotFoundError:
@@ -265,7 +272,7 @@ def sizes_below(at: StorePath) -> dict[str, int] | None:
     """Stored bytes of all objects below a place, by their names from there; None where one cannot ask for
     all at once.
     """
-    if not isinstance(at.store, FsspecStore) or not hasattr(at.store.fs, "_find"):
+    if not is_fsspec_store(at.store) or not hasattr(at.store.fs, "_find"):
         return None
     files, top = at.store.fs, "/".join(filter(None, (at.store.path, at.path)))
     files.invalidate_cache()

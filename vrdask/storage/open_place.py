@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zarr.abc.store import Store
-from zarr.storage import LocalStore, StorePath, ZipStore
+from vrdask.storage import places, zarr_internals
 
-from vrdask.storage import places, remote, zarr_internals
-from vrdask.storage.remote_store import in_remote_store
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
+
+
+def place_to_compare(place: Any) -> StorePath | places.Folder:
+    """What a place is called, as `addresses` and `objects` take it; without zarr where it is a path."""
+    place = places.normal(place)
+    if isinstance(place, str) and "://" not in place:
+        return places.Folder(Path(place))
+    return store_path(place, None)
 
 
 def store_path(place: Any, mode: str | None) -> StorePath:
@@ -28,6 +35,9 @@ def store_path(place: Any, mode: str | None) -> StorePath:
     ModuleNotFoundError
         A package for that kind of URL is not installed.
     """
+    from zarr.abc.store import Store
+    from zarr.storage import LocalStore, StorePath, ZipStore
+
     place = places.normal(place)
     if not isinstance(place, str | StorePath | dict | Store):
         raise TypeError(f"a store must be given as a path, a URL, a store or a zarr array; got {type(place).__name__}")
@@ -42,6 +52,9 @@ def store_path(place: Any, mode: str | None) -> StorePath:
         if mode == "a":
             _require_folder(Path(place))
         return StorePath(LocalStore(place, read_only=mode == "r"))  # opening it would make a folder
+    from vrdask.storage import remote
+    from vrdask.storage.remote_store import in_remote_store
+
     try:
         return (
             remote.open_url(place, mode)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +19,28 @@ MARK = "::"
 """Between a file and a path within it. It also joins the URLs of a chain, as fsspec has it."""
 _ARCHIVES = ("zip://", "tar://", "libarchive://")
 """Of a chain that begins so, the rest is the archive."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A place in a file system of this machine, to be looked at without zarr, whose stores take longer to import than
+    to read: a folder, or what is written in one.
+    """
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(self.path / name.strip("/"))
+
+    def __str__(self) -> str:
+        return f"file://{self.path.as_posix()}"
+
+    def read(self) -> bytes | None:
+        """The bytes of a file; None where there is none."""
+        try:
+            return self.path.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
 
 
 def local_path(place: Any) -> Path | None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.boxes import Box, Edges, regular_edges
 from vrdask.dtypes import DType
 from vrdask.storage import objects
 from vrdask.storage.cropped import Chunks, chunk_io
+from vrdask.storage.kinds import is_array
 
 MOST_READ_BYTES = 16 << 20
 """What is read at a time, where nothing else is said, of an array of which any sample can be read alone."""
@@ -45,7 +45,7 @@ class StoredArray:
 
     @property
     def _edges(self) -> tuple[Edges, ...]:
-        if isinstance(self.array, zarr.Array):
+        if is_array(self.array):
             unit = self._unit
         elif self.array.chunks is not None:
             return tuple(self._chunks.edges)

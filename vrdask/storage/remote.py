@@ -5,13 +5,14 @@ a range is a range.
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.storage import zarr_internals
 from vrdask.storage.remote_store import ONE_ATTEMPT, in_remote_store
 from vrdask.storage.retry import RangeIgnoredError
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 SECONDS_TO_CONNECT = 10
 SECONDS_TO_READ = 30

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from vrdask.storage import zarr_internals
 from vrdask.storage.checksums import CHECKSUM_BYTES, checked, crc32c
+
+if TYPE_CHECKING:
+    import zarr
 
 Item = TypeVar("Item")
 Place = tuple[int, ...]

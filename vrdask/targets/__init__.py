@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from zarr import Array
-
 from vrdask.images.image import Image
 from vrdask.storage import places
+from vrdask.storage.kinds import is_array
 from vrdask.storage.layout import Layout
 from vrdask.targets import nifti, picture, zarr, zipped
 from vrdask.targets.target import Form, Request, Target, TargetFormat
@@ -39,7 +38,7 @@ def open_target(place: Any, layout: Layout, image: Image | None, form: Form, req
     FileExistsError, FileNotFoundError, TypeError, ValueError
         It cannot be made as asked for.
     """
-    if isinstance(place, Array):
+    if is_array(place):
         return zarr.existing_target(place, form, request)
     return format_of(place).open(place, layout, image, form, request)
 

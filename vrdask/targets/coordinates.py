@@ -9,8 +9,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from zarr.storage import MemoryStore
-
 METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
 """Of the group, which is somebody else's to write."""
 
@@ -19,6 +17,8 @@ def stored_coordinates(coordinates: Any, zarr_format: int) -> dict[str, bytes]:
     """The objects that hold coordinates, by key. coordinates : an xarray.Dataset of them; what cannot be stored is left
     out, with a warning.
     """
+    from zarr.storage import MemoryStore
+
     found: dict[str, bytes] = {}
     for name in coordinates.coords:
         objects: dict[str, Any] = {}

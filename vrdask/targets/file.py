@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import zarr
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.storage import durable, objects, places
 from vrdask.storage.open_place import store_path
 from vrdask.targets.target import Target
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
 
 RECORD = ".vrdask"
 """In the folder: what a run has done."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from zarr.storage import StorePath
+from typing import TYPE_CHECKING, Any
 
 from vrdask.images.ome_zarr import ATTRIBUTE, MADE
 from vrdask.storage import objects
+
+if TYPE_CHECKING:
+    from zarr.storage import StorePath
 
 
 def digests(settings: Mapping[str, Any]) -> dict[str, str]:

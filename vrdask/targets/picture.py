@@ -1,26 +1,26 @@
 """Pictures: PNG, JPEG and TIFF targets, for results that fit in memory.
 
-The result is gathered in memory and encoded when it is complete, into a file beside the target that then takes its
-name: a PNG strip by strip on the run's threads, the others at once.
+The result is gathered in an array of numpy's and encoded when it is complete, into a file beside the target that then
+takes its name: a PNG strip by strip on the run's threads, the others at once. Nothing of that needs zarr.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.storage import MemoryStore
+import numpy.typing as npt
 
-from vrdask.dtypes import plain
+from vrdask.boxes import Box, slices_of
+from vrdask.dtypes import DType, plain
 from vrdask.images.image import Image
 from vrdask.storage import places
-from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.costs import PLAIN, TransferCost
 from vrdask.storage.layout import Layout
 from vrdask.targets.shown import SUFFIXES, Show, how_shown, write_shown
 from vrdask.targets.target import Form, Request, Target, TargetFormat, require_package
@@ -35,13 +35,45 @@ MAGICS = {
 }
 """How files of a format begin."""
 COPIES = 2
-"""Of the result, in memory: as chunks, and as the array that is encoded."""
+"""Of the result, in memory: as it is gathered, and as it is encoded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A result in memory. chunks : of whole ones of which a task writes."""
+
+    samples: npt.NDArray[Any]
+    chunks: tuple[int, ...]
+    shards: None = None
+    compressors: tuple[()] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.samples.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.samples.dtype
+
+    def read(self, box: Box) -> npt.NDArray[Any]:
+        """The samples of a box."""
+        found: npt.NDArray[Any] = self.samples[slices_of(box)]
+        return found
+
+    def write(self, box: Box, samples: npt.NDArray[Any]) -> None:
+        """Take over the samples of a box."""
+        self.samples[slices_of(box)] = samples
+
+    def written(self, keys: Sequence[str]) -> list[tuple[int, int] | None]:
+        """Nothing: see `ChunkIO.written`."""
+        return []
 
 
 @dataclass(frozen=True)
 class PictureTarget(Target):
     """A file to encode; until then, an array in memory."""
 
+    array: Gathered  # type: ignore[assignment]
     path: Path
     geometry: Image | None
     overwrite: bool
@@ -49,6 +81,20 @@ class PictureTarget(Target):
     """Of a picture for eyes."""
     threads: int = 1
     """That encode it."""
+
+    def io(self) -> Gathered:
+        return self.array
+
+    @property
+    def writing(self) -> TransferCost:
+        return PLAIN
+
+    def keys(self, box: Any) -> list[str]:
+        return []
+
+    @property
+    def is_local(self) -> bool:
+        return True
 
     @property
     def is_whole(self) -> bool:
@@ -66,13 +112,13 @@ class PictureTarget(Target):
     def notes(self) -> tuple[str, ...]:
         return () if self.show is not None else lost_in_tiff(self.geometry, self.path.name)
 
-    def finish(self, made: Mapping[str, str] | None = None) -> zarr.Array[Any]:
+    def finish(self, made: Mapping[str, str] | None = None) -> Gathered:  # type: ignore[override]
         with written_whole(self.path, self.overwrite, _begins(self.path)) as beside:
             if self.show is not None:
-                read = ChunkIO(self.array).read
-                write_shown(beside, self.path.suffix.lower(), self.array.shape, read, self.show, self.threads)
+                suffix = self.path.suffix.lower()
+                write_shown(beside, suffix, self.array.shape, self.array.read, self.show, self.threads)
             else:
-                write_tiff(beside, self.path.name, np.asarray(self.array[...]), self.geometry)
+                write_tiff(beside, self.path.name, self.array.samples, self.geometry)
         return self.array
 
 
@@ -111,14 +157,15 @@ def open_picture(place: Any, layout: Layout, image: Image | None, form: Form, re
         )  # fmt: skip
     else:
         require_package(path, "tifffile", "tiff")
+        if form.out_dtype.kind not in "biufc":
+            raise ValueError(
+                f"a TIFF must hold numbers that it has types for; got {form.out_dtype} for {place}: ask for a dtype"
+            )
         if is_ome(path.name):
             require_ome(form.out_shape, form.out_dtype, image, str(place))
-    array = zarr.create_array(
-        MemoryStore(),
-        shape=form.out_shape,
-        dtype=plain(form.out_dtype.newbyteorder("=")),
-        chunks=tuple(max(1, min(c, n)) for c, n in zip(layout.chunks, form.out_shape, strict=True)),
-        compressors=None,
+    array = Gathered(
+        np.zeros(form.out_shape, plain(form.out_dtype.newbyteorder("="))),  # whose pages come as they are written
+        tuple(max(1, min(c, n)) for c, n in zip(layout.chunks, form.out_shape, strict=True)),
     )
     return PictureTarget(array, None, image, path, image, request.overwrite, show, request.threads)
 

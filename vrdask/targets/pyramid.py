@@ -6,20 +6,23 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
-from zarr.storage import MemoryStore, StorePath
 
 from vrdask.boxes import Box, ceil_div, whole
 from vrdask.dtypes import DType
 from vrdask.storage import durable, objects, zarr_internals
+from vrdask.storage.blank import blank_array, group_metadata, in_memory
 from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.compressors import compressors
 from vrdask.targets.made import with_digests
 from vrdask.targets.target import Target, keys_of, put_metadata
 from vrdask.text import by_axis
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
 
 SCRATCH = ".vrdask/sums"
 """Where unrounded sums wait for the levels that are made of them, beside the record of the run."""
@@ -95,15 +98,16 @@ class PyramidTarget(Target):
         found = {}
         for level, (dtype, limbs) in forms.items():
             array = self.levels[level]
-            blank = zarr.create_array(
-                MemoryStore(), shape=(limbs, *array.shape), chunks=(limbs, *array.chunks), dtype=dtype,
-                compressors=ZstdCodec(level=1), fill_value=0,
+            base = in_memory() if self.metadata_first else self.base  # which takes no keys but Zarr's
+            found[level] = blank_array(
+                base / SCRATCH / str(level), shape=(limbs, *array.shape), chunks=(limbs, *array.chunks), dtype=dtype,
+                compressors=compressors("zstd:1", None), fill_value=0,
             )  # fmt: skip
-            base = StorePath(MemoryStore()) if self.metadata_first else self.base  # which takes no keys but Zarr's
-            found[level] = zarr_internals.array_at(blank.metadata, base / SCRATCH / str(level))
         return replace(self, sums=found)
 
     def opened(self) -> Any:
+        import zarr
+
         return zarr.open_group(self.base, mode="r+")
 
     def finish(self, made: Mapping[str, str] | None = None) -> Any:
@@ -117,7 +121,7 @@ class PyramidTarget(Target):
             put_metadata(array.store_path, array.metadata)
             for depth in range(1, path.count("/") + 1):
                 between = self.base / path.rsplit("/", depth)[0]
-                put_metadata(between, zarr.create_group(MemoryStore(), zarr_format=zarr_format).metadata)
+                put_metadata(between, group_metadata(zarr_format))
         windows = self._windows() if self.wants_windows else ()
         put_group(self.base, zarr_format, with_digests(self.attributes(windows), made) if made else
                   self.attributes(windows))  # fmt: skip
@@ -163,8 +167,7 @@ def range_of_type(dtype: DType, windows: Sequence[tuple[float, float]]) -> tuple
 
 def put_group(at: StorePath, zarr_format: int, attributes: Mapping[str, Any]) -> None:
     """Write a group's metadata, at once where one object holds them; of two, what makes it a group comes last."""
-    group = zarr.create_group(MemoryStore(), attributes=dict(attributes), zarr_format=zarr_format)  # type: ignore[arg-type]
-    stored = zarr_internals.metadata_objects(group.metadata)
+    stored = zarr_internals.metadata_objects(group_metadata(zarr_format, attributes))
     for key in sorted(stored):
         if key == ".zgroup" and objects.get(at / key) is not None:
             continue

@@ -16,12 +16,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.storage import MemoryStore
 
 from vrdask.boxes import Box
 from vrdask.dtypes import DType, plain
-from vrdask.storage import zarr_internals
+from vrdask.storage.blank import blank_array
 from vrdask.storage.chunk_array import ChunkIO
 from vrdask.targets.file import FileTarget, place_of_file
 from vrdask.targets.target import Form, Request
@@ -136,11 +134,11 @@ def streamed_arguments(
     chunks = [1] * len(shape)
     for axis, chunk in zip(order, in_order, strict=True):
         chunks[axis] = chunk
-    blank = zarr.create_array(
-        MemoryStore(), shape=shape, dtype=dtype, chunks=tuple(chunks), compressors=None, attributes=dict(attributes)
+    array = blank_array(
+        root, shape=shape, dtype=dtype, chunks=tuple(chunks), compressors=None, attributes=dict(attributes)
     )
     return {
-        "array": zarr_internals.array_at(blank.metadata, root),
+        "array": array,
         "root": root,
         "image": None,
         "path": path,

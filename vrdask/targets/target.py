@@ -12,10 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
-
-import zarr
-from zarr.storage import MemoryStore, StorePath
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vrdask.boxes import Box
 from vrdask.dtypes import DType
@@ -23,9 +20,16 @@ from vrdask.images.image import Image
 from vrdask.images.ome_zarr import group_attributes
 from vrdask.images.orientation import lost
 from vrdask.storage import durable, objects, zarr_internals
+from vrdask.storage.blank import group_metadata
 from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.costs import TransferCost
+from vrdask.storage.kinds import is_memory_store
 from vrdask.storage.layout import Layout
 from vrdask.targets.made import with_digests
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import StorePath
 
 
 class Form(Protocol):
@@ -85,9 +89,14 @@ class Target:
         return ChunkIO(self.array)
 
     @property
+    def writing(self) -> TransferCost:
+        """What writing takes."""
+        return ChunkIO(self.array, whose="the target's chunks").writing
+
+    @property
     def is_local(self) -> bool:
         """Whether only this process can write it: an array in its memory."""
-        return isinstance(self.array.store, MemoryStore)
+        return is_memory_store(self.array.store)
 
     @property
     def base(self) -> StorePath:
@@ -158,7 +167,11 @@ class Target:
 
     def opened(self) -> Any:
         """A finished target, as it is read from now on."""
-        return self.array if self.file else zarr.open_array(self.array.store_path, mode="r+")
+        if self.file:
+            return self.array
+        import zarr
+
+        return zarr.open_array(self.array.store_path, mode="r+")
 
     def describe(self, made: Mapping[str, str]) -> None:
         """Write the metadata."""
@@ -171,8 +184,7 @@ class Target:
             attributes = (
                 {} if self.image is None else group_attributes(self.image, "0.4" if zarr_format == 2 else "0.5")
             )
-            group = zarr.create_group(MemoryStore(), attributes=attributes, zarr_format=zarr_format)
-            put_metadata(self.root, group.metadata)
+            put_metadata(self.root, group_metadata(zarr_format, attributes))
 
 
 def keys_of(array: zarr.Array[Any], box: Box) -> list[str]:

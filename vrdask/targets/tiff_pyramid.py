@@ -20,13 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.codecs import ZstdCodec
-from zarr.storage import MemoryStore
 
 from vrdask.boxes import Box, ceil_div
 from vrdask.dtypes import DType, plain
@@ -35,8 +32,10 @@ from vrdask.images.colours import channel_axis, has_colours
 from vrdask.images.image import Image
 from vrdask.images.orientation import is_said_by_axes
 from vrdask.images.pyramid_metadata import usual_names
-from vrdask.storage import places, zarr_internals
+from vrdask.storage import places
+from vrdask.storage.blank import blank_array
 from vrdask.storage.chunk_array import ChunkIO
+from vrdask.storage.compressors import compressors as compressors_of
 from vrdask.targets.file import FileTarget, place_of_file
 from vrdask.targets.pyramid import PyramidTarget
 from vrdask.targets.streamed import MOST_OF_LIMIT
@@ -44,6 +43,9 @@ from vrdask.targets.target import require_package
 from vrdask.targets.tiff_packing import Packing, packing_of
 from vrdask.targets.tiff_writing import ORDER, TILE, TiffForm, is_ome, require_ome, tiff_axes, tiff_form
 from vrdask.text import by_axis
+
+if TYPE_CHECKING:
+    import zarr
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHUNK_BYTES = 2 << 20
@@ -236,11 +238,13 @@ def tiff_pyramid(
     levels = []
     for level, shape in enumerate(shapes):
         chunk = tuple(max(1, min(sizes.get(code, 1), n)) for code, n in zip(codes, shape, strict=True))
-        blank = zarr.create_array(
-            MemoryStore(), shape=shape, dtype=dtype, chunks=chunk, compressors=ZstdCodec(level=1),
-            attributes={} if level else {"tiff": json.loads(json.dumps(said))},
+        attributes = {} if level else {"tiff": json.loads(json.dumps(said))}
+        levels.append(
+            blank_array(
+                root / str(level), shape=shape, dtype=dtype, chunks=chunk, compressors=compressors_of("zstd:1", None),
+                attributes=attributes,
+            )
         )  # fmt: skip
-        levels.append(zarr_internals.array_at(blank.metadata, root / str(level)))
     return TiffPyramidTarget(
         levels[0], root, None, tuple(levels), tuple(map(str, range(len(shapes)))), path=path, form=form, tile=tile,
         packing=packing, threads=threads,

@@ -6,10 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import zarr
-from zarr.storage import MemoryStore
+from typing import TYPE_CHECKING, Any
 
 from vrdask.boxes import ceil_div
 from vrdask.dtypes import DType, native, plain
@@ -19,13 +16,16 @@ from vrdask.images.nifti_fields import fields_of, with_fields
 from vrdask.images.orientation import beside
 from vrdask.images.pyramid_metadata import order_for_ome_zarr
 from vrdask.storage import compressors as codecs
-from vrdask.storage import zarr_internals
+from vrdask.storage.blank import blank_array
 from vrdask.storage.layout import Layout
 from vrdask.storage.open_place import store_path
 from vrdask.targets.coordinates import others, stored_coordinates
 from vrdask.targets.made import without_digests
 from vrdask.targets.reordered import ReorderedTarget, turned
 from vrdask.targets.target import Form, Request, Target, TargetFormat
+
+if TYPE_CHECKING:
+    import zarr
 
 VARIABLE = "data"
 """What an array without a name is called beside its coordinates."""
@@ -42,9 +42,8 @@ def new_target(
     array_arguments : of `zarr.create_array`.
     """
     root = store_path(place, "a")
-    blank = zarr.create_array(MemoryStore(), **{"zarr_format": 3, **array_arguments})
     at = root / (name if image is None else image.path)
-    return Target(zarr_internals.array_at(blank.metadata, at), root, image, beside=beside)
+    return Target(blank_array(at, **{"zarr_format": 3, **array_arguments}), root, image, beside=beside)
 
 
 def existing_target(array: zarr.Array[Any], form: Form, request: Request) -> Target:

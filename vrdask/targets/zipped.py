@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zarr.storage import MemoryStore, StorePath
-
 from vrdask.images.image import Image
 from vrdask.images.ome_zarr import ATTRIBUTE, MADE
 from vrdask.images.told import why_plain
 from vrdask.storage import zarr_internals
+from vrdask.storage.blank import in_memory
 from vrdask.storage.layout import Layout
 from vrdask.targets.file import RECORD, FileTarget, place_of_file
 from vrdask.targets.reordered import ReorderedTarget
@@ -51,12 +50,11 @@ class ZippedTarget(ReorderedTarget, FileTarget):
 
     def _metadata(self, made: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         """Of the group, then of the array: names and contents."""
-        memory = MemoryStore()
-        at = StorePath(memory)
+        at = in_memory()
         assert self.image is not None
         array = zarr_internals.array_at(self.array.metadata, at / self.image.path)
         replace(self, array=array, root=at).describe(made)
-        held = zarr_internals.memory_of(memory)
+        held = zarr_internals.memory_of(at.store)
         assert held is not None
         for name in sorted(held, key=lambda name: (name.count("/"), name)):
             yield name, held[name].to_bytes()
