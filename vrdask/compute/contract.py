@@ -49,9 +49,14 @@ def contract_box(
 
 def _nanoseconds(resampling: Resampling, number: int | None, read: int, written: int) -> float:
     """What a call takes one thread, within a factor of some three."""
+    return _taps(resampling, number) * (NANOSECONDS_READ * read + NANOSECONDS_WRITTEN * written)
+
+
+@lru_cache(maxsize=256)
+def _taps(resampling: Resampling, number: int | None) -> int:
+    """Of all axes together."""
     ops = () if number is None else tables(resampling.stages[number])
-    taps = sum(op.most_taps for op in ops if op is not None) or 1
-    return taps * (NANOSECONDS_READ * read + NANOSECONDS_WRITTEN * written)
+    return sum(op.most_taps for op in ops if op is not None) or 1
 
 
 def _contraction(
