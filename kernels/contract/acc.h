@@ -245,7 +245,8 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
 }
 
 /* Two axes of up to two taps before the row: each row of the two contracted at once, in registers. Meanwhile the rows of a
- * later output come from memory: asked for one after the other, as they lie, and not all before anything is summed. */
+ * later output come from memory, and the lines that this one goes to: asked for one after the other, as they lie, and not all
+ * before anything is summed. */
 static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const dim_t *v = &job->dim[d], *u = v + 1;
     const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1], size = ELEMENT_SIZE[in.type];
@@ -266,6 +267,7 @@ static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, cons
                 const char *const rows[4] = {row, row + stride, row + next, row + stride + next};
                 const char *far = later < n ? slab : later - n < n ? next_slab : NULL;
                 if (far) far += (u->start[begin + (later < n ? later : later - n)] - t->src_start[d + 1]) * next;
+                prefetch_far(to + (j + g) * out.stride[d + 1], t->out_size[d + 2] * ELEMENT_SIZE[out.type]);
                 int asked = 0;
                 for (Py_ssize_t k = 0; k < n_in; k += piece) {
                     for (int more = 4 / pieces; far && more > 0; more--) prefetch_far(far + apart[asked++], n_in * size);

@@ -19,7 +19,7 @@ typedef struct {
     Py_ssize_t size;        /* bytes of an item */
 } gather_t;
 
-enum { AHEAD = 16, NEAR_BYTES = 4096 };
+enum { AHEAD = 8, NEAR_BYTES = 4096 };
 
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
 static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {

@@ -37,7 +37,9 @@ def contract_box(
     """A stage that is no prefilter, by its number, from the box `reads` of its input into `target`, the box `writes` of
     its output; None converts samples to the target's dtype.
     """
-    threads = threads_for(_nanoseconds(resampling, number, data.size, target.size), num_threads)
+    threads = num_threads
+    if threads > 1:
+        threads = threads_for(_nanoseconds(resampling, number, data.size, target.size), num_threads)
     joined, contraction = _contraction(resampling, number, data.dtype, target.dtype, reads, writes, threads)
     if data.ndim > joined + 1:
         data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))

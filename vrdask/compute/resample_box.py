@@ -40,7 +40,8 @@ def apply(
         byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    shape, dtype = shape_of(writes), resampling.out_dtype
+    is_whole = writes is resampling.whole[1]
+    shape, dtype = resampling.out_shape if is_whole else shape_of(writes), resampling.out_dtype
     if 0 in shape:
         return np.empty(shape, dtype)
     if (of_numbers := in_numbers(resampling)) is not None:
@@ -50,7 +51,7 @@ def apply(
         return reduce_box(resampling.blocks, source, num_threads, empty)
     data = source
     if resampling.stages:
-        data = empty(shape, source.dtype if resampling.copies else dtype)
+        data = empty(shape, source.dtype if resampling.copies and source.dtype != dtype else dtype)
         pieces = pieces_of(resampling, writes)
         if pieces is None:
             _fill(resampling, source, reads, writes, data, num_threads)
