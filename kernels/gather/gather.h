@@ -22,9 +22,9 @@ typedef struct {
 enum { AHEAD = 8, NEAR_BYTES = 4096 };
 
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
-static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {
+static inline Py_ssize_t bytes_ahead(const gather_t *g) {
     const Py_ssize_t bytes = (g->index[g->n - 1] + 1) * g->size;
-    if (bytes <= NEAR_BYTES && r + AHEAD < end) prefetch_far(src + g->rows[r + AHEAD], bytes);
+    return bytes <= NEAR_BYTES ? bytes : 0;
 }
 
 #if defined(__GNUC__)
@@ -112,7 +112,7 @@ THREE(indexed, index[i])
             memcpy(dst + r * row_bytes, dst + (r - 1) * row_bytes, row_bytes); \
             continue;                                                        \
         }                                                                    \
-        prefetch_row(g, src, r, end);                                        \
+        if (r + AHEAD < end) prefetch_far(src + rows[r + AHEAD], ahead);     \
         const T *restrict a = (const T *)(src + rows[r]);                    \
         T *restrict b = (T *)(dst + r * row_bytes);                          \
         ITEMS(T);                                                            \
@@ -145,7 +145,7 @@ THREE(indexed, index[i])
 static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end) {
     const Py_ssize_t *restrict rows = g->rows;
     const int32_t *restrict index = g->index;
-    const Py_ssize_t n = g->n, stride = g->stride, row_bytes = g->n * g->size;
+    const Py_ssize_t n = g->n, stride = g->stride, row_bytes = g->n * g->size, ahead = bytes_ahead(g);
     if (stride == 1) {
         for (Py_ssize_t r = begin; r < end; r++) memcpy(dst + r * row_bytes, src + rows[r], (size_t)row_bytes);
     } else if (stride == 2) {

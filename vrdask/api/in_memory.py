@@ -12,6 +12,7 @@ from vrdask.boxes import Box, shape_of, slices_of
 from vrdask.compute.resample_box import apply
 from vrdask.transforms.resampling import Resampling
 
+
 @lru_cache(maxsize=64)
 def _part(reads: Box, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
     """Where a box lies in an array; None where it is all of it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -246,7 +246,7 @@ def resampling(
     return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype, steps)
 
 
-def _are_integers(*values: object) -> bool:
+def _are_integers(*values: Any) -> bool:
     """Whether equality says all about values: 1, 1.0 and True are equal."""
     return {*map(type, values)} == {tuple} and {*map(type, chain(*values))} == {int}
 
