@@ -32,6 +32,11 @@ def native(dtype: npt.DTypeLike) -> DType:
     return plain(dtype).newbyteorder("=")
 
 
+def in_native_order(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The samples in this machine's byte order: the array itself where they are."""
+    return x if x.dtype in CODES else x.astype(native(x.dtype), copy=False)
+
+
 def is_number(dtype: DType) -> bool:
     """Whether kernels know the type."""
     return native(dtype) in CODES

@@ -111,9 +111,8 @@ static void NAME(add)(const void *from, Py_ssize_t n, ACC *restrict to) {
 }
 
 /* Both ways at once: to[i] = sum over j of w[j] * (sum over k of v[k] * rows[2 * j + k][i]), for up to two taps each. */
-static void NAME(pair)(const char *const *rows, const ACC *v, int inner, const ACC *w, int outer, Py_ssize_t n,
-                       ACC *restrict to) {
-    const Py_ssize_t offset = 0;
+static void NAME(pair)(const char *const *rows, Py_ssize_t offset, const ACC *v, int inner, const ACC *w, int outer,
+                       Py_ssize_t n, ACC *restrict to) {
     const T *restrict a = ROW(0), *restrict b = ROW(1), *restrict c = ROW(2), *restrict d = ROW(3);
     const ACC va = v[0], wa = w[0];
     if (inner == 2 && outer == 2) {

@@ -9,7 +9,7 @@ typedef struct {
     void (*load)(const void *, Py_ssize_t, ACC *);
     void (*store)(const ACC *, Py_ssize_t, void *);
     void (*combine)(const char *const *, Py_ssize_t, const ACC *, int, Py_ssize_t, ACC *);
-    void (*pair)(const char *const *, const ACC *, int, const ACC *, int, Py_ssize_t, ACC *);
+    void (*pair)(const char *const *, Py_ssize_t, const ACC *, int, const ACC *, int, Py_ssize_t, ACC *);
     void (*parts)(const char *const *, Py_ssize_t, const ACC *, int, int, Py_ssize_t, ACC *);
     void (*differ)(const void *, const void *, Py_ssize_t, ACC *);
     void (*add)(const void *, Py_ssize_t, ACC *);
@@ -290,26 +290,37 @@ static void S(resolve_before)(const job_t *job, int d, view_t in, view_t out, co
     }
 }
 
-/* Two axes of up to two taps before the row: each row of the two contracted at once, in registers. */
+/* Two axes of up to two taps before the row: each row of the two contracted at once, in registers. Meanwhile the rows of a
+ * later output come from memory, and the lines that this one goes to: asked for one after the other, as they lie, and not all
+ * before anything is summed. */
 static void S(resolve_pair)(const job_t *job, int d, view_t in, view_t out, const tile_t *t, char *scratch) {
     const dim_t *v = &job->dim[d], *u = v + 1;
-    const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1];
+    const Py_ssize_t n_in = t->src_size[d + 2], stride = in.stride[d], next = in.stride[d + 1], size = ELEMENT_SIZE[in.type];
+    const Py_ssize_t begin = t->out_start[d + 1], n = t->out_size[d + 1];
+    const int pieces = n_in < 256 ? 1 : n_in < 512 ? 2 : 4;
+    const Py_ssize_t piece = ((n_in + pieces - 1) / pieces + 15) / 16 * 16, apart[4] = {0, next, stride, stride + next};
     char *own = scratch + job->row_scratch;
     for (Py_ssize_t i = 0; i < t->out_size[d]; i++) {
         const Py_ssize_t o = t->out_start[d] + i;
         const char *slab = in.data + (v->start[o] - t->src_start[d]) * stride;
+        const char *next_slab = i + 1 < t->out_size[d] ? slab + (v->start[o + 1] - v->start[o]) * stride : NULL;
         char *to = out.data + i * out.stride[d];
-        for (Py_ssize_t j = 0; j < t->out_size[d + 1]; j += job->rows_at_once) {
-            const Py_ssize_t left = t->out_size[d + 1] - j, count = left < job->rows_at_once ? left : job->rows_at_once;
+        for (Py_ssize_t j = 0; j < n; j += job->rows_at_once) {
+            const Py_ssize_t count = n - j < job->rows_at_once ? n - j : job->rows_at_once;
             for (Py_ssize_t g = 0; g < count; g++) {
-                const Py_ssize_t p = t->out_start[d + 1] + j + g;
+                const Py_ssize_t p = begin + j + g, later = j + g + ROWS_AHEAD;
                 const char *row = slab + (u->start[p] - t->src_start[d + 1]) * next;
-                const char *rows[4] = {row, row + stride, row + next, row + stride + next};
-                if (p + ROWS_AHEAD < u->size)
-                    fetch_rows(rows, (u->start[p + ROWS_AHEAD] - u->start[p]) * next, n_in * ELEMENT_SIZE[in.type]);
-                S(ELEMENTS)[in.type].pair(rows, (const ACC *)v->weights + o * v->taps, v->count[o],
-                                          (const ACC *)u->weights + p * u->taps, u->count[p], n_in,
-                                          (ACC *)(own + g * job->row_bytes));
+                const char *const rows[4] = {row, row + stride, row + next, row + stride + next};
+                const char *far = later < n ? slab : later - n < n ? next_slab : NULL;
+                if (far) far += (u->start[begin + (later < n ? later : later - n)] - t->src_start[d + 1]) * next;
+                prefetch_far(to + (j + g) * out.stride[d + 1], t->out_size[d + 2] * ELEMENT_SIZE[out.type]);
+                int asked = 0;
+                for (Py_ssize_t k = 0; k < n_in; k += piece) {
+                    for (int more = 4 / pieces; far && more > 0; more--) prefetch_far(far + apart[asked++], n_in * size);
+                    S(ELEMENTS)[in.type].pair(rows, k * size, (const ACC *)v->weights + o * v->taps, v->count[o],
+                                              (const ACC *)u->weights + p * u->taps, u->count[p],
+                                              n_in - k < piece ? n_in - k : piece, (ACC *)(own + g * job->row_bytes) + k);
+                }
             }
             S(contract_rows)(job, own, job->row_bytes, ACC_TYPE, count, to + j * out.stride[d + 1], out.stride[d + 1],
                              out.type, out.divisor, t, scratch);

@@ -29,7 +29,7 @@
 
 enum { LOOP, BEFORE, AFTER, ROW, COPY, PAIR };
 enum { MAX_DIMS = 66, STRIP = 256, PAD = 64, ROWS_AT_ONCE = 16 };
-enum { ROWS_AHEAD = 2 }; /* outputs, of which PAIR fetches the rows */
+enum { ROWS_AHEAD = 4 }; /* outputs, of which PAIR fetches the rows */
 /* Of a block of lanes: taps that all lanes have, taps that any has, the largest index, and whether lane j has index j and
  * all lanes the same taps; the smallest index of the first and of the second half of the lanes, and the largest beyond that. */
 enum { ALL_TAPS, ANY_TAPS, SPAN, CONSECUTIVE, FIRST_HALF, SECOND_HALF, HALF_SPAN, SHAPE };
@@ -111,12 +111,6 @@ enum { BYTE_ROWS = 1 };
 #else
 enum { BYTE_ROWS = 0 }; /* whether rows of bytes have a way of their own: bytes.h */
 #endif
-
-/* Bring what four rows are followed by, `ahead` bytes on, into the cache: it comes from memory while they are summed. */
-static inline void fetch_rows(const char *const *rows, Py_ssize_t ahead, Py_ssize_t bytes) {
-    for (Py_ssize_t k = 0; k < bytes; k += 64)
-        for (int row = 0; row < 4; row++) PREFETCH(rows[row] + ahead + k);
-}
 
 #define ACC float
 #define S(x) x##_float

@@ -22,46 +22,69 @@ typedef struct {
 enum { AHEAD = 8, NEAR_BYTES = 4096 };
 
 /* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
-static inline void prefetch_row(const gather_t *g, const char *src, Py_ssize_t r, Py_ssize_t end) {
+static inline Py_ssize_t bytes_ahead(const gather_t *g) {
     const Py_ssize_t bytes = (g->index[g->n - 1] + 1) * g->size;
-    if (bytes <= NEAR_BYTES && r + AHEAD < end) prefetch(src + g->rows[r + AHEAD], bytes);
+    return bytes <= NEAR_BYTES ? bytes : 0;
 }
+
+#if defined(__GNUC__)
+#define FROM_2(k) (k), (k) + 2
+#define FROM_4(k) FROM_2(k), FROM_2((k) + 4)
+#define FROM_8(k) FROM_4(k), FROM_4((k) + 8)
+#define FROM_16(k) FROM_8(k), FROM_8((k) + 16)
+#define FROM_32(k) FROM_16(k), FROM_16((k) + 32)
+#define FROM_64(k) FROM_32(k), FROM_32((k) + 64)
+#if defined(__clang__)
+#define OF_TWO(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define OF_TWO(x, y, ...) __builtin_shuffle(x, y, (__typeof__(x)){__VA_ARGS__})
+#endif
+/* Every second item of a row of n > N, a vector's items: the even ones of two vectors. The last vector, which may overlap the
+ * one before, takes the odd ones from one item earlier on: nothing behind the last item is read. */
+#define SECOND_BY(T, BYTES, N)                                                                         \
+    typedef T T##_by_##BYTES __attribute__((vector_size(BYTES), aligned(1), may_alias));               \
+    static inline void second_##T##_by_##BYTES(const T *restrict a, T *restrict b, Py_ssize_t n) {     \
+        const T *last = a + 2 * (n - N) - 1;                                                           \
+        for (Py_ssize_t i = 0; i < n - N; i += N) {                                                    \
+            const T##_by_##BYTES x = *(const T##_by_##BYTES *)(a + 2 * i);                             \
+            const T##_by_##BYTES y = *(const T##_by_##BYTES *)(a + 2 * i + N);                         \
+            *(T##_by_##BYTES *)(b + i) = OF_TWO(x, y, FROM_##N(0));                                    \
+        }                                                                                              \
+        const T##_by_##BYTES x = *(const T##_by_##BYTES *)last, y = *(const T##_by_##BYTES *)(last + N); \
+        *(T##_by_##BYTES *)(b + n - N) = OF_TWO(x, y, FROM_##N(1));                                    \
+    }
+#define EVERY_SECOND(T, IN_16, IN_32, IN_64)                                                           \
+    SECOND_BY(T, 16, IN_16)                                                                            \
+    SECOND_BY(T, 32, IN_32)                                                                            \
+    SECOND_BY(T, 64, IN_64)                                                                            \
+    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {            \
+        if (VECTOR_BYTES >= 64 && n > IN_64)                                                           \
+            second_##T##_by_64(a, b, n);                                                               \
+        else if (VECTOR_BYTES >= 32 && n > IN_32)                                                      \
+            second_##T##_by_32(a, b, n);                                                               \
+        else if (n > IN_16)                                                                            \
+            second_##T##_by_16(a, b, n);                                                               \
+        else                                                                                           \
+            for (Py_ssize_t i = 0; i < n; i++) b[i] = a[2 * i];                                        \
+    }
+EVERY_SECOND(uint8_t, 16, 32, 64)
+EVERY_SECOND(uint16_t, 8, 16, 32)
+EVERY_SECOND(uint32_t, 4, 8, 16)
+EVERY_SECOND(uint64_t, 2, 4, 8)
+#undef EVERY_SECOND
+#undef SECOND_BY
+#endif
 
 #define PLAIN_SECOND(T)                                                                            \
     static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
         for (Py_ssize_t i = 0; i < n; i++) b[i] = a[2 * i];                                        \
     }
-
-#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* Every second item of a row is the low half of a number twice as wide. The last ones, which may overlap those before,
- * are the high half from one item earlier on: nothing behind the last item is read. */
-#define EVERY_SECOND(T, WIDE)                                                                      \
-    typedef WIDE pairs_of_##T __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));   \
-    typedef T some_##T __attribute__((vector_size(VECTOR_BYTES / 2), aligned(1), may_alias));      \
-    static inline void every_second_##T(const T *restrict a, T *restrict b, Py_ssize_t n) {        \
-        enum { STEP = VECTOR_BYTES / sizeof(WIDE) };                                               \
-        Py_ssize_t i = 0;                                                                          \
-        if (n > STEP) {                                                                            \
-            for (; i < n - STEP; i += STEP)                                                        \
-                *(some_##T *)(b + i) =                                                             \
-                    __builtin_convertvector(*(const pairs_of_##T *)(a + 2 * i), some_##T);         \
-            i = n - STEP;                                                                          \
-            *(some_##T *)(b + i) = __builtin_convertvector(                                        \
-                *(const pairs_of_##T *)(a + 2 * i - 1) >> (8 * sizeof(T)), some_##T);              \
-            return;                                                                                \
-        }                                                                                          \
-        for (; i < n; i++) b[i] = a[2 * i];                                                        \
-    }
-EVERY_SECOND(uint8_t, uint16_t)
-EVERY_SECOND(uint16_t, uint32_t)
-EVERY_SECOND(uint32_t, uint64_t)
-#undef EVERY_SECOND
-#else
+#if !defined(__GNUC__)
 PLAIN_SECOND(uint8_t)
 PLAIN_SECOND(uint16_t)
 PLAIN_SECOND(uint32_t)
-#endif
 PLAIN_SECOND(uint64_t)
+#endif
 PLAIN_SECOND(item6_t)
 PLAIN_SECOND(item12_t)
 PLAIN_SECOND(item16_t)
@@ -89,7 +112,7 @@ THREE(indexed, index[i])
             memcpy(dst + r * row_bytes, dst + (r - 1) * row_bytes, row_bytes); \
             continue;                                                        \
         }                                                                    \
-        prefetch_row(g, src, r, end);                                        \
+        if (r + AHEAD < end) prefetch_far(src + rows[r + AHEAD], ahead);     \
         const T *restrict a = (const T *)(src + rows[r]);                    \
         T *restrict b = (T *)(dst + r * row_bytes);                          \
         ITEMS(T);                                                            \
@@ -122,7 +145,7 @@ THREE(indexed, index[i])
 static void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end) {
     const Py_ssize_t *restrict rows = g->rows;
     const int32_t *restrict index = g->index;
-    const Py_ssize_t n = g->n, stride = g->stride, row_bytes = g->n * g->size;
+    const Py_ssize_t n = g->n, stride = g->stride, row_bytes = g->n * g->size, ahead = bytes_ahead(g);
     if (stride == 1) {
         for (Py_ssize_t r = begin; r < end; r++) memcpy(dst + r * row_bytes, src + rows[r], (size_t)row_bytes);
     } else if (stride == 2) {

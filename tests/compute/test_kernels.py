@@ -50,6 +50,16 @@ def test_every_pair_of_dtypes_equals_its_twin(machine, in_dtype, out_dtype):
             assert_equals_twin(machine, Problem(in_shape, shape, (0, 1), mode, False, in_dtype, out_dtype, seed=1))
 
 
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "complex64"])
+def test_every_second_sample_of_rows_of_any_length(machine, build, dtype):
+    # rows of no whole number of registers, of one register of any width and of one sample more
+    with machine(build):
+        for n in (*range(1, 70), *range(120, 136), 255, 256, 257):
+            x = np.random.default_rng(n).integers(0, 100, (3, 2 * n)).astype(dtype)
+            assert_array_equal(vrdask.resample(x, n, "nearest"), x[:, 1::2])
+
+
 def test_twin_and_builds_are_different_implementations(monkeypatch):
     assert len(
         {builds.load(kernel, build).__file__ for kernel in ("contract", "gather") for build in BUILDS}

@@ -287,6 +287,7 @@ def test_strided_and_indexed_gathers_equal_take(machine, n_in, n_out, stride, it
     [
         ("linear", (40, 36, 70), (20, 18, 35)), ("linear", (9, 31, 50), (4, 15, 27)), ("area", (7, 12, 33), (7, 6, 20)),
         ("linear", (3, 9, 8, 21), (9, 5, 13)), ("area", (10, 8, 40), (5, 4, 80)), ("linear", (5, 3, 6), (1, 1, 1)),
+        ("linear", (3, 8, 257), (2, 7, 129)), ("area", (4, 14, 520), (2, 7, 260)), ("linear", (4, 6, 1100), (2, 3, 99)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64"])

@@ -20,7 +20,7 @@ def made(what: Resampling | Blocks, x: Any, lazily: bool, chunks: Any, num_threa
         if chunks is not None:
             done = f"{what.label.partition('-')[0]}d"
             raise ValueError(f"chunks must be None for a numpy array, which is {done} at once; got {chunks!r}")
-        count = threads.resolve(num_threads, max(x.size, prod(what.out_shape)))
+        count = threads.resolve(num_threads, max(x.size, prod(what.out_shape)) if num_threads is None else None)
         if isinstance(what, Resampling):
             return resample_in_memory(what, x, count)
         return compute_box(what, x, *what.whole, count, buffers.empty)

@@ -8,14 +8,19 @@ from typing import Any
 import numpy.typing as npt
 
 from vrdask import buffers
-from vrdask.boxes import slices_of
+from vrdask.boxes import Box, shape_of, slices_of
 from vrdask.compute.resample_box import apply
 from vrdask.transforms.resampling import Resampling
 
-_slices_of = lru_cache(maxsize=64)(slices_of)
+
+@lru_cache(maxsize=64)
+def _part(reads: Box, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """Where a box lies in an array; None where it is all of it."""
+    return None if shape_of(reads) == shape else slices_of(reads)
 
 
 def resample_in_memory(resampling: Resampling, x: npt.NDArray[Any], num_threads: int) -> npt.NDArray[Any]:
     """The resampled array."""
     reads, writes = resampling.whole
-    return apply(resampling, x[_slices_of(reads)], reads, writes, num_threads, buffers.empty)
+    part = _part(reads, resampling.in_shape)
+    return apply(resampling, x if part is None else x[part], reads, writes, num_threads, buffers.empty)

@@ -68,7 +68,7 @@ def asked_resampling(
     """The resampling of an array that is asked for: exactly one of shape, factor and spacing is. given : the array as
     the caller gave it. windows : the parts of axes that the result is of.
     """
-    knows = given is not None and (is_of_xarray(given) or is_source(given))
+    knows = given is not None and given is not x and (is_of_xarray(given) or is_source(given))
     by_name = knows or shape is None or exact or bool(windows) or _names(shape, axes, mode)
     if factor is None and spacing is None and not by_name:
         return resampling(x.shape, shape, mode, align_corners, axes=axes, in_dtype=x.dtype, out_dtype=dtype)
@@ -97,7 +97,8 @@ def steps_of(sizes: Sizes) -> tuple[Step | None, ...] | None:
 
 def _names(shape: Any, axes: Any, mode: Any) -> bool:
     """Whether axes are called by name."""
-    if axes is None and type(shape) in (int, tuple, list) and type(mode) is str:  # most calls: looked at in no time
+    plain = type(shape) in (int, tuple, list) and type(mode) is str
+    if plain and (axes is None or (type(axes) is tuple and {*map(type, axes)} == {int})):  # most calls: in no time
         return False
     several = [*(axes if isinstance(axes, Iterable) else (axes,)), *(mode if isinstance(mode, Mapping) else ())]
     return isinstance(shape, Mapping | str) or any(isinstance(axis, str) for axis in several)

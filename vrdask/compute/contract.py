@@ -37,7 +37,9 @@ def contract_box(
     """A stage that is no prefilter, by its number, from the box `reads` of its input into `target`, the box `writes` of
     its output; None converts samples to the target's dtype.
     """
-    threads = threads_for(_nanoseconds(resampling, number, data.size, target.size), num_threads)
+    threads = num_threads
+    if threads > 1:
+        threads = threads_for(_nanoseconds(resampling, number, data.size, target.size), num_threads)
     joined, contraction = _contraction(resampling, number, data.dtype, target.dtype, reads, writes, threads)
     if data.ndim > joined + 1:
         data, target = (array.reshape(*array.shape[:joined], -1) for array in (data, target))
@@ -49,9 +51,14 @@ def contract_box(
 
 def _nanoseconds(resampling: Resampling, number: int | None, read: int, written: int) -> float:
     """What a call takes one thread, within a factor of some three."""
+    return _taps(resampling, number) * (NANOSECONDS_READ * read + NANOSECONDS_WRITTEN * written)
+
+
+@lru_cache(maxsize=256)
+def _taps(resampling: Resampling, number: int | None) -> int:
+    """Of all axes together."""
     ops = () if number is None else tables(resampling.stages[number])
-    taps = sum(op.most_taps for op in ops if op is not None) or 1
-    return taps * (NANOSECONDS_READ * read + NANOSECONDS_WRITTEN * written)
+    return sum(op.most_taps for op in ops if op is not None) or 1
 
 
 def _contraction(

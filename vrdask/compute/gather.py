@@ -33,7 +33,9 @@ def gather_box(resampling: Resampling, source: Array, reads: Box, writes: Box, t
         source = np.ascontiguousarray(source)
         gather = _gathering(resampling, reads, writes, source.shape, source.strides)
         assert gather is not None
-    gather(source, target, min(threads_for(NANOSECONDS * target.size, num_threads), gather.rows))
+    if num_threads > 1:
+        num_threads = min(threads_for(NANOSECONDS * target.size, num_threads), gather.rows)
+    gather(source, target, num_threads)
 
 
 def _gathering(

@@ -25,7 +25,7 @@ from vrdask.compute.slabs import Group, slabs
 from vrdask.compute.stand_ins import in_numbers, numbers_of, samples_of, with_parts
 from vrdask.compute.table_cuts import pieces_of
 from vrdask.compute.uint8_filter.whole_box import filter_box
-from vrdask.dtypes import DType, native
+from vrdask.dtypes import DType, in_native_order, native
 from vrdask.transforms.resampling import Resampling, prefilter_of
 
 Array = npt.NDArray[Any]
@@ -40,7 +40,8 @@ def apply(
         byte order and memory layout; not changed.
     empty : makes the result's array.
     """
-    shape, dtype = shape_of(writes), resampling.out_dtype
+    is_whole = writes is resampling.whole[1]
+    shape, dtype = resampling.out_shape if is_whole else shape_of(writes), resampling.out_dtype
     if 0 in shape:
         return np.empty(shape, dtype)
     if (of_numbers := in_numbers(resampling)) is not None:
@@ -50,7 +51,7 @@ def apply(
         return reduce_box(resampling.blocks, source, num_threads, empty)
     data = source
     if resampling.stages:
-        data = empty(shape, source.dtype if resampling.copies else dtype)
+        data = empty(shape, source.dtype if resampling.copies and source.dtype != dtype else dtype)
         pieces = pieces_of(resampling, writes)
         if pieces is None:
             _fill(resampling, source, reads, writes, data, num_threads)
@@ -58,9 +59,11 @@ def apply(
             for piece in pieces:
                 box = resampling.reads(piece)
                 _fill(resampling, source[within(box, reads)], box, piece, data[within(piece, writes)], num_threads)
+    if data.dtype is dtype and data is not source:
+        return data
     if native(data.dtype) != dtype:
         copies, data = data, empty(shape, dtype)
-        _run_stage(resampling, None, copies.astype(native(copies.dtype), copy=False), writes, writes, data, num_threads)
+        _run_stage(resampling, None, in_native_order(copies), writes, writes, data, num_threads)
     return data.astype(dtype, order="C", copy=data is source)
 
 
@@ -71,11 +74,9 @@ def _fill(resampling: Resampling, source: Array, reads: Box, writes: Box, target
     elif resampling.fixed_point:
         filter_box(resampling, source, reads, writes, target, num_threads)
     elif resampling.sums.by_bits:
-        mean_box(
-            resampling, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads, _run_stages
-        )
+        mean_box(resampling, in_native_order(source), reads, writes, target, num_threads, _run_stages)
     else:
-        _run_stages(resampling, source.astype(native(source.dtype), copy=False), reads, writes, target, num_threads)
+        _run_stages(resampling, in_native_order(source), reads, writes, target, num_threads)
 
 
 def _run_stages(

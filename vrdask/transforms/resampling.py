@@ -9,7 +9,8 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -238,16 +239,16 @@ def resampling(
 
     steps : of `axes`, input samples from one output to the next, where they are not those of the sizes.
     """
-    plain = _are_integers(in_shape) and _are_integers(shape) and (axes is None or _are_integers(axes))
-    if plain and steps is None and type(mode) is str and type(align_corners) is bool:
+    plain = steps is None and type(mode) is str and type(align_corners) is bool
+    if plain and _are_integers(in_shape, shape, () if axes is None else axes):
         dtypes = np.dtype(in_dtype), None if out_dtype is None else np.dtype(out_dtype)
         return _checked_once(in_shape, shape, mode, align_corners, axes, *dtypes)
     return _checked(in_shape, shape, mode, align_corners, axes, in_dtype, out_dtype, steps)
 
 
-def _are_integers(value: object) -> bool:
-    """Whether equality says all about a value: 1, 1.0 and True are equal."""
-    return type(value) is tuple and {*map(type, value)} == {int}
+def _are_integers(*values: Any) -> bool:
+    """Whether equality says all about values: 1, 1.0 and True are equal."""
+    return {*map(type, values)} == {tuple} and {*map(type, chain(*values))} == {int}
 
 
 def _checked(
