@@ -13,9 +13,9 @@ group cut in two shares less.
 With many taps, neighbouring outputs share most of their source slabs. They are contracted in groups, strip by strip,
 and the strips of the rows they share are first brought side by side: rows that lie a power of two apart compete for a
 few cache lines. With one or two taps on two shrinking axes before the row (a volume that about halves), both are
-contracted at once, in registers: the slab between them would cost more to write and read than its sums; and the rows of outputs
-to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the first-level
-cache.
+contracted at once, in registers: the slab between them would cost more to write and read than its sums; and the rows
+of outputs to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the
+first-level cache.
 
 Along a row, a register of outputs forms a block, whose table serves several rows. Permutations pick samples: from one
 register where a tap's samples of the block lie within it, as those of growing rows do; from two, which serve as many
