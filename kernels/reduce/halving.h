@@ -5,7 +5,7 @@
  *   INTEGER            of as many bits
  *   EVERY(F, c)        F(c, 0), F(c, 1), ..: one for each lane
  *   NAME(x)            name-mangler
- * and defines NAME(halved)(rows, count, start, blocks, places, inner, to).
+ * and defines NAME(halved)(rows, count, start, blocks, places, inner, streams, to), which stores past the caches if asked.
  *
  * Of the rows of a block, which are in C order, those a half of them apart lie along its first axis. */
 
@@ -23,6 +23,14 @@ static inline ALWAYS_INLINE T NAME(column)(const char *const *rows, const int co
 #define AT(k) ((const T *)rows[k])[at]
     COLUMN(T, AT)
 #undef AT
+}
+
+static inline ALWAYS_INLINE void NAME(pixel)(const char *const *rows, const int count, Py_ssize_t at, Py_ssize_t inner,
+                                             T *restrict to) {
+    for (Py_ssize_t c = 0; c < inner; c++) {
+        const T a = NAME(column)(rows, count, at + c), b = NAME(column)(rows, count, at + inner + c);
+        to[c] = HALF(a, b);
+    }
 }
 
 #if defined(__GNUC__)
@@ -45,13 +53,21 @@ static inline ALWAYS_INLINE NAME(lanes_t) NAME(columns)(const char *const *rows,
 #endif
 #define PIXELS(c)                                                                                                \
     static inline ALWAYS_INLINE Py_ssize_t NAME(pixels_##c)(const char *const *rows, const int count,            \
-                                                            Py_ssize_t at, Py_ssize_t blocks, T *to) {           \
+                                                            Py_ssize_t at, Py_ssize_t blocks, int streams, T *to) { \
         const Py_ssize_t each = LANES / (c), n = 2 * (c) * blocks;                                               \
+        const Py_ssize_t aligned = (Py_ssize_t)(-(uintptr_t)to % (LANES * sizeof(T)) / sizeof(T));               \
         Py_ssize_t j = 0;                                                                                        \
+        if (streams && LANES % (c) == 0 && aligned % (c) == 0)                                                   \
+            for (; j < aligned / (c) && j < blocks; j++)                                                         \
+                NAME(pixel)(rows, count, at + 2 * (c) * j, c, to + (c) * j);                                     \
+        else                                                                                                     \
+            streams = 0;                                                                                         \
         for (; 2 * (c) * j + 2 * LANES <= n && (c) * j + LANES <= (c) * blocks; j += each) {                     \
             const NAME(lanes_t) x = NAME(columns)(rows, count, at + 2 * (c) * j);                                \
             const NAME(lanes_t) y = NAME(columns)(rows, count, at + 2 * (c) * j + LANES);                        \
-            *(NAME(lanes_t) *)(to + (c) * j) = HALF(PICKED(x, y, FIRST, c), PICKED(x, y, SECOND, c));            \
+            const NAME(lanes_t) found = HALF(PICKED(x, y, FIRST, c), PICKED(x, y, SECOND, c));                   \
+            if (CAN_STREAM && streams) STREAM(to + (c) * j, found);                                              \
+            else *(NAME(lanes_t) *)(to + (c) * j) = found;                                                       \
         }                                                                                                        \
         return j;                                                                                                \
     }
@@ -68,7 +84,8 @@ PIXELS(4)
 #endif
 
 static inline ALWAYS_INLINE void NAME(of_rows)(const char *const *rows, const int count, Py_ssize_t start,
-                                               Py_ssize_t blocks, Py_ssize_t places, Py_ssize_t inner, T *restrict to) {
+                                               Py_ssize_t blocks, Py_ssize_t places, Py_ssize_t inner, int streams,
+                                               T *restrict to) {
     const Py_ssize_t at = start * places * inner;
     Py_ssize_t j = 0;
     if (places == 1) {
@@ -79,28 +96,23 @@ static inline ALWAYS_INLINE void NAME(of_rows)(const char *const *rows, const in
         return;
     }
 #if defined(__GNUC__)
-    if (inner == 1) j = NAME(pixels_1)(rows, count, at, blocks, to);
-    else if (inner == 2) j = NAME(pixels_2)(rows, count, at, blocks, to);
+    if (inner == 1) j = NAME(pixels_1)(rows, count, at, blocks, streams, to);
+    else if (inner == 2) j = NAME(pixels_2)(rows, count, at, blocks, streams, to);
 #if LANES > 2
-    else if (inner == 3) j = NAME(pixels_3)(rows, count, at, blocks, to);
-    else if (inner == 4) j = NAME(pixels_4)(rows, count, at, blocks, to);
+    else if (inner == 3) j = NAME(pixels_3)(rows, count, at, blocks, streams, to);
+    else if (inner == 4) j = NAME(pixels_4)(rows, count, at, blocks, streams, to);
 #endif
 #endif
-    for (; j < blocks; j++)
-        for (Py_ssize_t c = 0; c < inner; c++) {
-            const Py_ssize_t first = at + 2 * inner * j + c;
-            const T a = NAME(column)(rows, count, first), b = NAME(column)(rows, count, first + inner);
-            to[j * inner + c] = HALF(a, b);
-        }
+    for (; j < blocks; j++) NAME(pixel)(rows, count, at + 2 * inner * j, inner, to + inner * j);
 }
 
 static void NAME(halved)(const char *const *rows, Py_ssize_t count, Py_ssize_t start, Py_ssize_t blocks,
-                         Py_ssize_t places, Py_ssize_t inner, T *to) {
+                         Py_ssize_t places, Py_ssize_t inner, int streams, T *to) {
     switch (count) {
-    case 1: NAME(of_rows)(rows, 1, start, blocks, places, inner, to); break;
-    case 2: NAME(of_rows)(rows, 2, start, blocks, places, inner, to); break;
-    case 4: NAME(of_rows)(rows, 4, start, blocks, places, inner, to); break;
-    default: NAME(of_rows)(rows, (int)count, start, blocks, places, inner, to);
+    case 1: NAME(of_rows)(rows, 1, start, blocks, places, inner, streams, to); break;
+    case 2: NAME(of_rows)(rows, 2, start, blocks, places, inner, streams, to); break;
+    case 4: NAME(of_rows)(rows, 4, start, blocks, places, inner, streams, to); break;
+    default: NAME(of_rows)(rows, (int)count, start, blocks, places, inner, streams, to);
     }
 }
 

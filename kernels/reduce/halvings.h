@@ -41,7 +41,8 @@ enum { MOST_ROWS = 16 }; /* of a block: as MOST_HALVED in vrdask/transforms/bloc
 enum { HALVES_AT_ONCE = 256 };
 
 static void f16_halved(const char *const *rows, Py_ssize_t count, Py_ssize_t start, Py_ssize_t blocks, Py_ssize_t places,
-                       Py_ssize_t inner, uint16_t *to) {
+                       Py_ssize_t inner, int streams, uint16_t *to) {
+    (void)streams;
     float floats[MOST_ROWS][HALVES_AT_ONCE], sums[HALVES_AT_ONCE];
     const char *held[MOST_ROWS];
     const Py_ssize_t width = places * inner, each = HALVES_AT_ONCE / width;
@@ -52,7 +53,7 @@ static void f16_halved(const char *const *rows, Py_ssize_t count, Py_ssize_t sta
             const uint16_t *restrict from = (const uint16_t *)rows[k] + (start + j) * width;
             for (Py_ssize_t i = 0; i < some * width; i++) floats[k][i] = half_to_float(from[i]);
         }
-        f32_halved(held, count, 0, some, places, inner, sums);
+        f32_halved(held, count, 0, some, places, inner, 0, sums);
         for (Py_ssize_t i = 0; i < some * inner; i++) to[j * inner + i] = float_to_half(sums[i]);
     }
 }

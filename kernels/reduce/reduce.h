@@ -30,6 +30,7 @@ typedef struct {
     uint64_t flip;                /* bits to flip in every sample, or in its key */
     uint64_t zero;                /* of majority: the number that zero has become */
     int what, code, wide, sparse; /* wide: sums of 8 and 16 bits take 64 */
+    int streams;                  /* results are more than caches hold, and may go past them */
 } reduce_t;
 
 typedef struct { uint64_t low, high; } halves_t; /* sums of the lower and the upper 32 bits */
@@ -140,7 +141,7 @@ static void reduce_places(const reduce_t *g, const char *const *rows, Py_ssize_t
 #define OF(type) order_##type(ARGUMENTS)
     if (g->what == MEDIAN || g->what == MAJORITY) { BY_WIDTH(OF) return; }
 #undef OF
-#define HALVED(type, ELEMENT) type##_halved(rows, count, start, blocks, places, g->inner, (ELEMENT *)to)
+#define HALVED(type, ELEMENT) type##_halved(rows, count, start, blocks, places, g->inner, g->streams, (ELEMENT *)to)
     if (g->what == HALVES) {
         if (g->code == F16) HALVED(f16, uint16_t);
         else if (g->code == F32) HALVED(f32, float);
@@ -177,6 +178,7 @@ static void reduce_tiles(const reduce_t *g, const char *src, char *dst, Py_ssize
         if (stop > full)
             reduce_places(g, rows, count, full, 1, g->n - full * g->f, to + (full - start) * g->place_bytes, scratch);
     }
+    STREAMED();
 }
 
 #endif

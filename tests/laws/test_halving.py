@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from strategies import values
 
 import vrdask
-from vrdask.compute import builds
+from vrdask.compute import builds, reduce_box
 from vrdask.compute.resample_box import apply
 from vrdask.compute.stand_ins import in_numbers
 from vrdask.transforms import reference
@@ -65,6 +66,20 @@ def test_floats_that_are_halved_are_those_of_the_contraction(machine, mode, dtyp
             with machine(build):
                 for threads in (1, 3):
                     assert _bits(apply(made, x, *made.whole, threads)) == expected, (in_shape, axes, build)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_goes_past_the_caches_is_the_same(machine, monkeypatch, dtype, build):
+    monkeypatch.setattr(reduce_box, "STREAMED", 0)
+    for n, channels in product((1, 2, 7, 8, 15, 16, 17, 33, 64, 65, 1100), (1, 2, 3, 4, 5)):
+        x = _of_any_size((6, 4, 2 * n, channels), dtype, n)
+        what = resampling(x.shape, (3, 2, n), "area", axes=(0, 1, 2), in_dtype=dtype)
+        with np.errstate(over="ignore"):
+            expected = _bits(reference.resample(what, x))
+        with machine(build, row_elements=37):
+            for threads in (1, 3):
+                assert _bits(apply(what, x, *what.whole, threads)) == expected
 
 
 def test_floats_in_any_layout_are_halved_alike(machine):

@@ -41,6 +41,8 @@ LARGE = 2 << 20
 """Bytes of samples that no second-level cache holds."""
 LOOKED_THROUGH = 20 << 10
 """Bytes of a block's rows that a first-level cache holds, with room to spare."""
+STREAMED = 8 << 20
+"""Bytes of a result of which little is left in a cache for who asked for it: halved floats need not pass through one."""
 WIDEST_SUM = 16
 """Bytes, of 64-bit integers."""
 
@@ -143,7 +145,8 @@ def _run(
     wide = what == SUM or block > MOST_IN_32_BITS
     _kernel.reduce(
         x, target, outer, (n, factor, inner), tile, what, CODES[dtype], wide, sparse, flip, zero,
-        target.dtype.itemsize, _first_bytes(x, outer, n * inner), scratch, rows_bytes, num_threads,
+        target.dtype.itemsize, _first_bytes(x, outer, n * inner), target.nbytes > STREAMED, scratch, rows_bytes,
+        num_threads,
     )  # fmt: skip
 
 
