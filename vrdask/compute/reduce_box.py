@@ -42,7 +42,7 @@ LARGE = 2 << 20
 LOOKED_THROUGH = 20 << 10
 """Bytes of a block's rows that a first-level cache holds, with room to spare."""
 STREAMED = 8 << 20
-"""Bytes of a result of which little is left in a cache for who asked for it: halved floats need not pass through one."""
+"""Bytes of a result of which caches keep little for who asked for it: halved floats need not pass through them."""
 WIDEST_SUM = 16
 """Bytes, of 64-bit integers."""
 
