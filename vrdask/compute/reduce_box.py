@@ -37,8 +37,8 @@ NANOSECONDS = 0.2
 """Of a sample, about."""
 TILE = 1024
 """Results of a row that are worked on at a time."""
-LARGE = 2 << 20
-"""Bytes of samples that no second-level cache holds."""
+LARGE = 8 << 20
+"""Bytes of samples that come from memory: from a third-level cache rows come as fast in turns."""
 LOOKED_THROUGH = 20 << 10
 """Bytes of a block's rows that a first-level cache holds, with room to spare."""
 STREAMED = 8 << 20
