@@ -8,6 +8,8 @@
 #include <string.h>
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 #include "common/half.h"
 
@@ -57,6 +59,24 @@ static inline uint64_t double_to_u64(double a) {
 #define VECTOR_BYTES 32
 #else
 #define VECTOR_BYTES 16
+#endif
+
+/* Store a register past the caches, at a multiple of its size; and what comes between that and whoever looks. */
+#if !defined(__GNUC__)
+#elif defined(__AVX512F__)
+#define STREAM(p, v) _mm512_stream_si512((__m512i *)(p), (__m512i)(v))
+#elif defined(__AVX2__)
+#define STREAM(p, v) _mm256_stream_si256((__m256i *)(p), (__m256i)(v))
+#elif defined(__SSE2__)
+#define STREAM(p, v) _mm_stream_si128((__m128i *)(p), (__m128i)(v))
+#endif
+#if defined(STREAM)
+#define STREAMED() _mm_sfence()
+enum { CAN_STREAM = 1 };
+#else
+#define STREAM(p, v) ((void)0)
+#define STREAMED() ((void)0)
+enum { CAN_STREAM = 0 };
 #endif
 
 /* The bytes of a vector in another order, where there is an instruction for it. */

@@ -95,10 +95,10 @@ HALVES(u16, uint16_t, OF_3(u16, uint16_t))
     static void mean_##type(PARAMETERS) {                                                                     \
         const ELEMENT flip = (ELEMENT)g->flip;                                                                \
         const Py_ssize_t n = blocks * g->inner, samples = count * places;                                     \
-        const int bits = power_of_two((uint64_t)samples);                                                     \
         uint32_t *restrict sums = (uint32_t *)scratch;                                                        \
         ELEMENT *restrict b = (ELEMENT *)to;                                                                  \
         if (g->f == 2 && places == 2 && halves_##type(g, rows, count, start, blocks, to)) return;             \
+        const int bits = power_of_two((uint64_t)samples);                                                     \
         type##_summed(g, rows, count, start, blocks, places, sums);                                           \
         if (samples == 1) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(sums[i] ^ flip);                \
         else if (bits) for (Py_ssize_t i = 0; i < n; i++) b[i] = (ELEMENT)(shifted_32(sums[i], bits) ^ flip); \

@@ -14,9 +14,9 @@ cdef extern from "reduce/reduce.h" nogil:
         Py_ssize_t *out
         Py_ssize_t *factor
         Py_ssize_t *stride
-        Py_ssize_t n, f, inner, n_out, tile, tiles, row_bytes, place_bytes
+        Py_ssize_t n, f, inner, n_out, tile, tiles, row_bytes, place_bytes, first_bytes
         uint64_t flip, zero
-        int what, code, wide, sparse
+        int what, code, wide, sparse, streams
 
     void reduce_tiles(const reduce_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end,
                       const char **rows, char *scratch)
@@ -56,12 +56,15 @@ cdef void reduce_units(const void *given, Py_ssize_t begin, Py_ssize_t end, int 
 
 def reduce(
     source, target, outer, last, Py_ssize_t tile, int what, int code, bint wide, bint sparse, uint64_t flip, uint64_t zero,
-    Py_ssize_t result_bytes, char[:, ::1] scratch, Py_ssize_t rows_bytes, int num_threads,
+    Py_ssize_t result_bytes, Py_ssize_t first_bytes, bint streams,
+    char[:, ::1] scratch, Py_ssize_t rows_bytes, int num_threads,
 ):
     """Fill a contiguous target.
 
     outer : for each outer axis its size, factor and stride in bytes. last : size, factor, and samples side by side.
     tile : results along the last axis that are worked on at a time. result_bytes : of one result.
+    first_bytes : of a row of samples, where rows are looked through before they are worked on; else 0.
+    streams : whether results may go past the caches.
     scratch : for each thread a row of memory, which holds the addresses of a block's rows first.
     """
     cdef reduce_t g
@@ -81,6 +84,7 @@ def reduce(
     g.tile, g.tiles = tile, (g.n_out + tile - 1) // tile
     g.place_bytes = g.inner * result_bytes
     g.row_bytes = g.n_out * g.place_bytes
+    g.first_bytes, g.streams = first_bytes, streams
     g.flip, g.zero = flip, zero
     g.what, g.code, g.wide, g.sparse = what, code, wide, sparse
     tiles = rows * g.tiles

@@ -315,16 +315,20 @@ def test_one_thread_for_little_work_equals_many(mode):
 @given(
     problem=block_problems(), build=st.sampled_from(BUILDS), most=st.sampled_from([0, 1 << 15]),
     inner=st.sampled_from([0, 1, 16]), tile=st.sampled_from([1, 7, 1024]), threads=st.sampled_from([1, 2, 5]),
+    looked=st.sampled_from([0, 1 << 20]),
 )  # fmt: skip
 def test_blocks_by_narrow_sums_and_by_samples_side_by_side_equal_the_general_way(
-    machine, problem, build, most, inner, tile, threads
+    machine, problem, build, most, inner, tile, threads, looked
 ):
-    # sums of 8 and 16 bits in 32 where they fit; channels within a row, or each place a row of its own
+    # sums of 8 and 16 bits in 32 where they fit; channels within a row, or each place a row of its own; rows that are
+    # looked through first, or not
     x = problem.source
     expected = problem.downsample(x, num_threads=1)
     with machine(build, row_elements=tile), pytest.MonkeyPatch.context() as patch:
         patch.setattr(reduce_box, "MOST_IN_32_BITS", most)
         patch.setattr(reduce_box, "MOST_INNER", inner)
+        patch.setattr(reduce_box, "LARGE", 0)
+        patch.setattr(reduce_box, "LOOKED_THROUGH", looked)
         assert_array_equal(problem.downsample(x, num_threads=threads), expected)
 
 

@@ -12,10 +12,10 @@ group cut in two shares less.
 
 With many taps, neighbouring outputs share most of their source slabs. They are contracted in groups, strip by strip,
 and the strips of the rows they share are first brought side by side: rows that lie a power of two apart compete for a
-few cache lines. With one or two taps on two shrinking axes before the row (halving a volume), both are contracted
-at once, in registers: the slab between them would cost more to write and read than its sums; and the rows of outputs
-to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the first-level
-cache.
+few cache lines. With one or two taps on two shrinking axes before the row (a volume that about halves), both are
+contracted at once, in registers: the slab between them would cost more to write and read than its sums; and the rows
+of outputs to come are fetched meanwhile. Rows go in pieces of a thousand outputs, several rows of which stay in the
+first-level cache.
 
 Along a row, a register of outputs forms a block, whose table serves several rows. Permutations pick samples: from one
 register where a tap's samples of the block lie within it, as those of growing rows do; from two, which serve as many
@@ -40,6 +40,12 @@ permutation, the same at every step, and multiplied in pairs; tables hold the pe
 want them. Down a column, bytes of two rows are interleaved. With AVX-512 both want byte permutations and dot products
 (VBMI, VNNI), which not every processor has: that is asked at import. AVX2 and NEON permute the bytes of windows that
 outputs side by side share (row_windows.h). A third axis takes a further call.
+
+`reduce` takes whole blocks: sums of rows first, side by side as they lie, then of places along a row. Exact means of
+integers are one use of it; halving floats another, by "area", "linear" and whatever else takes the mean of two samples:
+there the contraction's operations are done in registers, with nothing of tables, and memory is the limit. A block's
+rows but the last ones are looked through before they are worked on: neighbouring rows that share a page of memory and
+are read in turns come half as fast, since prefetchers follow one stream in a page.
 
 `prefilter` brings a strip of neighbouring lines together, filters it in one sweep each way, with what samples need of
 those before them in registers, and stores it: per axis one pass over memory. Lines along a row are shifted in

@@ -15,7 +15,7 @@ from vrdask.buffers import Empty
 from vrdask.compute import builds
 from vrdask.compute.threads import threads_for
 from vrdask.dtypes import CODES, DType, native
-from vrdask.transforms.blocks import Blocks
+from vrdask.transforms.blocks import HALVES, Blocks
 from vrdask.transforms.reference import convert
 from vrdask.transforms.reference_blocks import mean_of_integers
 
@@ -25,9 +25,9 @@ Axis = tuple[int, int, int]
 
 _kernel = builds.load("reduce", builds.choose())
 
-MEAN, SUM, MAXIMUM, MEDIAN, MAJORITY = range(5)
+MEAN, SUM, MAXIMUM, MEDIAN, MAJORITY, HALVED = range(6)
 """As in kernels/reduce/reduce.h."""
-_WHAT = {"mean": MEAN, "min": MAXIMUM, "max": MAXIMUM, "median": MEDIAN, "majority": MAJORITY}
+_WHAT = {"mean": MEAN, "min": MAXIMUM, "max": MAXIMUM, "median": MEDIAN, "majority": MAJORITY, HALVES: HALVED}
 
 MOST_IN_32_BITS = 1 << 15
 """Samples of 16 bits whose sum 31 bits hold."""
@@ -37,6 +37,12 @@ NANOSECONDS = 0.2
 """Of a sample, about."""
 TILE = 1024
 """Results of a row that are worked on at a time."""
+LARGE = 8 << 20
+"""Bytes of samples that come from memory: from a third-level cache rows come as fast in turns."""
+LOOKED_THROUGH = 20 << 10
+"""Bytes of a block's rows that a first-level cache holds, with room to spare."""
+STREAMED = 8 << 20
+"""Bytes of a result of which caches keep little for who asked for it: halved floats need not pass through them."""
 WIDEST_SUM = 16
 """Bytes, of 64-bit integers."""
 
@@ -139,8 +145,19 @@ def _run(
     wide = what == SUM or block > MOST_IN_32_BITS
     _kernel.reduce(
         x, target, outer, (n, factor, inner), tile, what, CODES[dtype], wide, sparse, flip, zero,
-        target.dtype.itemsize, scratch, rows_bytes, num_threads,
+        target.dtype.itemsize, _first_bytes(x, outer, n * inner), target.nbytes > STREAMED, scratch, rows_bytes,
+        num_threads,
     )  # fmt: skip
+
+
+def _first_bytes(x: Array, outer: list[Axis], n: int) -> int:
+    """Bytes of a row of `n` samples where the rows of a block are looked through first: all but its last ones along the
+    last outer axis. A cache must hold them until they are worked on.
+    """
+    factor = outer[-1][1] if outer else 1
+    rows = prod(min(size, f) for size, f, _ in outer)
+    first = (rows - rows // factor) * n * x.itemsize
+    return n * x.itemsize if x.nbytes > LARGE and 0 < first <= LOOKED_THROUGH else 0
 
 
 def _layout(x: Array, factors: tuple[int, ...]) -> tuple[list[Axis], tuple[int, int, int]] | None:

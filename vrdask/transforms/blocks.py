@@ -36,12 +36,19 @@ min, max    NaN only where there is nothing else, as numpy's fmin and fmax
 stride      the first sample
 """
 
+HALVES = "halves"
+"""Not for users, since `resample` has it: of floats, the halves of two samples added, along one axis after the other,
+the first one first, in a resampling's precision."""
+
 MOST_IN_BLOCK = 2**31
 """Samples of a block, at most: sums of 32-bit integers fit 64 bits, and remainders can be doubled."""
 
 
 MOST_IN_WINDOW = 2**12
 """Samples of a window of a resampling that is one of blocks, at most: a list of its rows takes next to nothing."""
+
+MOST_HALVED = 2**4
+"""Samples of a block that is halved, at most: registers hold what its rows have at a place."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Blocks:
     factors: tuple[int, ...]
     """Samples of a whole block along every axis; 1 where nothing happens. It may be more than the axis has."""
     mode: str
-    """One of `MODES`."""
+    """One of `MODES`, or `HALVES`."""
     sparse: bool
     """Of majority: whether zeros count only where there is nothing else."""
     in_dtype: DType
@@ -143,7 +150,8 @@ def blocks(
 def whole_blocks(
     pairs: Sequence[tuple[int, int, Step | None]], dtype: DType, are_means: bool, are_halves: bool
 ) -> Blocks | None:
-    """The downsampling that gives a resampling's bits: of integers, where every window is a whole block.
+    """The downsampling that gives a resampling's bits, where every window is a whole block: of integers; of floats at a
+    ratio of 2, where a sum is of two halves whatever made the weights.
 
     pairs : sizes before and after by axis, and samples from one to the next where the sizes do not say it.
     are_means : every result is the exact mean of a window. are_halves : or of two samples along an axis, if those are
@@ -152,15 +160,19 @@ def whole_blocks(
     >>> whole_blocks([(6, 2, None), (5, 5, None)], np.dtype("uint8"), True, False).factors
     (3, 1)
     """
-    if dtype.kind not in "iu" or any(n_out == 0 or n_in % n_out for n_in, n_out, _ in pairs):
+    if dtype.kind not in "iuf" or any(n_out == 0 or n_in % n_out for n_in, n_out, _ in pairs):
         return None
     if any(step not in (None, n_in // n_out) for n_in, n_out, step in pairs):
         return None
     factors = tuple(n_in // n_out for n_in, n_out, _ in pairs)
-    are_halves = are_halves and max(factors, default=1) <= 2 and dtype.itemsize < 8
-    if not (are_means or are_halves) or not 1 < prod(factors) <= MOST_IN_WINDOW:
+    halved = max(factors, default=1) <= 2
+    if dtype.kind == "f":
+        known, most, mode = halved and (are_means or are_halves), MOST_HALVED, HALVES
+    else:
+        known, most, mode = are_means or (are_halves and halved and dtype.itemsize < 8), MOST_IN_WINDOW, "mean"
+    if not known or not 1 < prod(factors) <= most:
         return None
-    return Blocks(tuple(n_in for n_in, _, _ in pairs), factors, "mean", False, dtype, dtype)
+    return Blocks(tuple(n_in for n_in, _, _ in pairs), factors, mode, False, dtype, dtype)
 
 
 def checked_factors(factors: Factors, axes: Iterable[int] | int | None, ndim: int) -> dict[int, int]:

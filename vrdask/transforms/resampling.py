@@ -27,6 +27,9 @@ from vrdask.transforms.operators import Operator
 from vrdask.transforms.prefilter import Prefilter
 from vrdask.transforms.sums import Pair, Steps, Sums, by_axis, is_mean, is_resampled, sums
 
+HALVING = {"linear", "area", "area_exact", "box"}
+"""Modes that take the mean of two samples at a ratio of 2."""
+
 Tables = tuple[Operator | None, ...]
 """One operator per array axis; None where an axis passes through."""
 Modes: TypeAlias = str | Sequence[str] | Mapping[int, str]
@@ -112,7 +115,7 @@ class Resampling:
         """The downsampling that gives the same bits, where there is one."""
         if self.in_dtype != self.out_dtype or self.fixed_point:
             return None
-        halves = self.used_modes == {"linear"} and not self.align_corners
+        halves = self.used_modes <= HALVING and not self.align_corners
         return whole_blocks(self.pairs, self.in_dtype, self.is_mean, halves)
 
     @cached_property
