@@ -130,10 +130,24 @@ static void reduce_places(const reduce_t *g, const char *const *rows, Py_ssize_t
     }
 }
 
+/* The bytes of a row, in turn. Loops that read several rows side by side get them at half of the speed of memory where
+ * rows are short: processors foresee one place after the other, and few of them beyond a page of 4096 bytes. So such rows
+ * are read first, one after the other, as many as the first-level cache holds (means of 2x2x2 float32 in rows of 2 KB, on
+ * Zen 4: 1.9 times as fast). Longer ones are foreseen; and neither prefetches in place of loads nor rows of the next tile
+ * were as fast. */
+enum { MOST_FETCHED = 24 << 10, HALF_LINE = 32 }; /* one load of a line did not always do */
+static inline void fetch(const char *from, Py_ssize_t bytes) {
+#define LOAD(k) (void)*(const volatile char *)(from + at + k * HALF_LINE)
+    Py_ssize_t at = 0;
+    for (; at + 4 * HALF_LINE <= bytes; at += 4 * HALF_LINE) { LOAD(0); LOAD(1); LOAD(2); LOAD(3); }
+    for (; at < bytes; at += HALF_LINE) LOAD(0);
+#undef LOAD
+}
+
 /* Tiles [begin, end) of the result, counted along its rows. */
 static void reduce_tiles(const reduce_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end,
                          const char **rows, char *scratch) {
-    const Py_ssize_t whole = g->n / g->f;
+    const Py_ssize_t whole = g->n / g->f, bytes = g->n * g->inner * ELEMENT_SIZE[g->code];
     Py_ssize_t row = -1, count = 0;
     for (Py_ssize_t tile = begin; tile < end; tile++) {
         if (tile / g->tiles != row) {
@@ -143,6 +157,8 @@ static void reduce_tiles(const reduce_t *g, const char *src, char *dst, Py_ssize
         const Py_ssize_t start = tile % g->tiles * g->tile;
         const Py_ssize_t stop = start + g->tile < g->n_out ? start + g->tile : g->n_out, full = stop < whole ? stop : whole;
         char *to = dst + row * g->row_bytes + start * g->place_bytes;
+        if (g->tiles == 1 && count > 1 && bytes <= MOST_FETCHED / count)
+            for (Py_ssize_t r = 0; r < count; r++) fetch(rows[r], bytes);
         if (full > start) reduce_places(g, rows, count, start, full - start, g->f, to, scratch);
         if (stop > full)
             reduce_places(g, rows, count, full, 1, g->n - full * g->f, to + (full - start) * g->place_bytes, scratch);
