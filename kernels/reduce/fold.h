@@ -49,6 +49,14 @@ static inline ALWAYS_INLINE void NAME(pairs)(const reduce_t *g, const char *cons
     }
 }
 
+static NEVER_INLINE void NAME(four_rows)(const reduce_t *g, const char *const *rows, Py_ssize_t start,
+                                         Py_ssize_t blocks, ACC *restrict acc) {
+    const T *restrict rows_0 = (const T *)rows[0] + start, *restrict rows_1 = (const T *)rows[1] + start;
+    const T *restrict rows_2 = (const T *)rows[2] + start, *restrict rows_3 = (const T *)rows[3] + start;
+    (void)g;
+    for (Py_ssize_t i = 0; i < blocks; i++) acc[i] = OP(OP(OP(A(0, i), A(1, i)), A(2, i)), A(3, i));
+}
+
 static void NAME(fold)(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,
                        Py_ssize_t blocks, Py_ssize_t places, ACC *restrict acc) {
     const Py_ssize_t f = g->f, inner = g->inner, step = f * inner;
@@ -60,12 +68,19 @@ static void NAME(fold)(const reduce_t *g, const char *const *rows, Py_ssize_t co
         case 4: NAME(pairs)(g, rows, count, start, blocks, 4, acc); return;
         }
     }
+    if (step == 1 && count == 4) {
+        NAME(four_rows)(g, rows, start, blocks, acc);
+        return;
+    }
     for (Py_ssize_t r = 0; r < count; r++)
         for (Py_ssize_t k = 0; k < places; k++) {
             const T *restrict rows_0 = (const T *)rows[r] + start * step + k * inner;
             if (step == 1) {
                 if (r == 0) for (Py_ssize_t i = 0; i < blocks; i++) acc[i] = A(0, i);
                 else for (Py_ssize_t i = 0; i < blocks; i++) acc[i] = OP(acc[i], A(0, i));
+            } else if (inner == 1) {
+                if (r == 0 && k == 0) for (Py_ssize_t j = 0; j < blocks; j++) acc[j] = A(0, j * step);
+                else for (Py_ssize_t j = 0; j < blocks; j++) acc[j] = OP(acc[j], A(0, j * step));
             } else if (r == 0 && k == 0) {
                 for (Py_ssize_t j = 0; j < blocks; j++)
                     for (Py_ssize_t c = 0; c < inner; c++) acc[j * inner + c] = A(0, j * step + c);

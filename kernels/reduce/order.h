@@ -71,52 +71,113 @@ static inline ALWAYS_INLINE T NAME(chosen)(const reduce_t *g, T *a, Py_ssize_t n
     return n <= 16 ? NAME(most_of_few)(a, n, g->sparse, (T)g->zero) : NAME(most_of_many)(a, n, g->sparse, (T)g->zero);
 }
 
-static inline ALWAYS_INLINE void NAME(eights)(const reduce_t *g, const char *const *rows, Py_ssize_t start,
-                                              Py_ssize_t blocks, T *restrict b) {
+/* The result of one block, whose keys are left in `a`. */
+static T NAME(of_block)(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t places,
+                        Py_ssize_t offset, Py_ssize_t inner, T *a) {
     const int majority = g->what == MAJORITY;
     (void)majority;
-    const T *p = (const T *)rows[0] + 2 * start, *q = (const T *)rows[1] + 2 * start;
-    const T *r = (const T *)rows[2] + 2 * start, *s = (const T *)rows[3] + 2 * start;
-    for (Py_ssize_t j = 0; j < blocks; j++) {
-        const T first = p[2 * j];
-        const T differs = (T)((T)(p[2 * j + 1] ^ first) | (T)(q[2 * j] ^ first) | (T)(q[2 * j + 1] ^ first)
-                              | (T)(r[2 * j] ^ first) | (T)(r[2 * j + 1] ^ first) | (T)(s[2 * j] ^ first)
-                              | (T)(s[2 * j + 1] ^ first));
-        if (!differs) {
-            b[j] = OF_KEY(KEY(first));
-            continue;
+    const T first = KEY(((const T *)rows[0])[offset]);
+    T differs = 0;
+    Py_ssize_t i = 0;
+    for (Py_ssize_t r = 0; r < count; r++)
+        for (Py_ssize_t k = 0; k < places; k++) {
+            const T v = ((const T *)rows[r])[offset + k * inner];
+            a[i] = KEY(v);
+            differs |= (T)(a[i++] ^ first);
         }
-        T a[8] = {KEY(first), KEY(p[2 * j + 1]), KEY(q[2 * j]), KEY(q[2 * j + 1]),
-                  KEY(r[2 * j]), KEY(r[2 * j + 1]), KEY(s[2 * j]), KEY(s[2 * j + 1])};
-        const T found = NAME(chosen)(g, a, 8);
+    const T found = differs ? NAME(chosen)(g, a, i) : first;
+    return OF_KEY(found);
+}
+
+/* Blocks of four or eight samples, some at a time. In labels most have one value, and most others two; both are found
+ * without a branch, in loops of which compilers make vectors. Of two values in an even number of samples the median is
+ * the one of the majority. What is left goes block by block. */
+enum { NAME(SOME) = sizeof(T) < 8 ? 16 : 8 };
+#define SAMPLE(row, k) row[places * j + (k)]
+#define EACH_BUT_THE_FIRST(DO)                                                       \
+    if (places == 2) { DO(p, 1) }                                                    \
+    DO(q, 0)                                                                         \
+    if (places == 2) { DO(q, 1) }                                                    \
+    if (count == 4) { DO(r, 0) if (places == 2) { DO(r, 1) } DO(s, 0) if (places == 2) { DO(s, 1) } }
+
+static inline ALWAYS_INLINE int NAME(alike)(const reduce_t *g, const T *restrict p, const T *restrict q,
+                                            const T *restrict r, const T *restrict s, const Py_ssize_t count,
+                                            const Py_ssize_t places, T *restrict b) {
+    const int majority = g->what == MAJORITY;
+    (void)majority;
+    T differs = 0;
+    ROLLED
+    for (Py_ssize_t i = 0; i < places * NAME(SOME); i++)
+        differs |= (T)((p[i] ^ q[i]) | (count == 4 ? (p[i] ^ r[i]) | (p[i] ^ s[i]) : 0));
+    ROLLED
+    for (Py_ssize_t j = 0; j < NAME(SOME); j++) {
+        const T first = SAMPLE(p, 0);
+        differs |= (T)(first ^ SAMPLE(p, places - 1));
+        b[j] = OF_KEY(KEY(first));
+    }
+    return !differs;
+}
+
+/* Whether there are blocks with more than two values, whose `more` is not 0. */
+static inline ALWAYS_INLINE int NAME(of_two)(const reduce_t *g, const T *restrict p, const T *restrict q,
+                                             const T *restrict r, const T *restrict s, const Py_ssize_t count,
+                                             const Py_ssize_t places, T *restrict b, T *restrict more) {
+    const int majority = g->what == MAJORITY;
+    (void)majority;
+    const T skips = (T)(g->sparse ? ~(T)0 : 0), zero = (T)g->zero, half = (T)(count * places / 2);
+    T any = 0;
+    ROLLED
+    for (Py_ssize_t j = 0; j < NAME(SOME); j++) {
+        const T first = KEY(SAMPLE(p, 0));
+        T other = first, same = 1, others = 0;
+#define SEEN(row, k) { const T v = KEY(SAMPLE(row, k)); same = (T)(same + (v == first)); other = v == first ? other : v; }
+        EACH_BUT_THE_FIRST(SEEN)
+#undef SEEN
+#define SEEN(row, k) { const T v = KEY(SAMPLE(row, k)); others |= v == first ? (T)0 : (T)(v ^ other); }
+        EACH_BUT_THE_FIRST(SEEN)
+#undef SEEN
+        const T least = first < other ? first : other;
+        const T no_first = first == zero ? skips : (T)0, no_other = other == zero ? skips : (T)0;
+        T found = same == half ? least : same > half ? first : other;
+        found = no_first ? other : found;
+        found = no_other ? first : found;
         b[j] = OF_KEY(found);
+        more[j] = others;
+        any |= others;
+    }
+    return any != 0;
+}
+
+static inline ALWAYS_INLINE void NAME(few)(const reduce_t *g, const char *const *rows, const Py_ssize_t count,
+                                           const Py_ssize_t places, Py_ssize_t start, Py_ssize_t blocks,
+                                           T *restrict b, T *restrict a) {
+    const Py_ssize_t last = count - 1;
+    T more[NAME(SOME)];
+    for (Py_ssize_t begin = 0; begin < blocks; begin += NAME(SOME)) {
+        if (begin + NAME(SOME) > blocks) begin = blocks - NAME(SOME); /* some of them again */
+        const Py_ssize_t at = (start + begin) * places;
+        const T *p = (const T *)rows[0] + at, *q = (const T *)rows[1] + at;
+        const T *r = (const T *)rows[last - 1] + at, *s = (const T *)rows[last] + at;
+        if (NAME(alike)(g, p, q, r, s, count, places, b + begin)) continue;
+        if (!NAME(of_two)(g, p, q, r, s, count, places, b + begin, more)) continue;
+        for (Py_ssize_t j = 0; j < NAME(SOME); j++)
+            if (more[j]) b[begin + j] = NAME(of_block)(g, rows, count, places, at + j * places, 1, a);
     }
 }
+#undef SAMPLE
+#undef EACH_BUT_THE_FIRST
 
 static void NAME(order)(PARAMETERS) {
     T *restrict b = (T *)to, *a = (T *)scratch;
-    const Py_ssize_t f = g->f, inner = g->inner, n = count * places;
-    const int majority = g->what == MAJORITY;
-    (void)majority;
-    if (count == 4 && places == 2 && f == 2 && inner == 1) {
-        NAME(eights)(g, rows, start, blocks, b);
-        return;
+    const Py_ssize_t f = g->f, inner = g->inner;
+    if (inner == 1 && places == f && blocks >= NAME(SOME)) {
+        if (count == 4 && places == 2) { NAME(few)(g, rows, 4, 2, start, blocks, b, a); return; }
+        if (count == 2 && places == 2) { NAME(few)(g, rows, 2, 2, start, blocks, b, a); return; }
+        if (count == 4 && places == 1) { NAME(few)(g, rows, 4, 1, start, blocks, b, a); return; }
     }
     for (Py_ssize_t j = 0; j < blocks; j++)
-        for (Py_ssize_t c = 0; c < inner; c++) {
-            const Py_ssize_t offset = (start + j) * f * inner + c;
-            const T first = KEY(((const T *)rows[0])[offset]);
-            T differs = 0;
-            Py_ssize_t i = 0;
-            for (Py_ssize_t r = 0; r < count; r++)
-                for (Py_ssize_t k = 0; k < places; k++) {
-                    const T v = ((const T *)rows[r])[offset + k * inner];
-                    a[i] = KEY(v);
-                    differs |= (T)(a[i++] ^ first);
-                }
-            const T found = differs ? NAME(chosen)(g, a, n) : first;
-            b[j * inner + c] = OF_KEY(found);
-        }
+        for (Py_ssize_t c = 0; c < inner; c++)
+            b[j * inner + c] = NAME(of_block)(g, rows, count, places, (start + j) * f * inner + c, inner, a);
 }
 
 #undef T

@@ -7,6 +7,13 @@
                                 : key_##type((ELEMENT)(majority && (ELEMENT)((v) << 1) == 0 ? 0 : (v)))))
 #define ORDERED_OF(type, ELEMENT, k) ((k) == (ELEMENT)~(ELEMENT)0 ? nan_##type() : of_key_##type(k))
 
+/* Before a loop of few rounds, which as a loop becomes vectors, and unrolled would not. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define ROLLED
+#endif
+
 #define T uint8_t
 #define NAME(x) x##_u8
 #define KEY(v) INTEGER_KEY(u8, uint8_t, v)

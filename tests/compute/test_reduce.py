@@ -47,6 +47,8 @@ CASES = [
     *[((7, 80, channels), (factor, factor, 1)) for factor in (3, 4, 8) for channels in (1, 3, 4)],
     ((2, 2100), (2, 1050)),
     ((5, 11, 17), (5, 1, 1)),
+    ((6, 9, 70), (2, 2, 1)),
+    ((4, 3, 1500), (2, 2, 2)),
 ]
 
 
@@ -84,6 +86,24 @@ def test_every_build_equals_the_twin(dtype, mode, isa, monkeypatch):
                 assert found.dtype == expected.dtype
                 assert found.shape == what.out_shape
                 assert bits(found) == bits(expected), (shape, factors, few, sparse)
+
+
+@pytest.mark.parametrize("isa", builds.supported())
+@pytest.mark.parametrize("factors", [(2, 2, 2), (1, 2, 2), (2, 2, 1), (2, 1, 2)])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "uint64", "int64", "float32"])
+def test_labels_of_any_few_values(dtype, factors, isa, monkeypatch):
+    # blocks of one value and of two, ties among them, are found many at a time; those of more one by one
+    monkeypatch.setattr(reduce_box, "_kernel", builds.load("reduce", isa))
+    rng = np.random.default_rng(4)
+    lowest, highest = (0, 1) if dtype in ("bool", "float32") else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    for values in ([0], [0, 1], [1, 0, 0, 0], [lowest, highest], [0, 1, highest], [lowest, 0, 1, highest]):
+        cells = rng.choice(np.array(values, dtype), (5, 7, 40))
+        x = cells.repeat(2, 0).repeat(3, 1).repeat(5, 2)[1:, 1:, 2:]
+        x = np.where(rng.random(x.shape) < 0.05, rng.choice(np.array(values, dtype), x.shape), x)
+        for mode, sparse in (("majority", False), ("majority", True), ("median", False)):
+            what = blocks(x.shape, factors, mode, in_dtype=dtype, sparse=sparse)
+            expected = reference_blocks.downsample(what, x)
+            assert bits(compute_box(what, x, *what.whole, 1)) == bits(expected), (values, mode, sparse)
 
 
 @pytest.mark.parametrize("mode", MODES)
