@@ -260,7 +260,7 @@ def test_a_constant_stays(machine, mode, dtype, in_shape, shape):
         for sizes in zip(in_shape, shape, strict=True)
         if len({*sizes}) == 2
     ]
-    parts = not any(op.most_taps <= sums.FEW for op in rows)
+    parts = not any(op.longest <= sums.FEW for op in rows)
     for constant in constants:
         x = np.full(in_shape, constant, dtype)
         got = vrdask.resample(x, shape, mode)

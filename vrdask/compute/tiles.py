@@ -113,7 +113,7 @@ def dims_of(stage: Tables, writes: tuple[Interval, ...], by_parts: bool = False)
         dim = Dim("before" if op.n_out <= op.n_in else "after", axis, sizes[axis], sizes[axis])
         dim.rows = rows = op.rows(*writes[axis])
         dim.start, dim.stop, dim.taps = rows.start, rows.stop, int(rows.count.max())
-        dim.by_parts = by_parts and op.most_taps > FEW
+        dim.by_parts = by_parts and op.longest > FEW
         if dim.taps > FEW_TAPS:
             dim.group = min(GROUP, sizes[axis])
             if not dim.shares:

@@ -63,6 +63,18 @@ class Operator:
         """Of a row at most; of a large table it is a bound."""
         return self._whole.taps if self.is_small else self.most_taps
 
+    @cached_property
+    def longest(self) -> int:
+        """The taps of its longest row; a bound, where a large table does not soon repeat."""
+        if self.is_small:
+            return self.taps
+        first, last = self.interior
+        if self.period is None or self.period.outputs + first + self.n_out - last > ROWS_AT_ONCE:
+            return self.most_taps
+        pieces = (0, first), (first, min(last, first + self.period.outputs)), (last, self.n_out)
+        ends = [self.extents(begin, end) for begin, end in pieces if begin < end]
+        return max(int((stop - start).max()) for start, stop in ends)
+
     def rows(self, begin: int, end: int) -> Rows:
         """The rows of a non-empty interval of outputs: the same numbers, whatever the interval."""
         return self._whole.cut(begin, end) if self.is_small else self._made(begin, end)

@@ -31,7 +31,7 @@ def contract(x: Array, op: Operator, axis: int, in_parts: bool = False) -> Array
     in_parts : where rows have more taps than `FEW`, they are summed by parts.
     """
     x = np.moveaxis(x, axis, -1)
-    if in_parts and op.most_taps > FEW:
+    if in_parts and op.longest > FEW:
         parts = by_parts(op.weights, op.count, x.dtype)
         with np.errstate(invalid="ignore"):
             between = x[..., 1:] - x[..., :-1]

@@ -245,15 +245,18 @@ def by_parts(weights: Weights, count: Counts, dtype: DType) -> Parts:
     >>> parts.anchor.tolist(), parts.weights.tolist()
     ([1], [[-0.125, 0.125, 0.0]])
     """
-    anchor = np.abs(weights).argmax(axis=1).astype(np.int32)
-    result = np.zeros(weights.shape, dtype)
-    before, behind = np.zeros(len(weights)), np.zeros(len(weights))
-    for k in range(weights.shape[1] - 1):
-        before -= weights[:, k]
-        np.copyto(result[:, k], before, where=k < anchor, casting="same_kind")
-    for k in reversed(range(weights.shape[1] - 1)):
-        behind += weights[:, k + 1]
-        np.copyto(result[:, k], behind, where=(k >= anchor) & (k + 1 < count), casting="same_kind")
+    anchor = np.empty(len(weights), np.int32)
+    result = np.zeros_like(weights, dtype)
+    taps = np.arange(weights.shape[1] - 1)
+    many = max(1, ENTRIES_AT_ONCE // weights.shape[1])
+    for begin in range(0, len(weights), many):
+        rows = slice(begin, begin + many)
+        some = weights[rows]
+        anchor[rows] = np.abs(some).argmax(axis=1)
+        before = np.negative(np.cumsum(some, axis=1)[:, :-1])
+        behind = np.cumsum(some[:, :0:-1], axis=1)[:, ::-1]
+        each = np.where(taps < anchor[rows, None], before, behind)
+        result[rows, :-1] = np.where(taps + 1 < count[rows, None], each, 0)
     return Parts(anchor, result)
 
 
