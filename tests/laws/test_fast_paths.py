@@ -99,7 +99,9 @@ def test_ratios_span_both_sides_of_the_reach_of_a_permutation(machine, build):
         lanes = contract._kernel.LANES[4]
         for ratio in RATIOS:
             op = interpolators.linear(400, round(400 * ratio), False)
-            shapes = row_tables(op.start, op.count, op.weights.astype(np.float32), 1)["shape"]
+            shapes = row_tables({"start": op.start, "count": op.count, "weights": op.weights.astype(np.float32)}, 1)[
+                "shape"
+            ]
             spans.append(int(shapes[:, 2].max()))
             halves.append(int(shapes[:, 6].max()) + 1)
     for found in (spans, halves):
@@ -145,7 +147,10 @@ FEWER = [1.02, 1.5, 5 / 3, 2.3, 7 / 3, 2.92, 4.5, 5.5, 9.3, 12]
 
 def test_ratios_span_windows_of_bytes():
     found = {
-        contract.byte_tables(row_tables(op.start, op.count, op.weights.astype(np.float32), channels), channels)[0]
+        contract.byte_tables(
+            row_tables({"start": op.start, "count": op.count, "weights": op.weights.astype(np.float32)}, channels),
+            channels,
+        )[0]
         for ratio, channels in product(FEWER, (1, 3, 4))
         if (op := interpolators.linear(400, round(400 / ratio), False))
     }

@@ -33,7 +33,7 @@ def contract(x: Array, op: Operator, axis: int, in_parts: bool = False) -> Array
     x = np.moveaxis(x, axis, -1)
     if in_parts and op.longest > FEW:
         parts = by_parts(op.weights, op.count, x.dtype)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             between = x[..., 1:] - x[..., :-1]
             result = x[..., op.start + parts.anchor] + _summed(between, op.start, op.count - 1, parts.weights)
     else:
@@ -46,7 +46,7 @@ def _summed(x: Array, start: Indices, count: Counts, weights: Array) -> Array:
     total = np.full((*x.shape[:-1], len(start)), -0.0, x.dtype)
     for k in range(weights.shape[1]):
         counted = k < count
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             more = total[..., counted] + weights[counted, k] * x[..., start[counted] + k]
         total[..., counted] = more
     return total
@@ -57,7 +57,7 @@ def prefilter(x: Array, op: Prefilter, axis: int) -> Array:
     first, second, *factors = op.weights(x.dtype)
     samples = op.samples((0, op.n))
     x = original = np.moveaxis(x, axis, -1)[..., samples % op.n if op.wraps else samples]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         x = x[..., 1:] - x[..., :-1]
         x = x[..., 1:] - x[..., :-1]
         x = first * x[..., 1:] + second * x[..., :-1]
