@@ -68,7 +68,7 @@
         else type##_##k##_halves(rows, 1, start, blocks, (ELEMENT)g->flip, to);                               \
         return 1;
 #define HALVES(type, ELEMENT, OTHERS)                                                                         \
-    static int halves_##type(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start,  \
+    static NEVER_INLINE int halves_##type(const reduce_t *g, const char *const *rows, Py_ssize_t count, Py_ssize_t start, \
                              Py_ssize_t blocks, char *to) {                                                   \
         if (count > 4 || count == 3) return 0;                                                                \
         switch (g->inner) {                                                                                   \
