@@ -19,43 +19,42 @@ if TYPE_CHECKING:
     from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 
+def _is(x: Any, module: str, name: str) -> bool:
+    """Whether it is of a class of a module, if that has been imported."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(x, getattr(found, name))
+
+
 def is_array(x: Any) -> TypeIs[zarr.Array[Any]]:
     """Whether it is an array, or what metadata alone say of one."""
-    found = sys.modules.get("zarr")
-    return isinstance(x, SaidArray) or (found is not None and isinstance(x, found.Array))
+    return isinstance(x, SaidArray) or _is(x, "zarr", "Array")
 
 
 def is_group(x: Any) -> TypeIs[zarr.Group]:
     """Whether it is a group, likewise."""
-    found = sys.modules.get("zarr")
-    return isinstance(x, SaidGroup) or (found is not None and isinstance(x, found.Group))
+    return isinstance(x, SaidGroup) or _is(x, "zarr", "Group")
 
 
 def is_store_path(x: Any) -> TypeIs[StorePath]:
     """Whether it is a place in a store."""
-    found = sys.modules.get("zarr.storage")
-    return found is not None and isinstance(x, found.StorePath)
+    return _is(x, "zarr.storage", "StorePath")
 
 
 def is_store(x: Any) -> TypeIs[Store]:
     """Whether it is a store."""
-    found = sys.modules.get("zarr.abc.store")
-    return found is not None and isinstance(x, found.Store)
+    return _is(x, "zarr.abc.store", "Store")
 
 
 def is_local_store(x: Any) -> TypeIs[LocalStore]:
     """Whether it is a store in a file system of this machine."""
-    found = sys.modules.get("zarr.storage")
-    return found is not None and isinstance(x, found.LocalStore)
+    return _is(x, "zarr.storage", "LocalStore")
 
 
 def is_memory_store(x: Any) -> TypeIs[MemoryStore]:
     """Whether it is a store in this process's memory."""
-    found = sys.modules.get("zarr.storage")
-    return found is not None and isinstance(x, found.MemoryStore)
+    return _is(x, "zarr.storage", "MemoryStore")
 
 
 def is_fsspec_store(x: Any) -> TypeIs[FsspecStore]:
     """Whether it is a store in one of fsspec's file systems."""
-    found = sys.modules.get("zarr.storage")
-    return found is not None and isinstance(x, found.FsspecStore)
+    return _is(x, "zarr.storage", "FsspecStore")
