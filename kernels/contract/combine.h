@@ -69,28 +69,7 @@ static inline ALWAYS_INLINE void S(parts_few)(const int taps, const int anchor, 
 }
 #endif
 
-/* The same with an anchor that most rows have; 0 for others. */
-static int S(parts_of_most)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, int anchor, Py_ssize_t n,
-                            ACC *restrict to) {
-#ifdef HAS_VECTOR
-    if (n < S(ONE)) return 0;
-    if (taps == 3 && anchor == 0)
-        S(parts_few)(3, 0, rows, offset, w, n, to);
-    else if (taps == 3 && anchor == 1)
-        S(parts_few)(3, 1, rows, offset, w, n, to);
-    else if (taps == 4 && anchor == 1)
-        S(parts_few)(4, 1, rows, offset, w, n, to);
-    else if (taps == 4 && anchor == 2)
-        S(parts_few)(4, 2, rows, offset, w, n, to);
-    else
-        return 0;
-    return 1;
-#else
-    return 0;
-#endif
-}
-
-/* The same by parts: the differences between neighbouring rows are weighed, and added to row `anchor`. */
+/* The same of many rows. */
 static void S(parts_many)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, int anchor, Py_ssize_t n,
                           ACC *restrict to) {
     Py_ssize_t i = 0;
@@ -134,3 +113,28 @@ static void S(parts_many)(const char *const *rows, Py_ssize_t offset, const ACC 
 #undef ROW
 }
 #undef AT
+
+/* The same of many rows, or of few with an anchor that most have; 0 for others. */
+static int S(parts_in_registers)(const char *const *rows, Py_ssize_t offset, const ACC *w, int taps, int anchor, Py_ssize_t n,
+                                 ACC *restrict to) {
+    if (taps > 4) {
+        S(parts_many)(rows, offset, w, taps, anchor, n, to);
+        return 1;
+    }
+#ifdef HAS_VECTOR
+    if (n < S(ONE)) return 0;
+    if (taps == 3 && anchor == 0)
+        S(parts_few)(3, 0, rows, offset, w, n, to);
+    else if (taps == 3 && anchor == 1)
+        S(parts_few)(3, 1, rows, offset, w, n, to);
+    else if (taps == 4 && anchor == 1)
+        S(parts_few)(4, 1, rows, offset, w, n, to);
+    else if (taps == 4 && anchor == 2)
+        S(parts_few)(4, 2, rows, offset, w, n, to);
+    else
+        return 0;
+    return 1;
+#else
+    return 0;
+#endif
+}

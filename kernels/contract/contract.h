@@ -134,6 +134,8 @@ enum { BYTE_ROWS = 0 }; /* whether rows of bytes have a way of their own: bytes.
 #undef ACC_TYPE
 #undef ACC_IS_DOUBLE
 
+enum { TERM_BYTES = sizeof(term_t_double) }; /* of either accumulator */
+
 static Py_ssize_t tile_count(const job_t *job) {
     Py_ssize_t n = 1;
     for (int d = 0; d < job->dims; d++)

@@ -40,6 +40,7 @@ cdef extern from "contract/contract.h" nogil:
         Py_ssize_t scratch_bytes, row_scratch, row_bytes, rows_at_once
         double divisor
 
+    enum: TERM_BYTES
     Py_ssize_t tile_count(const job_t *job)
     void contract_tile(const job_t *job, Py_ssize_t n, const char *src, const Py_ssize_t *src_stride, char *dst,
                        const Py_ssize_t *dst_stride, char *scratch)
@@ -138,7 +139,7 @@ cdef class Contraction:
                 v.scratch = used
                 used += aligned(v.ring * sizeof(void *))
                 v.terms = used
-                used += aligned(v.group * 6 * sizeof(void *))
+                used += aligned(v.group * TERM_BYTES)
                 v.converted = used
                 used += aligned(v.shared * (sizeof(void *) + STRIP * size))
                 v.slab = used

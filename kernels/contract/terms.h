@@ -30,14 +30,10 @@ static inline void S(run)(const S(term_t) *term, Py_ssize_t from, int in_type, P
         return;
 #endif
     ACC *to = out_type == ACC_TYPE ? (ACC *)(term->to + at) : buffer;
-    if (term->anchor >= 0 && in_type == ACC_TYPE && term->taps > 4)
-        S(parts_many)(term->rows, from, term->w, term->taps, term->anchor, n, to);
-    else if (term->anchor >= 0 && in_type == ACC_TYPE &&
-             S(parts_of_most)(term->rows, from, term->w, term->taps, term->anchor, n, to))
-        ;
-    else if (term->anchor >= 0)
-        S(ELEMENTS)[in_type].parts(term->rows, from, term->w, term->taps, term->anchor, n, to);
-    else if (in_type == ACC_TYPE && term->taps > 4)
+    if (term->anchor >= 0) {
+        if (in_type != ACC_TYPE || !S(parts_in_registers)(term->rows, from, term->w, term->taps, term->anchor, n, to))
+            S(ELEMENTS)[in_type].parts(term->rows, from, term->w, term->taps, term->anchor, n, to);
+    } else if (in_type == ACC_TYPE && term->taps > 4)
         S(combine_many)(term->rows, from, term->w, term->taps, NULL, n, to);
     else
         S(ELEMENTS)[in_type].combine(term->rows, from, term->w, term->taps, n, to);

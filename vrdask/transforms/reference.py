@@ -2,8 +2,8 @@
 
 Slow and plain. Per output sample: the product with the first tap, then product and sum for each further tap in turn, in
 the accumulator's precision; of long rows the same with differences, added to a sample; axes in `contraction_order`; one
-conversion at the end. In fixed point: a sum of integers
-that is rounded half up and cut off at 0 and 255, axis by axis, the last one first. A mean of integers is a fraction.
+conversion at the end. In fixed point: a sum of integers that is rounded half up and cut off at 0 and 255, axis by axis,
+the last one first. A mean of integers is a fraction.
 """
 
 from __future__ import annotations
