@@ -17,14 +17,16 @@ typedef struct {
     Py_ssize_t n;
     Py_ssize_t stride;      /* index[i] = stride * i, or 0 where there is no constant stride */
     Py_ssize_t size;        /* bytes of an item */
+    Py_ssize_t span;        /* bytes over which source rows lie */
 } gather_t;
 
-enum { AHEAD = 8, NEAR_BYTES = 4096 };
+enum { AHEAD = 8, NEAR_BYTES = 4096, CACHED_BYTES = 1 << 20 };
 
-/* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead. */
+/* Short source rows far apart defeat the hardware's prefetcher: ask for the lines of a row some rows ahead, of an array that
+ * a second-level cache does not hold. The bytes of a row to ask for, or 0. */
 static inline Py_ssize_t bytes_ahead(const gather_t *g) {
     const Py_ssize_t bytes = (g->index[g->n - 1] + 1) * g->size;
-    return bytes <= NEAR_BYTES ? bytes : 0;
+    return bytes <= NEAR_BYTES && g->span > CACHED_BYTES ? bytes : 0;
 }
 
 #if defined(__GNUC__)

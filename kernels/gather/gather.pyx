@@ -9,7 +9,7 @@ cdef extern from "gather/gather.h" nogil:
     ctypedef struct gather_t:
         const Py_ssize_t *rows
         const int32_t *index
-        Py_ssize_t n, stride, size
+        Py_ssize_t n, stride, size, span
 
     void gather_rows(const gather_t *g, const char *src, char *dst, Py_ssize_t begin, Py_ssize_t end)
 
@@ -48,6 +48,7 @@ cdef class Gather:
         self.rows, self.stride = rows.shape[0], stride
         self.job.rows, self.job.index, self.job.n = &rows[0], &index[0], index.shape[0]
         self.job.stride, self.job.size = stride, size
+        self.job.span = abs(rows[rows.shape[0] - 1] - rows[0])
 
     def __call__(self, source, target, int num_threads):
         """Gather from an array of the layout that the rows are meant for into a contiguous one."""
