@@ -9,8 +9,9 @@ once and writing all levels once takes (zarr-python, and the codecs alone). Then
 Volumes of about 1 GB of each kind, without shards (0) and in such; --side sets their side, 0 leaves them out, and
 --volume 0 what is done in memory. Every run is a process of its own, and the runs of a round are interleaved. Printed
 are the seconds of the best run, without imports, the process's peak memory, and how many times as long as vrdask it
-took. A peer that is not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore
-round each level again, and ome-zarr-py interpolates.
+took. "vrdask in place" adds the levels to the image that is there, all others copy the full level as well. A peer that is
+not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore round each level
+again, and ome-zarr-py interpolates.
 """
 
 from __future__ import annotations
@@ -37,16 +38,20 @@ import numpy.typing as npt
 LEVELS = 3
 SIDES = {"uint16": 812, "labels": 512}
 """Of volumes of about 1 GB."""
-IMPORTS = {"vrdask": "vrdask.api.write_pyramid", "ome-zarr-py": "ome_zarr.writer"}
+IMPORTS = {
+    "vrdask": "vrdask.api.write_pyramid",
+    "vrdask in place": "vrdask.api.write_pyramid",
+    "ome-zarr-py": "ome_zarr.writer",
+}
 NEEDS = {"ngff-zarr": "ngff_zarr", "ome-zarr-py": "ome_zarr", "tensorstore": "tensorstore"}
 
 
 def make(place: Path, side: int, chunk: int, kind: str) -> None:
-    """A smooth volume with a little noise, or balls of labels, written slab by slab."""
+    """An image of a smooth volume with a little noise, or of boxes of labels, written slab by slab."""
     import zarr
 
     dtype = "uint64" if kind == "labels" else "uint16"
-    array = zarr.create_array(place, shape=(side,) * 3, chunks=(chunk,) * 3, dtype=dtype)
+    array = zarr.create_array(place / "0", shape=(side,) * 3, chunks=(chunk,) * 3, dtype=dtype)
     random = np.random.default_rng(0)
     for start in range(0, side, chunk):
         z, y, x = np.ogrid[start : min(start + chunk, side), :side, :side]
@@ -57,12 +62,24 @@ def make(place: Path, side: int, chunk: int, kind: str) -> None:
             array[start : start + chunk] = smooth + random.integers(0, 60, smooth.shape)
 
 
-def by_vrdask(args: argparse.Namespace, source: Path, target: Path) -> None:
+def leave_one_level(image: Path) -> None:
+    """The image has its full level and no other."""
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    full = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]}
+    ome = {"version": "0.5", "multiscales": [{"name": "volume", "axes": axes, "datasets": [full]}]}
+    document = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+    (image / "zarr.json").write_text(json.dumps(document))
+    for level in range(1, LEVELS + 1):
+        shutil.rmtree(image / str(level), ignore_errors=True)
+
+
+def by_vrdask(args: argparse.Namespace, source: Path, target: Path | None) -> None:
     import vrdask
 
+    shards = {} if target is None else {"shards": args.shard or None}
     vrdask.write_pyramid(
-        source, target, levels=LEVELS, mode="majority" if args.kind == "labels" else "mean",
-        shards=args.shard or None, num_threads=args.threads,
+        source, target, levels=LEVELS, mode="majority" if args.kind == "labels" else "mean", in_place=target is None,
+        num_threads=args.threads, **shards,
     )  # fmt: skip
 
 
@@ -71,7 +88,7 @@ def by_ngff_zarr(args: argparse.Namespace, source: Path, target: Path) -> None:
     import dask.array as da
     import ngff_zarr
 
-    image = ngff_zarr.to_ngff_image(da.from_zarr(str(source)), dims=["z", "y", "x"])
+    image = ngff_zarr.to_ngff_image(da.from_zarr(str(source / "0")), dims=["z", "y", "x"])
     labels = args.kind == "labels"
     method = ngff_zarr.Methods.DASK_IMAGE_MODE if labels else ngff_zarr.Methods.ITKWASM_BIN_SHRINK
     with dask.config.set(scheduler="threads", num_workers=args.threads):
@@ -87,7 +104,7 @@ def by_ome_zarr_py(args: argparse.Namespace, source: Path, target: Path) -> None
 
     factors = [dict.fromkeys("zyx", 2**k) for k in range(1, LEVELS + 1)]
     with dask.config.set(scheduler="threads", num_workers=args.threads):
-        write_image(da.from_zarr(str(source)), zarr.open_group(str(target), mode="w"), axes="zyx",
+        write_image(da.from_zarr(str(source / "0")), zarr.open_group(str(target), mode="w"), axes="zyx",
                     scale_factors=factors, method="nearest" if args.kind == "labels" else "resize")  # fmt: skip
 
 
@@ -102,7 +119,7 @@ def by_tensorstore(args: argparse.Namespace, source: Path, target: Path) -> None
         spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(place)}}
         return ts.open(spec, context=ts.Context(limits), **more).result()
 
-    before = opened(source)
+    before = opened(source / "0")
     opened(target / "0", create=True, schema=before.schema).write(before).result()
     for level in range(1, LEVELS + 1):
         smaller = ts.downsample(opened(target / str(level - 1)), [2, 2, 2], method)
@@ -119,7 +136,7 @@ def floor(args: argparse.Namespace, source: Path, target: Path, *, written: bool
     import numcodecs
     import zarr
 
-    array, codec = zarr.open_array(source, mode="r"), numcodecs.Zstd(level=0)
+    array, codec = zarr.open_array(source / "0", mode="r"), numcodecs.Zstd(level=0)
     to = [
         zarr.create_array(target / str(level), shape=tuple(-(-n // 2**level) for n in array.shape),
                           chunks=array.chunks, dtype=array.dtype)
@@ -154,6 +171,7 @@ def floor(args: argparse.Namespace, source: Path, target: Path, *, written: bool
 
 PEERS: dict[str, Callable[[argparse.Namespace, Path, Path], None]] = {
     "vrdask": by_vrdask,
+    "vrdask in place": lambda args, source, target: by_vrdask(args, source, None),
     "codecs alone": lambda args, source, target: floor(args, source, target, written=False),
     "zarr-python floor": lambda args, source, target: floor(args, source, target, written=True),
     "tensorstore": by_tensorstore,
@@ -168,6 +186,7 @@ def run_one(args: argparse.Namespace, name: str, source: Path, target: Path) -> 
         if module is not None:
             importlib.import_module(module)
 
+    leave_one_level(source)
     begun = time.perf_counter()
     PEERS[name](args, source, target)
     seconds = time.perf_counter() - begun

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ NOTHING: Array = np.empty(0)
 class LevelAccess:
     """Reads what a pass begins with, and writes its levels.
 
-    read : the samples of a box. pool : threads for the cells of all tasks; None where each task does its own.
+    read : the samples of a box, which are written on the way where the pass copies that level. pool : threads for the cells of all tasks; None where each task does its own.
     """
 
     read: Callable[[Box], Array]
@@ -83,16 +84,36 @@ class PyramidWork:
         if one.sums_in:
             sums, limbs = ChunkIO(self.target.sums[one.first], memory.empty), self.target.sums[one.first].shape[0]
             return LevelAccess(lambda box: sums.read(((0, limbs), *box)), levels, piece_threads(self.threads))
+        read = self._reader(memory)
+        if one.copies:
+            read = self._copier(read, levels[one.first, False], memory)
+        return LevelAccess(read, levels, piece_threads(self.threads))
+
+    def _reader(self, memory: Pool) -> Callable[[Box], Array]:
+        """What gives the samples of a box of the source."""
         chunks = chunk_io(self.source, memory.empty)
         if not self.cache_bytes or self.source.chunks is None:
-            return LevelAccess(chunks.read, levels, piece_threads(self.threads))
+            return chunks.read
         cache = ChunkCache(chunks, ByRecency(self.cache_bytes), self.source.dtype, memory.empty)
 
         def read(box: Box) -> Array:
             with cache.reading(()) as reader:
                 return reader(box)
 
-        return LevelAccess(read, levels, piece_threads(self.threads))
+        return read
+
+    def _copier(self, read: Callable[[Box], Array], level: ChunkIO, memory: Pool) -> Callable[[Box], Array]:
+        """The same, which writes them to a level: stored chunks as they are, where it has the same ones."""
+        chunks = chunk_io(self.source, memory.empty)
+        if isinstance(chunks, ChunkIO) and chunks.stores_alike(level):
+            return partial(chunks.copy, other=level)
+
+        def copy(box: Box) -> Array:
+            samples = read(box)
+            level.write(box, samples)
+            return samples
+
+        return copy
 
     def _made(self, access: LevelAccess, kind: int, box: Box) -> Array:
         """Read and write all of a cell; what goes on from its highest level, or nothing where nothing is made of it.
@@ -102,8 +123,6 @@ class PyramidWork:
         one, cell = self.one, self.one.cells[kind]
         level = one.cells[kind - 1].level if kind else one.first
         carried = self._of_inner(access, kind, box) if kind else access.read(box)
-        if one.copies and not kind:
-            access.levels[level, False].write(box, carried)
         for following in range(level + 1, cell.level + 1):
             carried = self._next(following, carried, box)
             at = one.at_level(box, following)

@@ -162,6 +162,30 @@ class ChunkIO:
             result[slices_of(part, origin)] = samples
         return result
 
+    def stores_alike(self, other: ChunkIO) -> bool:
+        """Whether the stored bytes of a chunk are the same samples in another array as in this one."""
+        same_edges = all(map(np.array_equal, self.edges, other.edges))
+        return self._codec is not None and self._codec == other._codec and same_edges
+
+    def copy(self, box: Box, other: ChunkIO) -> Array:
+        """The samples of a box of whole chunks, which another array that `stores_alike` gets as they are stored: they
+        are decoded once, and not encoded again.
+        """
+        result = self._empty(shape_of(box), self._array.dtype)
+        origin = [start for start, _ in box]
+        parts = dict(self.parts(box)) if result.size else {}
+        for index, raw in self._stored.fetch(list(parts)):
+            inside = result[slices_of(parts[index], origin)]
+            if raw is None:
+                inside[...] = self._fill
+                kept = other._encoded(inside)
+            else:
+                whole, found = self._decoded(index, raw, self._empty)
+                inside[...] = whole[tuple(map(slice, inside.shape))]
+                kept = bytes(found) if other._keeps_empty or not other._is_empty(inside) else None
+            other._stored.put(index, kept)
+        return result
+
     def by_chunk(self, box: Box) -> ByChunk:
         """The samples of a non-empty box, chunk by chunk."""
         empty = OneAtATime(self._empty)
@@ -210,24 +234,26 @@ class ChunkIO:
     def _chunks(self, indices: Sequence[Index], box: Box, empty: Empty) -> Iterator[tuple[Index, Array | None]]:
         """Decoded chunks, whole or as far as a box needs them; None for one that is not stored."""
         for index, raw in self._stored.fetch(indices):
-            yield index, None if raw is None else self._decoded(index, raw, box, empty)
+            yield index, None if raw is None else self._decoded(index, raw, empty, box)[0]
 
-    def _decoded(self, index: Index, raw: Any, box: Box, empty: Empty) -> Array:
+    def _decoded(self, index: Index, raw: Any, empty: Empty, box: Box | None = None) -> tuple[Array, Any]:
+        """A chunk, whole or as far as a box needs it, and the bytes that it was decoded from."""
         codec = self._codec
         assert codec is not None
         rows = None
-        if codec.by_rows:
+        if box is not None and codec.by_rows:
             axis = codec.row_axis
             rows = box[axis][1] - self.place(index)[axis][0]
 
-        def decode() -> Array:
+        def decode() -> tuple[Array, Any]:
             try:
-                return codec.decode(raw, empty, rows)
+                return codec.decode(raw, empty, rows), raw
             except Exception:
                 if objects.is_local(self._array.store_path):
                     raise
                 ((_, again),) = self._stored.fetch([index])  # its end may have been lost on the way
-                return codec.decode(raw if again is None else again, empty, rows)
+                found = raw if again is None else again
+                return codec.decode(found, empty, rows), found
 
         return attempt(lambda: f"reading {self._named(index)}", decode)
 
