@@ -34,11 +34,12 @@ from statistics import geometric_mean, median
 from typing import Any
 
 import numpy as np
-from bench_kernels import PAUSE, machine, tell
+from bench_kernels import machine, tell
 from filters_libraries import Array, Library, Operation, does, libraries
 from isa import ISAS, start_with
 from rich.console import Console
 from rich.table import Table
+from turns import PAUSE
 
 HEIGHT, WIDTH = 1600, 2560
 SIZES = ((320, 200), (2048, 1280), (5478, 3424))

@@ -29,19 +29,10 @@ from problems import Array, Problem, select, smaller
 from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, by_peer, rows
+from turns import PAUSE, SETTLED, seconds_of, warm_up
 
 from vrdask.compute import builds
 
-PAUSE = 0.006
-SETTLED = 0.05
-"""How one library's threads are kept from another's clock, with the wait policy that every user has (the default).
-
-After a call, the threads of GNU's OpenMP spin for work to come: 4 to 7 ms of processor time, measured, on 2 cores that
-the next library then shares (volresample and vrdask have a runtime each). OMP_WAIT_POLICY=PASSIVE ends that, but every
-call then wakes its threads: 64^3 took 1.2 to 2 times as long in all libraries, which nobody meets in a loop of calls.
-So we sleep for as long as they spin, then call once untimed (a core that slept starts slowly and with cold caches:
-after 20 ms of sleep 128^3 took up to 10 times as long), then time. Beyond SETTLED seconds the untimed call is left out.
-"""
 SCIPY_CALLS = 2
 COLORS = {
     "volresample": "#2a6f97", "torch": "#e07a5f", "scipy": "#8a8d91", "SimpleITK": "#588157", "dask-image": "#9d6b9e",
@@ -74,12 +65,6 @@ def tell(about: dict[str, Any]) -> None:
     """Print what the figures depend on."""
     for name, value in about.items():
         print(f"{name:<16} {value}")
-
-
-def seconds_of(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def prepare(p: Problem, x: Array, threads: int, peers: Sequence[str]) -> tuple[dict[str, Call], dict[str, float], dict]:
@@ -119,7 +104,7 @@ def measure(p: Problem, x: Array, threads: int, peers: Sequence[str], repeats: i
                     continue
                 time.sleep(PAUSE)
                 if first[name] < SETTLED:
-                    call()
+                    warm_up(call)
                 times[name].append(seconds_of(call))
             if time.perf_counter() > end:
                 break

@@ -9,8 +9,8 @@ once and writing all levels once takes (zarr-python, and the codecs alone). Then
 Volumes of about 1 GB of each kind, without shards (0) and in such; --side sets their side, 0 leaves them out, and
 --volume 0 what is done in memory. Every run is a process of its own, and the runs of a round are interleaved. Printed
 are the seconds of the best run, without imports, the process's peak memory, and how many times as long as vrdask it
-took. "vrdask in place" adds the levels to the image that is there, all others copy the full level as well. A peer that is
-not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore round each level
+took. "vrdask in place" adds the levels to the image that is there, all others copy the full level as well. A peer that
+is not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore round each level
 again, and ome-zarr-py interpolates.
 """
 

@@ -17,10 +17,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from bench_kernels import PAUSE, SETTLED, chart, machine, ms_text, seconds_of, tell
+from bench_kernels import chart, machine, ms_text, tell
 from isa import ISAS, start_with
 from sampling_peers import PEERS, ROWS, SAME_JOB, VERSIONS, Row, data
 from targets import summary
+from turns import PAUSE, SETTLED, seconds_of, warm_up
 
 MARKS = "<!-- bench_sampling.py -->", "<!-- end of bench_sampling.py -->"
 """In a README, around the table."""
@@ -76,7 +77,7 @@ def measure(row: Row, threads: int, repeats: int, limit: float) -> Timing:
                 continue
             time.sleep(PAUSE)
             if first[name] < SETTLED:
-                call()
+                warm_up(call)
             times[name].append(1e3 * seconds_of(call))
         if time.perf_counter() > end:
             break

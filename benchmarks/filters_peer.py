@@ -3,7 +3,7 @@
 python filters_peer.py LIBRARY IMAGE.npy
 
 Standard input has a JSON object per line: width, height, filter, threads, and where to `save` the result, or null. The
-answer is the milliseconds that one call took, after an untimed one of the same arguments. An image that the library has
+answer is the milliseconds that one call took, after untimed ones of the same arguments. An image that the library has
 an object of its own for is made one beforehand, and the result stays one: only the resizing is timed.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from turns import warm_up
 
 Call = Callable[[], Any]
 
@@ -110,6 +111,7 @@ def main() -> None:
         if job["save"]:
             np.save(job["save"], as_array(result))
         del result
+        warm_up(call)
         begun = time.perf_counter()
         result = call()
         seconds = time.perf_counter() - begun

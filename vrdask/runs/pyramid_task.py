@@ -34,7 +34,8 @@ NOTHING: Array = np.empty(0)
 class LevelAccess:
     """Reads what a pass begins with, and writes its levels.
 
-    read : the samples of a box, which are written on the way where the pass copies that level. pool : threads for the cells of all tasks; None where each task does its own.
+    read : the samples of a box, which are written on the way where the pass copies that level. pool : threads for the
+    cells of all tasks; None where each task does its own.
     """
 
     read: Callable[[Box], Array]
