@@ -29,7 +29,7 @@ from problems import Array, Problem, select, smaller
 from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, by_peer, rows
-from turns import PAUSE, SETTLED, seconds_of, warm_up
+from turns import PAUSE, SETTLED, seconds_of, usual_seconds, warm_up
 
 from vrdask.compute import builds
 
@@ -68,7 +68,7 @@ def tell(about: dict[str, Any]) -> None:
 
 
 def prepare(p: Problem, x: Array, threads: int, peers: Sequence[str]) -> tuple[dict[str, Call], dict[str, float], dict]:
-    """The calls to time, how long each took the first time, and how each agrees with ours."""
+    """The calls to time, about how long each takes, and how each agrees with ours."""
     calls = {name: call for name in peers if (call := PEERS[name](p, x, threads)) is not None}
     first: dict[str, float] = {}
     agrees: dict[str, str | None] = {}
@@ -76,7 +76,7 @@ def prepare(p: Problem, x: Array, threads: int, peers: Sequence[str]) -> tuple[d
     for name, call in calls.items():
         start = time.perf_counter()
         result = call()
-        first[name] = time.perf_counter() - start
+        first[name] = usual_seconds(time.perf_counter() - start, call)
         ours = result if ours is None else ours
         agrees[name] = disagreement(ours, as_array(name, p, result))
         if agrees[name] and (name, p.mode) not in NOT_THE_SAME:

@@ -21,7 +21,7 @@ from bench_kernels import chart, machine, ms_text, tell
 from isa import ISAS, start_with
 from sampling_peers import PEERS, ROWS, SAME_JOB, VERSIONS, Row, data
 from targets import summary
-from turns import PAUSE, SETTLED, seconds_of, warm_up
+from turns import PAUSE, SETTLED, seconds_of, usual_seconds, warm_up
 
 MARKS = "<!-- bench_sampling.py -->", "<!-- end of bench_sampling.py -->"
 """In a README, around the table."""
@@ -63,7 +63,7 @@ def measure(row: Row, threads: int, repeats: int, limit: float) -> Timing:
     for name, call in calls.items():
         begun = time.perf_counter()
         result = call()
-        first[name] = time.perf_counter() - begun
+        first[name] = usual_seconds(time.perf_counter() - begun, call)
         ours = result if ours is None else ours
         wrong = float(np.mean(np.abs(result.astype("f4") - ours.astype("f4")) > (1e-3 if x.dtype.kind == "f" else 1)))
         if wrong > 0.02 and name in SAME_JOB:

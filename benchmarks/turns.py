@@ -18,6 +18,13 @@ slowly and with cold caches: after 20 ms of sleep 128^3 took up to 10 times as l
 millisecond the next still took 2 to 5 times what it takes in a loop), then time. Calls longer than SETTLED seconds are
 timed at once.
 """
+ONCE_MORE = 1.0
+"""A first call below so many seconds says little of how long the next ones take."""
+
+
+def usual_seconds(first: float, call: Callable[[], object]) -> float:
+    """How long a call takes of which the first one took `first`; what a process does once may have been in it."""
+    return seconds_of(call) if first < ONCE_MORE else first
 
 
 def seconds_of(call: Callable[[], object]) -> float:
