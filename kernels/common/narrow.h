@@ -76,11 +76,60 @@ PACK_TWICE(u16, uint16_t, u, _mm256_packus_epi32, 65535.0f)
 PACK_TWICE(i16, int16_t, i, _mm256_packs_epi32, 32767.0f)
 #undef PACK_MANY
 #undef PACK_TWICE
+
+#elif defined(VRDASK_NEON)
+#define HAS_NARROW
+enum { NARROW_STEP = 4 };
+typedef float32x4_t floats_t;
+#define FLOATS(name) floats_##name
+static inline ALWAYS_INLINE floats_t floats_loadu_ps(const float *p) { return vld1q_f32(p); }
+static inline ALWAYS_INLINE floats_t floats_set1_ps(float v) { return vdupq_n_f32(v); }
+static inline ALWAYS_INLINE floats_t floats_add_ps(floats_t a, floats_t b) { return vaddq_f32(a, b); }
+static inline ALWAYS_INLINE floats_t floats_mul_ps(floats_t a, floats_t b) { return vmulq_f32(a, b); }
+/* These saturate by themselves, and make NaN 0. */
+static inline ALWAYS_INLINE uint32x4_t whole_u(floats_t v, float high) {
+    (void)high;
+    return vcvtnq_u32_f32(v);
+}
+static inline ALWAYS_INLINE int32x4_t whole_i(floats_t v, float high) {
+    (void)high;
+    return vcvtnq_s32_f32(v);
+}
+/* Four to eight bytes of a register. */
+#define PACK(name, T, wide_t, half_t, half) \
+    static inline ALWAYS_INLINE void pack_##name(T *to, wide_t v) { \
+        const half_t found = half;                                  \
+        memcpy(to, &found, 4 * sizeof(T));                          \
+    }
+PACK(u16, uint16_t, uint32x4_t, uint16x4_t, vqmovn_u32(v))
+PACK(i16, int16_t, int32x4_t, int16x4_t, vqmovn_s32(v))
+PACK(u8, uint8_t, uint32x4_t, uint8x8_t, vqmovn_u16(vcombine_u16(vqmovn_u32(v), vdup_n_u16(0))))
+PACK(i8, int8_t, int32x4_t, int8x8_t, vqmovn_s16(vcombine_s16(vqmovn_s32(v), vdup_n_s16(0))))
+#undef PACK
+#define HAS_NARROW_MANY
+#define EIGHT(sign, type, a, b) vqmovn_high_##type##32(vqmovn_##type##32(whole_##sign(a, 0)), whole_##sign(b, 0))
+#define PACK_MANY(name, T, sign, type)                                                                               \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, floats_t a, floats_t b, floats_t c, floats_t d) {       \
+        vst1q_##type##8(to, vqmovn_high_##type##16(vqmovn_##type##16(EIGHT(sign, type, a, b)), EIGHT(sign, type, c, d))); \
+    }
+#define PACK_TWICE(name, T, sign, type)                                                                              \
+    static inline ALWAYS_INLINE void pack_many_##name(T *to, floats_t a, floats_t b, floats_t c, floats_t d) {       \
+        vst1q_##type##16(to, EIGHT(sign, type, a, b));                                                               \
+        vst1q_##type##16(to + 8, EIGHT(sign, type, c, d));                                                           \
+    }
+PACK_MANY(u8, uint8_t, u, u)
+PACK_MANY(i8, int8_t, i, s)
+PACK_TWICE(u16, uint16_t, u, u)
+PACK_TWICE(i16, int16_t, i, s)
+#undef PACK_MANY
+#undef PACK_TWICE
+#undef EIGHT
 #endif
 
 #ifdef HAS_NARROW_MANY
-#define MANY(name, AT) \
-    for (; i + 32 <= n; i += 32) pack_many_##name(to + i, AT(i), AT(i + 8), AT(i + 16), AT(i + 24));
+#define MANY(name, AT)                                     \
+    for (; i + 4 * NARROW_STEP <= n; i += 4 * NARROW_STEP) \
+        pack_many_##name(to + i, AT(i), AT(i + NARROW_STEP), AT(i + 2 * NARROW_STEP), AT(i + 3 * NARROW_STEP));
 #else
 #define MANY(name, AT)
 #endif

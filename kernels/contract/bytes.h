@@ -11,6 +11,22 @@
 #ifdef HAS_BYTE_ROWS
 enum { WINDOW = 16, QUAD = 4 };
 
+#if defined(VRDASK_NEON)
+typedef uint8x16_t bytes_t;
+static inline ALWAYS_INLINE bytes_t pattern_at(const int32_t *p) { return vreinterpretq_u8_s32(vld1q_s32(p)); }
+static inline ALWAYS_INLINE bytes_t further(bytes_t pattern, int step) {
+    return vreinterpretq_u8_s32(vaddq_s32(vreinterpretq_s32_u8(pattern), vdupq_n_s32(step)));
+}
+static inline ALWAYS_INLINE vector_t_float samples_at(const int many, const uint8_t *row, const int32_t *base, bytes_t pattern) {
+    const uint8x16_t x = vld1q_u8(row + base[0]);
+    const uint8x16_t found = many == 1 ? vqtbl1q_u8(x, pattern)
+                                       : vqtbl2q_u8((uint8x16x2_t){{x, vld1q_u8(row + base[0] + WINDOW)}}, pattern);
+    return (vector_t_float)vcvtq_f32_u32(vreinterpretq_u32_u8(found));
+}
+static inline ALWAYS_INLINE vector_t_float of_two_taps(const int32_t *count, vector_t_float both, vector_t_float first) {
+    return (vector_t_float)vbslq_f32(vcgtq_s32(vld1q_s32(count), vdupq_n_s32(1)), (float32x4_t)both, (float32x4_t)first);
+}
+#else
 #if defined(__AVX512F__)
 typedef __m512i bytes_t;
 #define BYTES(name) _mm512_##name
@@ -32,6 +48,7 @@ static inline ALWAYS_INLINE __m256i windows_at(const uint8_t *row, const int32_t
 static inline ALWAYS_INLINE __m256i or_bytes(__m256i x, __m256i y) { return _mm256_or_si256(x, y); }
 static inline ALWAYS_INLINE __m256i pattern_at(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 #endif
+static inline ALWAYS_INLINE bytes_t further(bytes_t pattern, int step) { return BYTES(add_epi32)(pattern, BYTES(set1_epi32)(step)); }
 
 /* Bytes p of windows, or of pairs of windows, as floats. A pattern's upper bytes have their highest bit set: they become 0. */
 static inline ALWAYS_INLINE vector_t_float samples_at(const int many, const uint8_t *row, const int32_t *base, bytes_t pattern) {
@@ -42,12 +59,17 @@ static inline ALWAYS_INLINE vector_t_float samples_at(const int many, const uint
                                              or_bytes(BYTES(sub_epi8)(pattern, BYTES(set1_epi8)(WINDOW)), zero));
     return (vector_t_float)BYTES(cvtepi32_ps)(or_bytes(low, high));
 }
+#undef BYTES
+static inline ALWAYS_INLINE vector_t_float of_two_taps(const int32_t *count, vector_t_float both, vector_t_float first) {
+    return where_float(above_float(count, 1), both, first);
+}
+#endif
 
-/* One block. base: of the windows of each four lanes; pattern: bytes within them. */
-static inline ALWAYS_INLINE vector_t_float bytes_of_block(const int many, const int two, const uint8_t *a, const uint8_t *b,
+/* One register of a block. base: of the windows of each four lanes; pattern: bytes within them. */
+static inline ALWAYS_INLINE vector_t_float sums_of_bytes(const int many, const int two, const uint8_t *a, const uint8_t *b,
                                                    const int32_t *base, const int32_t *pattern, const int32_t *count,
                                                    const float *v, const float *w, const int32_t *shape, int step) {
-    const bytes_t p = pattern_at(pattern), q = BYTES(add_epi32)(p, BYTES(set1_epi32)(step));
+    const bytes_t p = pattern_at(pattern), q = further(p, step);
     vector_t_float first = v[0] * samples_at(many, a, base, p), second = v[0] * samples_at(many, a, base, q);
     if (two) {
         first = first + v[1] * samples_at(many, b, base, p);
@@ -55,7 +77,7 @@ static inline ALWAYS_INLINE vector_t_float bytes_of_block(const int many, const 
     }
     first = load_float(w) * first;
     const vector_t_float sum = first + load_float(w + FLOAT_LANES) * second;
-    return shape[ALL_TAPS] > 1 ? sum : where_float(above_float(count, 1), sum, first);
+    return shape[ALL_TAPS] > 1 ? sum : of_two_taps(count, sum, first);
 }
 
 /* A block near the end of a row, behind which nothing may be read. */
@@ -85,8 +107,9 @@ static void bytes_one_by_one(int two, const uint8_t *a, const uint8_t *b, const 
             PREFETCH(a + at + ahead);                                                                                    \
             if (two) PREFETCH(b + at + ahead);                                                                           \
             if (at + shape[SPAN] + many * WINDOW <= readable)                                                            \
-                save_float(to, bytes_of_block(many, two, a + at, b + at, u->window + lane / QUAD, u->pattern + lane, count, v,  \
-                                       w, shape, u->step));                                                              \
+                for (int part = 0; part < FLOAT_LANES; part += VECTOR_LANES_float)                                       \
+                    save_float(to + part, sums_of_bytes(many, two, a + at, b + at, u->window + (lane + part) / QUAD,     \
+                                                        u->pattern + lane + part, count + part, v, w + part, shape, u->step)); \
             else                                                                                                         \
                 bytes_one_by_one(two, a + at, b + at, u->index + lane, count, v, w, u->step, to);                      \
             if (left < FLOAT_LANES) memcpy(out + (lane - begin), last, (size_t)left * sizeof(float));                    \
@@ -115,6 +138,5 @@ static void resolve_bytes(const job_t *job, int d, view_t in, view_t out, const 
     }
 }
 #endif
-#undef BYTES
 
 #endif

@@ -15,9 +15,6 @@
 #include <string.h>
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
-#include <arm_neon.h>
-#define VRDASK_NEON
 #endif
 #include "common/types.h"
 
