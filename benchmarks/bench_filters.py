@@ -25,7 +25,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -39,7 +38,7 @@ from filters_libraries import Array, Library, Operation, does, libraries
 from isa import ISAS, start_with
 from rich.console import Console
 from rich.table import Table
-from turns import PAUSE
+from turns import PAUSE, pause
 
 HEIGHT, WIDTH = 1600, 2560
 SIZES = ((320, 200), (2048, 1280), (5478, 3424))
@@ -90,7 +89,7 @@ def measure(operation: Operation, found: dict[str, Library], repeats: int, folde
             raise SystemExit(f"{operation.name}: {name} does another job: {apart}")
     for _ in range(repeats):
         for name, library in mine.items():
-            time.sleep(PAUSE)
+            pause()
             times[name].append(library(operation))
     return Result(
         operation, {name: median(values) for name, values in times.items()},

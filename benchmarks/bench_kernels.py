@@ -29,7 +29,7 @@ from problems import Array, Problem, select, smaller
 from rich.console import Console
 from rich.table import Table
 from targets import Result, Row, by_peer, rows
-from turns import PAUSE, SETTLED, seconds_of, usual_seconds, warm_up
+from turns import PAUSE, SETTLED, pause, seconds_of, usual_seconds, warm_up
 
 from vrdask.compute import builds
 
@@ -102,7 +102,7 @@ def measure(p: Problem, x: Array, threads: int, peers: Sequence[str], repeats: i
             for name, call in turns.items():
                 if number >= rounds[name]:
                     continue
-                time.sleep(PAUSE)
+                pause()
                 if first[name] < SETTLED:
                     warm_up(call)
                 times[name].append(seconds_of(call))

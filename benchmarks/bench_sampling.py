@@ -21,7 +21,7 @@ from bench_kernels import chart, machine, ms_text, tell
 from isa import ISAS, start_with
 from sampling_peers import PEERS, ROWS, SAME_JOB, VERSIONS, Row, data
 from targets import summary
-from turns import PAUSE, SETTLED, seconds_of, usual_seconds, warm_up
+from turns import SETTLED, pause, seconds_of, usual_seconds, warm_up
 
 MARKS = "<!-- bench_sampling.py -->", "<!-- end of bench_sampling.py -->"
 """In a README, around the table."""
@@ -75,7 +75,7 @@ def measure(row: Row, threads: int, repeats: int, limit: float) -> Timing:
         for name, call in calls.items():
             if number and first[name] > limit / 4:
                 continue
-            time.sleep(PAUSE)
+            pause()
             if first[name] < SETTLED:
                 warm_up(call)
             times[name].append(1e3 * seconds_of(call))

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 PAUSE = 0.006
 SETTLED = 0.05
-WARMED = 0.003
+WARMED = 0.03
 """How one library's threads are kept from another's clock, with the wait policy that every user has (the default).
 
 After a call, the threads of GNU's OpenMP spin for work to come: 4 to 7 ms of processor time, measured, on 2 cores that
 the next library then shares (volresample and vrdask have a runtime each). OMP_WAIT_POLICY=PASSIVE ends that, but every
 call then wakes its threads: 64^3 took 1.2 to 2 times as long in all libraries, which nobody meets in a loop of calls.
-So we sleep for as long as they spin, then call untimed for WARMED seconds, once at least (a core that slept starts
-slowly and with cold caches: after 20 ms of sleep 128^3 took up to 10 times as long, and after one call of a tenth of a
-millisecond the next still took 2 to 5 times what it takes in a loop), then time. Calls longer than SETTLED seconds are
-timed at once.
+So nothing is called for as long as they spin (`pause`), then a call is repeated untimed for WARMED seconds, then timed.
+Calls longer than SETTLED seconds are timed at once.
+
+This core stays awake meanwhile: one that has slept for 6 ms is slow for more than 20 ms, by half for code in wide
+registers, and by less for other code. In a loop of calls, which is what people have, nobody meets that either.
 """
 ONCE_MORE = 1.0
 """A first call below so many seconds says little of how long the next ones take."""
@@ -31,6 +32,13 @@ def seconds_of(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def pause() -> None:
+    """Let PAUSE seconds go by without sleeping."""
+    end = time.perf_counter() + PAUSE
+    while time.perf_counter() < end:
+        pass
 
 
 def warm_up(call: Callable[[], object]) -> None:
