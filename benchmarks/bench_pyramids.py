@@ -9,9 +9,9 @@ once and writing all levels once takes (zarr-python, and the codecs alone). Then
 Volumes of about 1 GB of each kind, without shards (0) and in such; --side sets their side, 0 leaves them out, and
 --volume 0 what is done in memory. Every run is a process of its own, and the runs of a round are interleaved. Printed
 are the seconds of the best run, without imports, the process's peak memory, and how many times as long as vrdask it
-took. "vrdask in place" adds the levels to the image that is there, all others copy the full level as well. A peer that
-is not installed is left out, and said. What peers compute is not the same: ngff-zarr and tensorstore round each level
-again, and ome-zarr-py interpolates.
+took. vrdask copies the stored chunks of the full level, all others encode it again; "vrdask in place" adds the levels to
+the image that is there, which has no shards. A peer that is not installed is left out, and said. What peers compute is
+not the same: ngff-zarr and tensorstore round each level again, and ome-zarr-py interpolates.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ import numpy.typing as npt
 LEVELS = 3
 SIDES = {"uint16": 812, "labels": 512}
 """Of volumes of about 1 GB."""
+IN_PLACE = "vrdask in place"
 IMPORTS = {
     "vrdask": "vrdask.api.write_pyramid",
-    "vrdask in place": "vrdask.api.write_pyramid",
+    IN_PLACE: "vrdask.api.write_pyramid",
     "ome-zarr-py": "ome_zarr.writer",
 }
 NEEDS = {"ngff-zarr": "ngff_zarr", "ome-zarr-py": "ome_zarr", "tensorstore": "tensorstore"}
@@ -171,7 +172,7 @@ def floor(args: argparse.Namespace, source: Path, target: Path, *, written: bool
 
 PEERS: dict[str, Callable[[argparse.Namespace, Path, Path], None]] = {
     "vrdask": by_vrdask,
-    "vrdask in place": lambda args, source, target: by_vrdask(args, source, None),
+    IN_PLACE: lambda args, source, target: by_vrdask(args, source, None),
     "codecs alone": lambda args, source, target: floor(args, source, target, written=False),
     "zarr-python floor": lambda args, source, target: floor(args, source, target, written=True),
     "tensorstore": by_tensorstore,
@@ -220,7 +221,7 @@ def main() -> None:
     for kind, shard in product(args.kinds.split(","), args.shards.split(",")):
         args.kind, args.shard = kind, int(shard)
         side = SIDES[kind] if args.side is None else args.side
-        source, target = args.folder / f"{args.kind}-{side}-{args.chunk}.zarr", args.folder / "out.zarr"
+        source, target = args.folder / f"{args.kind}-{side}-{args.chunk}-image.zarr", args.folder / "out.zarr"
         if args.run:
             run_one(args, args.run, source, target)
             return
@@ -242,7 +243,7 @@ def pyramids(args: argparse.Namespace, side: int, source: Path, target: Path) ->
         make(source, side, args.chunk, args.kind)
     shards = f"shards of {args.shard}^3" if args.shard else "no shards"
     print(f"{args.kind} {side}^3 in chunks of {args.chunk}^3, {shards}")
-    names = args.only.split(",") if args.only else list(PEERS)
+    names = args.only.split(",") if args.only else [name for name in PEERS if name != IN_PLACE or not args.shard]
     for name in [name for name in names if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None]:
         print(f"{name} is not installed")
         names.remove(name)

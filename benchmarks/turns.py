@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PAUSE = 0.006
+PAUSE = 0.01
 SETTLED = 0.05
 WARMED = 0.03
 """How one library's threads are kept from another's clock, with the wait policy that every user has (the default).
@@ -14,9 +14,9 @@ After a call, the threads of GNU's OpenMP spin for work to come: 4 to 7 ms of pr
 the next library then shares (volresample and vrdask have a runtime each). OMP_WAIT_POLICY=PASSIVE ends that, but every
 call then wakes its threads: 64^3 took 1.2 to 2 times as long in all libraries, which nobody meets in a loop of calls.
 So nothing is called for as long as they spin (`pause`), then a call is repeated untimed for WARMED seconds, then timed.
-Calls longer than SETTLED seconds are timed at once.
+Where it is known that calls take longer than SETTLED seconds, they are timed at once.
 
-This core stays awake meanwhile: one that has slept for 6 ms is slow for more than 20 ms, by half for code in wide
+The core of the thread that calls stays awake meanwhile: one that has slept for 6 ms is slow for more than 20 ms, by half for code in wide
 registers, and by less for other code. In a loop of calls, which is what people have, nobody meets that either.
 """
 ONCE_MORE = 1.0

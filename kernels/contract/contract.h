@@ -105,7 +105,7 @@ enum { FLOAT_LANES = 8, DOUBLE_LANES = 4 };
 enum { FLOAT_LANES = 16, DOUBLE_LANES = 8 };
 #endif
 
-#if (defined(__AVX2__) && defined(__GNUC__)) || defined(VRDASK_NEON)
+#if (defined(__AVX2__) || defined(VRDASK_NEON)) && defined(__GNUC__)
 #define HAS_BYTE_ROWS
 enum { BYTE_ROWS = 1 };
 #else

@@ -186,8 +186,8 @@ def write_pyramid(*args: Any, **kwargs: Any) -> Any:
     source : as in `resample_zarr`
         Of OME-Zarr with names of axes as it allows them; colours that come last, as in slides, become channels.
     target : path, URL or store
-        A new OME-Zarr image. The full level is copied into it, its stored chunks as they are where chunks and
-        compressors stay the same. Or a file:
+        A new OME-Zarr image. The full level is copied into it; stored chunks of Zarr as they are, where sizes, dtype
+        and codecs stay the same. Or a file:
         ".ome.tif", an OME-TIFF whose smaller levels are SubIFDs; ".tif", of rows, columns and colours alone, with the
         smaller levels as reduced pages, which OpenSlide reads.
     factors : number, {axis name: number}, list of these, or "auto"

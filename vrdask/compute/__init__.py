@@ -24,7 +24,7 @@ of four. Masks make the ends of a row like its middle. Otherwise samples are gat
 samples are channels: they share the row.
 
 Where an axis of one or two taps shrinks before the row, tiles are a few rows high, so that what is read along a row
-goes on in the next tile, and the rows of the output to come are fetched meanwhile. Of uint8, with AVX2, AVX-512 and
+goes on in the next tile, and the rows of the output to come are fetched meanwhile. Of uint8, with AVX2, AVX-512 or
 NEON, both axes are contracted at once: bytes are permuted to where they are needed, and no others are converted.
 
 `sample` takes points in blocks of 128 through plain loops, a step each: positions, padding, index and fraction,

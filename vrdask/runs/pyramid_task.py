@@ -23,7 +23,7 @@ from vrdask.runs.chunk_cache import ChunkCache
 from vrdask.runs.process import SMALLEST_KEPT, each, held, piece_threads
 from vrdask.runs.record import Units
 from vrdask.storage.chunk_array import ChunkIO
-from vrdask.storage.cropped import chunk_io
+from vrdask.storage.cropped import Chunks, chunk_io
 from vrdask.targets.pyramid import PyramidTarget
 
 Array = npt.NDArray[Any]
@@ -34,8 +34,8 @@ NOTHING: Array = np.empty(0)
 class LevelAccess:
     """Reads what a pass begins with, and writes its levels.
 
-    read : the samples of a box, which are written on the way where the pass copies that level. pool : threads for the
-    cells of all tasks; None where each task does its own.
+    read : the samples of a box of the level that the pass begins with; they are written, too, where it copies that
+    level. pool : threads for the cells of all tasks; None where each task does its own.
     """
 
     read: Callable[[Box], Array]
@@ -85,14 +85,17 @@ class PyramidWork:
         if one.sums_in:
             sums, limbs = ChunkIO(self.target.sums[one.first], memory.empty), self.target.sums[one.first].shape[0]
             return LevelAccess(lambda box: sums.read(((0, limbs), *box)), levels, piece_threads(self.threads))
-        read = self._reader(memory)
-        if one.copies:
-            read = self._copier(read, levels[one.first, False], memory)
+        chunks = chunk_io(self.source, memory.empty)
+        if not one.copies:
+            read = self._reader(chunks, memory)
+        elif isinstance(chunks, ChunkIO) and chunks.stores_alike(levels[one.first, False]):
+            read = partial(chunks.copy, other=levels[one.first, False])
+        else:
+            read = partial(_written_too, self._reader(chunks, memory), levels[one.first, False])
         return LevelAccess(read, levels, piece_threads(self.threads))
 
-    def _reader(self, memory: Pool) -> Callable[[Box], Array]:
+    def _reader(self, chunks: Chunks, memory: Pool) -> Callable[[Box], Array]:
         """What gives the samples of a box of the source."""
-        chunks = chunk_io(self.source, memory.empty)
         if not self.cache_bytes or self.source.chunks is None:
             return chunks.read
         cache = ChunkCache(chunks, ByRecency(self.cache_bytes), self.source.dtype, memory.empty)
@@ -102,19 +105,6 @@ class PyramidWork:
                 return reader(box)
 
         return read
-
-    def _copier(self, read: Callable[[Box], Array], level: ChunkIO, memory: Pool) -> Callable[[Box], Array]:
-        """The same, which writes them to a level: stored chunks as they are, where it has the same ones."""
-        chunks = chunk_io(self.source, memory.empty)
-        if isinstance(chunks, ChunkIO) and chunks.stores_alike(level):
-            return partial(chunks.copy, other=level)
-
-        def copy(box: Box) -> Array:
-            samples = read(box)
-            level.write(box, samples)
-            return samples
-
-        return copy
 
     def _made(self, access: LevelAccess, kind: int, box: Box) -> Array:
         """Read and write all of a cell; what goes on from its highest level, or nothing where nothing is made of it.
@@ -169,3 +159,10 @@ class PyramidWork:
         form = one.pyramid.sum_form(level)
         is_samples = level - 1 == one.first and not one.sums_in
         return summed_up(carried, factors, form) if is_samples else summed_further(carried, factors, form)
+
+
+def _written_too(read: Callable[[Box], Array], level: ChunkIO, box: Box) -> Array:
+    """The samples of a box, which are written to a level."""
+    samples = read(box)
+    level.write(box, samples)
+    return samples

@@ -10,8 +10,8 @@ metadata as JSON, whose names the specification gives, never from zarr's objects
 tifffile beyond their public names stands in one file each (`*_internals`). A chunk must decode to exactly its size
 from exactly the bytes that are stored (`frames`): codecs alone take half of a chunk, or of a frame, for the whole,
 and what is already in memory for the rest. Where a copy is to hold the same chunks by the same codec, it gets the bytes
-that have just been decoded (`ChunkIO.copy`): encoding takes ten times as long. Lazy results of Zarr arrays read through
-the same code (`readable`).
+that have just been decoded (`ChunkIO.copy`), for encoding takes several times as long as decoding; not where they hold
+more than the samples. Lazy results of Zarr arrays read through the same code (`readable`).
 
 **Whoever needs zarr imports it, nobody before**: that takes longer than opening most files. What is here is called with
 its arrays and stores, and imports it in the functions that make some; `kinds` asks what something is without. Who reads

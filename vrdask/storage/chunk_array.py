@@ -168,23 +168,27 @@ class ChunkIO:
         return self._codec is not None and self._codec == other._codec and same_edges
 
     def copy(self, box: Box, other: ChunkIO) -> Array:
-        """The samples of a box of whole chunks, which another array that `stores_alike` gets as they are stored: they
-        are decoded once, and not encoded again.
+        """The samples of a box of whole chunks, which are also written to another array that `stores_alike`: its chunks
+        are the stored bytes where it would have such (see `_as_stored`), and are encoded where not.
         """
         result = self._empty(shape_of(box), self._array.dtype)
         origin = [start for start, _ in box]
         parts = dict(self.parts(box)) if result.size else {}
         for index, raw in self._stored.fetch(list(parts)):
             inside = result[slices_of(parts[index], origin)]
-            if raw is None:
-                inside[...] = self._fill
-                kept = other._encoded(inside)
-            else:
-                whole, found = self._decoded(index, raw, self._empty)
-                inside[...] = whole[tuple(map(slice, inside.shape))]
-                kept = bytes(found) if other._keeps_empty or not other._is_empty(inside) else None
-            other._stored.put(index, kept)
+            kept = self._copied(index, raw, inside, other)
+            other._stored.put(index, other._encoded(inside) if kept is None else kept)
+            del raw, kept  # before the next ones come
         return result
+
+    def _copied(self, index: Index, raw: Any, inside: Array, other: ChunkIO) -> bytes | None:
+        """Fill the samples of a chunk; the bytes that another array may keep of it."""
+        if raw is None:
+            inside[...] = self._fill
+            return None
+        whole, found = self._decoded(index, raw, self._empty)
+        inside[...] = whole[tuple(map(slice, inside.shape))]
+        return other._as_stored(found, whole, inside.shape)
 
     def by_chunk(self, box: Box) -> ByChunk:
         """The samples of a non-empty box, chunk by chunk."""
@@ -222,6 +226,22 @@ class ChunkIO:
             whole[tuple(map(slice, samples.shape))] = samples
             samples = whole
         return self._codec.encode(samples)
+
+    def _as_stored(self, raw: Any, whole: Array, shape: tuple[int, ...]) -> bytes | None:
+        """The bytes of a decoded chunk where this array may keep them; None of one that it leaves out, that holds more
+        than its samples (beyond the ends of the array, what was cut off there), or that is stored in some rarer way.
+
+        shape : of the chunk's samples that lie in the array.
+        """
+        assert self._codec is not None
+        samples = whole[tuple(map(slice, shape))]
+        beyond = [
+            whole[(slice(None),) * axis + (slice(n, None),)] for axis, n in enumerate(shape) if n < whole.shape[axis]
+        ]
+        leaves_out = not self._keeps_empty and self._is_empty(samples)
+        if leaves_out or not all(map(self._is_empty, beyond)) or not self._codec.is_usual(raw):
+            return None
+        return bytes(raw)
 
     def _is_empty(self, samples: Array) -> bool:
         """Whether all samples have the bits of the fill value; -0.0 is not 0.0."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+SHARE_OVER, BYTES_OVER = 128, 128
+"""By how much encoded bytes may exceed the samples, with every compressor."""
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 
@@ -84,6 +86,15 @@ class ChunkCodec:
         samples = empty(self.shape, self.stored)
         frames.decode(self.compressor, raw, samples.reshape(-1).view(np.uint8))
         return samples.astype(self.dtype, copy=False)
+
+    def is_usual(self, raw: bytes | memoryview) -> bool:
+        """Whether a chunk that can be decoded is stored as by `encode`: no longer than any is, and of zstd a frame that
+        says its size, with a checksum where the compressor makes one.
+        """
+        size = prod(self.shape) * self.stored.itemsize
+        if len(raw) > size + size // SHARE_OVER + BYTES_OVER:
+            return False
+        return self.kind != "zstd" or frames.is_of_form(raw, size, self.compressor.checksum)
 
     def encode(self, samples: Array) -> bytes:
         """What is stored for a whole chunk."""

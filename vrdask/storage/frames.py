@@ -40,6 +40,12 @@ def decode(compressor: Any, stored: Stored, out: Bytes) -> None:
     compressor.decode(stored, out=out)
 
 
+def is_of_form(stored: Stored, size: int, has_checksum: bool) -> bool:
+    """Whether a zstd frame that can be decoded says that it holds so many bytes, and has a checksum, or none."""
+    frame = zstandard.get_frame_parameters(_beginning_of(stored))
+    return bool(frame.content_size == size and frame.has_checksum == has_checksum)
+
+
 def decode_beginning(stored: Stored, out: Bytes, whole: int) -> bool:
     """Fill `out`, contiguous, with the first bytes of what a zstd frame decodes to. whole : bytes that the chunk has.
 
