@@ -9,9 +9,9 @@ once and writing all levels once takes (zarr-python, and the codecs alone). Then
 Volumes of about 1 GB of each kind, without shards (0) and in such; --side sets their side, 0 leaves them out, and
 --volume 0 what is done in memory. Every run is a process of its own, and the runs of a round are interleaved. Printed
 are the seconds of the best run, without imports, the process's peak memory, and how many times as long as vrdask it
-took. vrdask copies the stored chunks of the full level, all others encode it again; "vrdask in place" adds the levels to
-the image that is there, which has no shards. A peer that is not installed is left out, and said. What peers compute is
-not the same: ngff-zarr and tensorstore round each level again, and ome-zarr-py interpolates.
+took. vrdask copies the stored chunks of the full level, all others encode it again; "vrdask in place" adds the levels
+to the image that is there, which has no shards. A peer that is not installed is left out, and said. What peers compute
+is not the same: ngff-zarr and tensorstore round each level again, and ome-zarr-py interpolates.
 """
 
 from __future__ import annotations
