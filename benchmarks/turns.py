@@ -16,9 +16,9 @@ call then wakes its threads: 64^3 took 1.2 to 2 times as long in all libraries, 
 So nothing is called for as long as they spin (`pause`), then a call is repeated untimed for WARMED seconds, then timed.
 Where it is known that calls take longer than SETTLED seconds, they are timed at once.
 
-The core of the thread that calls stays awake meanwhile: one that has slept for 6 ms is slow for more than 20 ms, by half
-for code in wide registers, and by less for other code. In a loop of calls, which is what people have, nobody meets that
-either.
+The core of the thread that calls stays awake meanwhile: one that has slept for 6 ms is slow for more than 20 ms, by
+half for code in wide registers, and by less for other code. In a loop of calls, which is what people have, nobody meets
+that either.
 """
 ONCE_MORE = 1.0
 """A first call below so many seconds says little of how long the next ones take."""
