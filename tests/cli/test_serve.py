@@ -183,14 +183,24 @@ def test_zarr_reads_shards_through_it(store):
     assert_array_equal(found[33:44, 20:60], np.arange(5000).reshape(50, 100)[33:44, 20:60])
 
 
+HEARS_CTRL_C = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run behind a shell's &
+runpy.run_module("vrdask", run_name="__main__", alter_sys=True)
+"""
+
+
 def test_the_command_prints_links_and_ends_with_ctrl_c(tmp_path):
     place, *_ = cells(tmp_path)
-    command = [sys.executable, "-m", "vrdask", "serve", str(place)]
+    command = [sys.executable, "-c", HEARS_CTRL_C, "serve", str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        lines = dict(process.stdout.readline().rstrip("\n").split(maxsplit=1) for _ in range(5))
-        status, _, body = asked(f"{lines['store']}/zarr.json")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        try:
+            lines = dict(process.stdout.readline().rstrip("\n").split(maxsplit=1) for _ in range(5))
+            status, _, body = asked(f"{lines['store']}/zarr.json")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (status, json.loads(body)["node_type"]) == (200, "group")
     assert (process.returncode, said) == (0, "")
     start, state = lines["neuroglancer"].split("#!")
