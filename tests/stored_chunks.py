@@ -81,8 +81,17 @@ def written(root: Path, form: str, codec: str) -> None:
             "chunk_key_encoding": {"name": "default"}, "attributes": {},
         }  # fmt: skip
         (root / "zarr.json").write_text(json.dumps(document))
-    chunks = {index: encoded(codec, chunk_of(X, index)) for index in product(range(2), range(2), [0])}
-    store(root, form, chunks)
+    store(root, form, encoded_chunks(codec))
+
+
+def encoded_chunks(codec: str) -> dict[tuple[int, ...], bytes]:
+    """All chunks of X as they are stored."""
+    return {index: encoded(codec, chunk_of(X, index)) for index in product(range(2), range(2), [0])}
+
+
+def objects(array: zarr.Array) -> dict[str, bytes]:
+    """What is stored of an array in memory, by key, but for metadata."""
+    return {key: value.to_bytes() for key, value in array.store._store_dict.items() if not key.endswith(".json")}
 
 
 def chunk_of(x: np.ndarray, index: tuple[int, ...]) -> np.ndarray:

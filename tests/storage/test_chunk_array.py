@@ -13,6 +13,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from stored_chunks import objects
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.storage import LocalStore, MemoryStore
 
@@ -52,10 +53,6 @@ def made(x: np.ndarray, codecs: str, zarr_format: int = 3, **options) -> zarr.Ar
     return zarr.create_array(
         MemoryStore(), shape=x.shape, dtype=x.dtype, chunks=CHUNKS, zarr_format=zarr_format, **options
     )
-
-
-def objects(array: zarr.Array) -> dict[str, bytes]:
-    return {key: value.to_bytes() for key, value in array.store._store_dict.items() if not key.endswith(".json")}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -12,7 +12,7 @@ import stored_chunks
 import zarr
 import zstandard
 from numpy.testing import assert_array_equal
-from stored_chunks import BOX, CODECS, DAMAGED, SHAPE, ZARR_2, X
+from stored_chunks import BOX, CODECS, DAMAGED, SHAPE, ZARR_2, X, objects
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
@@ -26,10 +26,6 @@ def empty_like(array: zarr.Array, **options) -> zarr.Array:
     form = {"shape": array.shape, "chunks": array.chunks, "dtype": array.dtype, "fill_value": 0,
             "compressors": array.compressors}  # fmt: skip
     return zarr.create_array(MemoryStore(), **{**form, **options})
-
-
-def objects(array: zarr.Array) -> dict[str, bytes]:
-    return {key: value.to_bytes() for key, value in array.store._store_dict.items() if not key.endswith(".json")}
 
 
 @pytest.mark.parametrize(("form", "codec"), FORMS)
@@ -138,8 +134,7 @@ def test_what_is_not_stored_is_the_sources_fill_value_and_what_is_empty_is_not_s
 @pytest.mark.parametrize("codec", ["none", "zstd", "gzip", "blosc lz4"])
 def test_a_damaged_chunk_is_refused_and_not_copied(tmp_path, form, codec):
     stored_chunks.written(tmp_path / "a", form, codec)
-    whole = {index: stored_chunks.encoded(codec, stored_chunks.chunk_of(X, index))
-             for index in product(range(2), range(2), [0])}  # fmt: skip
+    whole = stored_chunks.encoded_chunks(codec)
     stored_chunks.store(tmp_path / "a", form, {**whole, DAMAGED: whole[DAMAGED][:-9]})
     array = zarr.open_array(tmp_path / "a", mode="r")
     twin = empty_like(array) if form != "v2" else empty_like(array, zarr_format=2)

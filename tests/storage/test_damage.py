@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from stored_chunks import CODECS, DAMAGED, ZARR_2, X, chunk_of, encoded, readers, shard_of, store, written
+from stored_chunks import CODECS, DAMAGED, ZARR_2, X, encoded, encoded_chunks, readers, shard_of, store, written
 
 from vrdask.storage.retry import StoreError
 
@@ -75,7 +75,7 @@ def test_whole_chunks_are_read_by_all(tmp_path, form, codec):
 def test_a_damaged_chunk_is_an_error_that_names_it_or_right(tmp_path, form, codec, damage):
     root = tmp_path / "a"
     written(root, form, codec)
-    chunks = {index: encoded(codec, chunk_of(X, index)) for index in product(range(2), range(2), [0])}
+    chunks = encoded_chunks(codec)
     chunks[DAMAGED] = DAMAGES[damage](chunks[DAMAGED], codec)
     store(root, form, chunks)
     key = {"v2": "1.0.0", "v3": "c/1/0/0"}.get(form, "c/0/0/0")
@@ -108,7 +108,7 @@ def verdict(read, key: str, root: Path) -> str:
 def test_a_damaged_index_is_an_error_that_names_the_shard(tmp_path, codec, place, damage):
     root, form = tmp_path / "a", f"shard {place}"
     written(root, form, codec)
-    chunks = {index: encoded(codec, chunk_of(X, index)) for index in product(range(2), range(2), [0])}
+    chunks = encoded_chunks(codec)
     first, size = place == "start", sum(map(len, chunks.values())) + 68
     at = 68 * first + sum(len(chunk) for index, chunk in chunks.items() if index < DAMAGED)
     n = len(chunks[DAMAGED])

@@ -41,7 +41,13 @@ def decode(compressor: Any, stored: Stored, out: Bytes) -> None:
 
 
 def is_of_form(stored: Stored, size: int, has_checksum: bool) -> bool:
-    """Whether a zstd frame that can be decoded says that it holds so many bytes, and has a checksum, or none."""
+    """Whether a zstd frame says that it holds so many bytes, and has a checksum, or none.
+
+    Raises
+    ------
+    zstandard.ZstdError
+        It is no zstd frame.
+    """
     frame = zstandard.get_frame_parameters(_beginning_of(stored))
     return bool(frame.content_size == size and frame.has_checksum == has_checksum)
 
@@ -57,8 +63,7 @@ def decode_beginning(stored: Stored, out: Bytes, whole: int) -> bool:
         It is no zstd frame, or holds fewer bytes.
     """
     try:
-        frame = zstandard.get_frame_parameters(_beginning_of(stored))
-        if frame.has_checksum or frame.content_size != whole:
+        if not is_of_form(stored, whole, has_checksum=False):
             return False
         with zstandard.ZstdDecompressor().stream_reader(stored) as reader:
             found = _read(reader, out)
